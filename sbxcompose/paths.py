@@ -129,3 +129,15 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
 
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file of the state, or make one, at once: a reader has the old one or the new one, also after a kill.
+
+    Raises `OSError`.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "wb") as file:
+        file.write(data)
+    fresh.replace(path)

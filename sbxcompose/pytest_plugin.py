@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sbxcompose.plurals import counted
+
 if TYPE_CHECKING:
     from sbxcompose.sync import SyncProject
 
@@ -98,5 +100,5 @@ def _output_since(project: SyncProject, moment: float) -> str:
         return f"cannot be read: {error.message}"
     if not lines:
         return "(none)"
-    left_out = [f"({len(lines) - SHOWN_LINES} lines before)"] if len(lines) > SHOWN_LINES else []
+    left_out = [f"({counted(len(lines) - SHOWN_LINES, 'earlier line')} left out)"] if len(lines) > SHOWN_LINES else []
     return "\n".join([*left_out, *lines[-SHOWN_LINES:]])

@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "sbxcompose"
 COINED = re.compile(
     r"(?<!there )\bis no (?!longer|more|such)[a-z`{]|\b(?:does|do) not run\b|\bgo(?:es)? on\b|\bsays that\b|\sours\b"
     r"|\bany more\b|\bof its own accord\b|\bwho asks\b|\bwhat is said\b|\bso many\b"
+    r"|\bdo(?:es)? not go (?:together|with)\b|\bmeans nothing here\b|\bwakes it\b|\bmake room\b|\bheld still\b"
     r"|\bfor ever\b|\b(?:no|some|every)body\b|\bno room\b|\bstands? still\b",
     re.IGNORECASE,
 )
@@ -84,6 +85,25 @@ def test_texts_name_who_is_meant() -> None:
         for path in sorted(PACKAGE.rglob("*.py"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(r"(?<!`)\b(?:any|every|no|some)body", line, re.IGNORECASE)
+    ]
+    assert not found, "\n".join(found)
+
+
+COINED_IN_NAMES = re.compile(
+    r"(?<!there )\b(?:is|are) no (?!longer|more|such|one)|\bgo(?:es)? on\b|\b(?:is|are) said\b(?! to)|\btold apart\b"
+    r"|\bway out\b|\b(?:any|every|no|some)bodys?\b|\bstands? still\b|\bheld still\b|\bnonsense\b|\bin a circle\b"
+    r"|\bstrays?\b|\bpolitely\b|\bfor ever\b|\bany more\b|\bso many\b|\b(?:what|that) do(?:es)? not run\b"
+    r"|\bmeans nothing\b"
+)
+
+
+def test_names_of_tests_are_plain_statements() -> None:
+    found = [
+        f"{path.name}:{node.lineno}: {match.group().strip()!r} in {node.name}"
+        for path in sorted(Path(__file__).parent.rglob("test_*.py"))
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        if (match := COINED_IN_NAMES.search(node.name.removeprefix("test_").replace("_", " "))) is not None
     ]
     assert not found, "\n".join(found)
 

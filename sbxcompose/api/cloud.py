@@ -174,7 +174,7 @@ class CloudChannel:
         key = self._key.value if self._key is not None else None
         if self._plain:
             host = "127.0.0.1" if self.site.host.endswith("localhost") else self.site.host.strip("[]")
-            hint = f"does a host listen there? `sbxcompose host serve --port {self.site.port}` is one"
+            hint = f"check that a host listens there: `sbxcompose host serve --port {self.site.port}` starts one"
             address = HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint)
             return Transport(address, idle=self._silence)
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {}, self._silence)

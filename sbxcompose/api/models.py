@@ -154,6 +154,8 @@ class LastExit(Message, frozen=True, kw_only=True):
     signal: SignalNumber | None = None
     oom_killed: bool = False
     ended_at: int
+    oom_kills: int = 0
+    """Ours: how many processes of its sandbox the kernel killed for want of memory during the run, as far as known."""
 
     def counts_as_success(self, codes: Collection[int]) -> bool:
         """Return whether it is exit code 0 or among `codes`, where 128 + n stands for a death by signal n, too."""
@@ -220,6 +222,8 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
     exit_code: int | None = None
     signal: SignalNumber | None = None
     oom_killed: bool = False
+    oom_kills: int = 0
+    """Ours: how many processes of its sandbox the kernel killed for want of memory during the run, as far as known."""
     stdin_writable: bool = False
     command: str
     args: list[str] = field(default_factory=list)

@@ -38,9 +38,9 @@ def _trusted(chosen: tuple[str | None, ...]) -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except OSError as error:  # what ssl raises is one, too
         no_certificates = isinstance(error, ssl.SSLError)
-        words = "it has no certificates in it" if no_certificates else failure_words(error)
+        words = "it contains no certificates" if no_certificates else failure_words(error)
         raise ConfigurationError(
-            f"{name}: `{value}` cannot be used: {words}", hint="it names a file of certificates (PEM); set it again"
+            f"{name}: `{value}` cannot be used: {words}", hint="set it to a file of certificates (PEM)"
         ) from error
 
 
@@ -55,7 +55,7 @@ def unusable_proxy(error: Exception, environ: Mapping[str, str]) -> Configuratio
     return ConfigurationError(f"{name}: `{shown}` cannot be used: {words}", hint=_HINT)
 
 
-_HINT = "name an HTTP proxy (`http://host:port`), or take the variable away; NO_PROXY names hosts that need none"
+_HINT = "name an HTTP proxy (`http://host:port`), or unset the variable; NO_PROXY names hosts that need none"
 
 
 def check_ports(environ: Mapping[str, str]) -> None:

@@ -247,6 +247,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     """Ours: the network that it began with, and keeps: that of the machine, or one of its own without a way out."""
     disk_free: int | None = None
     """Ours: how many bytes may still be written to a disk that is limited."""
+    disk_read_only: bool = False
+    """Ours: a disk that is limited has become read-only, since the disk of the machine was full or has failed."""
     machine_free: int | None = None
     """Ours: how many bytes are free on the disk of the machine that holds the disk of an isolated sandbox."""
     not_enforced: list[str] = field(default_factory=list)

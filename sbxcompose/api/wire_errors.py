@@ -291,23 +291,26 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
     causes = list(_causes(error))
     names = {type(cause).__name__ for cause in causes}
     asked = next((name for name in PROXIES if os.environ.get(name)), None)
-    proxy = f" {asked} is set: is it right, and does that proxy run?" if asked else ""
+    proxy = f" {asked} is set: check that it is right and that the proxy is running" if asked else ""
     for cause in causes:
         if isinstance(cause, socket.gaierror):
-            return f"the name `{site.host}` cannot be resolved", f"is the URL right, and does the network work?{proxy}"
+            return f"the name `{site.host}` cannot be resolved", f"check the URL and the network{proxy}"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
                 f"its certificate is not trusted ({getattr(cause, 'verify_message', cause)})",
                 "behind a proxy with its own certificate, set SSL_CERT_FILE to a PEM file that contains it",
             )
         if isinstance(cause, ssl.SSLError):
-            return f"no TLS connection ({getattr(cause, 'reason', None) or cause})", "is it https, and the right port?"
+            return (
+                f"no TLS connection ({getattr(cause, 'reason', None) or cause})",
+                "check that it is https and the right port",
+            )
         if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
+            return "the connection was refused", f"check the URL, and that the server is running{proxy}"
     if "ProxyError" in names:
         return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
     if any("Timeout" in name for name in names):
-        return f"no answer in time ({type(error).__name__})", "try again; is there a firewall or a proxy on the way?"
+        return f"no answer in time ({type(error).__name__})", "try again; check for a firewall or a proxy on the way"
     return str(error) or type(error).__name__, "check the network connection and try again"
 
 

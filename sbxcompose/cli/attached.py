@@ -212,7 +212,7 @@ class _ShownUp:
                 up.watch.switch(on=not up.watch.wanted)
             case "h" | "?":
                 state = "on" if up.watch.wanted else "off"
-                self._announce(f"w: watch files (now {state}), h: this, Ctrl-C: stop everything, twice: kill it")
+                self._announce(f"w: watch files (now {state}), h: this help, Ctrl-C: stop everything, twice: kill it")
             case "\n" | "\r":
                 self._view.blank()
 

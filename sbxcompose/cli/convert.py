@@ -15,6 +15,7 @@ from sbxcompose.convert.detect import CANDIDATES, detect
 from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, SbxError, UsageError
+from sbxcompose.plurals import counted
 from sbxcompose.spec.nodes import Document
 from sbxcompose.spec.sources import in_words
 
@@ -120,7 +121,7 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
     """Say what became of the file's keys."""
     count = len(draft.processes)
     written = f" to {output}" if output not in (None, "-") else ""
-    shell.echo(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
+    shell.echo(f"converted {counted(count, 'process')} from {name}{written}")
     titles = {
         NoteKind.MANUAL: "to do by hand",
         NoteKind.CHANGED: "expressed in another way",

@@ -44,7 +44,9 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
     out, into = side(project, source), side(project, target)
     if (out is None) == (into is None):
         what = "both" if out is not None else "neither"
-        raise UsageError(f"{what} of `{source}` and `{target}` is in a sandbox", hint="one of them is `NAME:PATH`")
+        raise UsageError(
+            f"{what} of `{source}` and `{target}` is in a sandbox", hint="write one of them as `NAME:PATH`"
+        )
     remote = out or into
     assert remote is not None
     block = StatusBlock(shell.err.enabled, clean_text, shell.write)

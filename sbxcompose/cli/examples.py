@@ -6,12 +6,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "up": (
         ("up", "start everything and follow the logs"),
         ("up -d --wait", "start in the background; return when all is ready"),
-        ("up --ui", "the same on the whole screen, as `top`"),
+        ("up --ui", "the same in a full-screen view, as `top`"),
         ("up --exit-code-from tests", "in CI: run the tests, stop, return their exit code"),
     ),
     "down": (
         ("down", "stop everything"),
-        ("down --remove-orphans", "also stop what is no longer in the file"),
+        ("down --remove-orphans", "also stop processes that are no longer in the file"),
     ),
     "start": (
         ("start web", "start web and its dependencies"),
@@ -102,7 +102,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("plan --exit-code", "exit with code 5 if there is something to do"),
     ),
     "events": (
-        ("events", "follow what happens"),
+        ("events", "follow events"),
         ("events --since 1h --until 0s --json", "the last hour, for programs"),
     ),
     "wait": (

@@ -68,7 +68,7 @@ def explain_without_file(
     from sbxcompose.spec.files import WRITE_ONE  # `ls` reads no file
 
     if lenient and isinstance(error, InvalidSpec):
-        error.hint = f"`sbxcompose -p NAME {command}` goes without the file; `sbxcompose ls` lists the names"
+        error.hint = f"`sbxcompose -p NAME {command}` works without the file; `sbxcompose ls` lists the names"
     elif lenient and not named_file and error.hint == WRITE_ONE:
         error.hint = "`sbxcompose ls` lists all projects, and `-p NAME` names one; or name a file with `-f FILE`"
     elif isinstance(error, SpecNotFound) and name is not None and not named_file:
@@ -96,7 +96,7 @@ def _needs_file(name: str, provider: str | None, command: str) -> SpecNotFound |
 def _kind(provider: str | None) -> Literal["local", "tensorlake"]:
     name = provider or os.environ.get("SBXCOMPOSE_PROVIDER") or "local"
     if name not in PROVIDERS:
-        raise UsageError(f"unknown provider `{name}`", hint="there are `local` and `tensorlake`")
+        raise UsageError(f"unknown provider `{name}`", hint="expected `local` or `tensorlake`")
     return cast(Literal["local", "tensorlake"], name)
 
 

@@ -19,7 +19,7 @@ from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
 from sbxcompose.errors import InvalidSpec, SbxError
 from sbxcompose.logs.filter import LineFilter
-from sbxcompose.plan.describe import times
+from sbxcompose.plurals import counted
 
 MOST_OUTPUT = 20_000
 """Characters of a command's output that are returned, from its end."""
@@ -91,7 +91,7 @@ class ProjectTools:
                 async for line in project.logs(*processes or (), since=begin, run=run, tail=tail)
                 if lines is None or lines.keeps(line.text)
             ]
-        left_out = [f"({times(len(found) - limit, 'earlier line')} left out)"] if len(found) > limit else []
+        left_out = [f"({counted(len(found) - limit, 'earlier line')} left out)"] if len(found) > limit else []
         return "\n".join([*left_out, *found[len(found) - min(limit, len(found)) :]]) or "no output"
 
     async def restart(self, processes: list[str] | None = None, wait: bool = True, timeout: float = 60) -> str:

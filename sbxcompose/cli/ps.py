@@ -43,7 +43,7 @@ async def show_processes(
 
         for sandbox in left:
             shell.note(left_words(sandbox))
-    for text in asleep(found.observed, "what is in it is seen once it runs"):
+    for text in asleep(found.observed, "its processes are listed once it is running"):
         shell.note(text)
     now, hide = found.at, secrets.hide
     shown = [entry for entry in found.instances if wanted is None or wanted.selects(process_status(entry, hide))]

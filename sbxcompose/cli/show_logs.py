@@ -56,7 +56,7 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
         instances, begin, observed = selected.instances, selected.begin, selected.observed
         chosen = bool(choice.names or choice.exclude)
         note_older_output(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
-        for text in asleep(observed, "what it has written can be read once it runs"):
+        for text in asleep(observed, "its output can be read once it is running"):
             shell.note(text)
         view = LogView(
             shell,

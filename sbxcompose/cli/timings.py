@@ -22,7 +22,7 @@ def show_recorded(shell: Shell, names: tuple[str, ...], *, as_json: bool) -> int
     entries, _ = EventRecord(project.name, os.environ).read()
     found = recorded(entries)
     if found is None:
-        raise UsageError("no `up` of this project is recorded", hint="`sbxcompose up --timings` shows those of its own")
+        raise UsageError("no `up` of this project is recorded", hint="`sbxcompose up --timings` records and shows them")
     began, moments = found
     shown = timings(project, moments, began)
     if as_json:

@@ -56,22 +56,22 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         """Refuse options that contradict each other. Raises `UsageError`."""
         if self.wait_timeout is not None and not (self.wait or self.ends_itself):
-            raise UsageError("`--wait-timeout` goes with `--wait`, `--exit-code-from` or `--abort-on-exit`")
+            raise UsageError("`--wait-timeout` needs `--wait`, `--exit-code-from` or `--abort-on-exit`")
         if self.junit is not None and self.detach and not self.wait:
-            raise UsageError("`--junit` reports a verdict, so it goes with `--wait` or without `-d`")
+            raise UsageError("`--junit` reports a verdict, so it needs `--wait` or an attached `up` (without `-d`)")
         if self.watch and (self.detach or self.wait):
             raise UsageError(
-                "`--watch` stays and watches, so it does not go with `-d` or `--wait`",
+                "`--watch` stays and watches, so it cannot be used with `-d` or `--wait`",
                 hint="`sbxcompose watch` watches what was started with `-d`",
             )
         if (self.attach or self.no_attach) and (self.detach or self.wait):
             word = "--attach" if self.attach else "--no-attach"
-            raise UsageError(f"`{word}` chooses whose output is shown, so it does not go with `-d` or `--wait`")
+            raise UsageError(f"`{word}` chooses whose output is shown, so it cannot be used with `-d` or `--wait`")
         if self.ui:
             self._check_screen()
         if self.ends_itself and (self.detach or self.wait):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
-            raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
+            raise UsageError(f"`{word}` stays until something ends, so it cannot be used with `-d` or `--wait`")
 
     def _check_screen(self) -> None:
         """Raise `UsageError` for options that the whole screen has no use for, and where none can be drawn."""
@@ -86,7 +86,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         }
         for word, given in others.items():
             if given:
-                raise UsageError(f"`--ui` draws the whole screen, so it does not go with `{word}`")
+                raise UsageError(f"`--ui` takes the whole screen, so it cannot be used with `{word}`")
         check_terminal("leave `--ui` out: `up` shows the output as lines")
 
     def options(self, project: Project) -> PlanOptions:

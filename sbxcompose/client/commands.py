@@ -20,7 +20,7 @@ from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused
 from sbxcompose.plan.observed import ObservedSandbox, SandboxState
 from sbxcompose.tasks import task_group
 
-TORN = "the output is not complete: the sandbox's daemon has left lines out, and others may have come twice"
+TORN = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
 UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
@@ -83,7 +83,9 @@ def running_sandbox(session: Session, name: str) -> SandboxConnection:
 def not_running(sandbox: ObservedSandbox) -> UsageError:
     """Return the error of a command that needs a sandbox to run."""
     if sandbox.state is SandboxState.SUSPENDED:
-        return UsageError(f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` wakes it")
+        return UsageError(
+            f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` resumes it"
+        )
     return UsageError(f"sandbox {sandbox.name} does not exist yet", hint="`sbxcompose up` creates it")
 
 
@@ -161,5 +163,5 @@ def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
     """Return the argument vector; a text goes through `sh -c`, as in the file. Raises `UsageError` for none."""
     words = ("sh", "-c", command) if isinstance(command, str) else tuple(command)
     if not words or not all(isinstance(word, str) for word in words):
-        raise UsageError("the command must be a text, or a list of texts that is not empty")
+        raise UsageError("the command must be a string or a list of strings that is not empty")
     return words

@@ -102,7 +102,7 @@ def variables(env: Mapping[str, str]) -> Mapping[str, str]:
     """Return `env` itself. Raises `UsageError` for values that are not texts, such as `{"PORT": 8000}`."""
     for name, value in env.items():
         if not isinstance(value, str):
-            raise UsageError(f"the variable `{name}` must be a text, not {value!r}", hint=f'write `"{value}"`')
+            raise UsageError(f"the variable `{name}` must be a string, not {value!r}", hint=f'write `"{value}"`')
     return env
 
 
@@ -120,7 +120,7 @@ def load_project(
     """Return the project that the arguments of `load` lead to. Raises as `load`."""
     for name, value in (("profiles", profiles), ("env_files", env_files)):
         if isinstance(value, str):
-            raise UsageError(f"`{name}` must be a list of texts, not a text", hint=f"write `{name}=[{value!r}]`")
+            raise UsageError(f"`{name}` must be a list of strings, not a string", hint=f"write `{name}=[{value!r}]`")
     try:
         absolute = os.path.abspath(directory)
     except FileNotFoundError:

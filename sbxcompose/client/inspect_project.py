@@ -114,7 +114,7 @@ class InspectableProject:
         """
         for word, value in (("tail", tail), ("since", since)):
             if value is not None and run is not None:
-                raise UsageError(f"`{word}` and `run` do not go together")
+                raise UsageError(f"`{word}` and `run` cannot be used together")
         begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
         everything = all or since is not None or until is not None or run is not None
         lines = self._kept(self._lines(names, begin, follow=follow, everything=everything, until=until))

@@ -125,7 +125,8 @@ def _row_changes(row: ObservedRow, before: ObservedRow | None, label: Label, now
 
 def _ended(action: str, instance: Instance, run: int, end: Exit, label: Label, now: float) -> ProjectEvent:
     how = f" (run {run})" if end.success else f": {end} (run {run})"
-    codes = {"exit_code": end.code, "signal": end.signal, "oom_killed": end.oom_killed}
+    memory = {"oom_killed": end.oom_killed, "out_of_memory": end.out_of_memory}
+    codes = {"exit_code": end.code, "signal": end.signal, **memory}
     words = {"stopped": f"stopped (run {run})"}.get(action, f"{action}{how}".replace("exited: exited", "exited"))
     return _event(end.at or now, instance, label, action, words.replace("exited: was", "was"), run=run, **codes)
 

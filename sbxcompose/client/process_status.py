@@ -62,6 +62,9 @@ class ProcessStatus(Struct, frozen=True, kw_only=True):
     """The signal that killed the latest run that has exited."""
     exited_at: float | None
     oom_killed: bool
+    """The kernel killed its first process for lack of memory."""
+    out_of_memory: bool
+    """The latest run failed, and the kernel killed it or another process of its sandbox for lack of memory."""
     last_error: str | None
     """Why the latest start failed, or why its supervisor gave up."""
     left_behind: tuple[str, ...]
@@ -124,6 +127,7 @@ def process_status(entry: ListedInstance, hide: Callable[[str], str]) -> Process
         exit_signal=end.signal if end is not None else None,
         exited_at=end.at if end is not None else None,
         oom_killed=end.oom_killed if end is not None else False,
+        out_of_memory=end.out_of_memory if end is not None else False,
         last_error=hide(_last_error(entry) or "") or None,
         left_behind=tuple(programs(row)) if row is not None else (),
         command=tuple(hide(word) for word in command_of(entry)),

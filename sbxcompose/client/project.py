@@ -92,7 +92,7 @@ class OpenProject(InspectableProject):
         or can no longer get ready and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
         """
         if timeout is not None and not wait:
-            raise UsageError("`timeout` goes with `wait=True`")
+            raise UsageError("`timeout` needs `wait=True`")
         options = up_options(
             self._project,
             names,

@@ -62,7 +62,7 @@ class ComposeFiles:
             siblings = {key: node for key, node in entries(get(other, "services")) if isinstance(node, Mapping)}
         base = siblings.get(name)
         if base is None:
-            words = f"`{name}` of {file} cannot be read" if file is not None else f"there is no service `{name}`"
+            words = f"`{name}` of {file} cannot be read" if file is not None else f"no such service `{name}`"
             self._draft.note(NoteKind.MANUAL, "extends", f"{words}: copy its keys", extends)
             return service
         return merged(self.extended(base, siblings, (*trail, place)), service, ("extends",))

@@ -39,8 +39,8 @@ def convert_pm2(root: Node) -> ProjectDraft:
 def _app(process: ProcessDraft, app: Mapping) -> None:
     script = text(app.get("script"))
     if script is None:
-        process.todo("script", "there is no script", app)
-    process.set("command", _command(app, script) if script else placeholder(process.name, "there is no script"))
+        process.todo("script", "`script` is missing", app)
+    process.set("command", _command(app, script) if script else placeholder(process.name, "`script` is missing"))
     process.set("workdir", text(app.get("cwd")))
     process.set_env({key: value and escaped(value) for key, value in pairs(app.get("env")).items()}, app.get("env"))
     replicas = text(app.get("instances"))

@@ -33,13 +33,13 @@ _TOP_DROPPED = {
     "is_strict": "files are always checked strictly",
     "ordered_shutdown": "processes always stop in reverse dependency order",
     "disable_env_expansion": "dollar signs are literal, and left to the shell in commands",
-    "is_tui_disabled": "there is no full-screen interface",
-    "theme": "there is no full-screen interface",
+    "is_tui_disabled": "see `sbxcompose top`",
+    "theme": "see `sbxcompose top`",
 }
 _TOP_CONVERTED = ("processes", "environment", "vars", "name")
 _TOP_MANUAL = {
     "extends": "convert that file, too, and name the result in `include`",
-    "env_cmds": "write the variables into `env`, or let the commands ask for them: `$$(date)`",
+    "env_cmds": "write the variables into `env`, or compute them in the commands: `$$(date)`",
     "shell": "commands go through `sh -c`; for another shell write a list: `[bash, -c, ...]`",
 }
 _CONVERTED = frozenset(
@@ -183,8 +183,8 @@ class _Process:
         if not command and entrypoint:
             return [self._plain(word) or "" for word in entrypoint]
         if not command:
-            self._process.todo("command", "there is no command", self._node)
-            return placeholder(self._process.name, "there is no command")
+            self._process.todo("command", "`command` is missing", self._node)
+            return placeholder(self._process.name, "`command` is missing")
         if "{{" in command:
             self._process.todo("command", "holds a template that cannot be filled in", self._node.get("command"))
         return command

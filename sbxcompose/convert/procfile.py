@@ -35,7 +35,7 @@ def convert_procfile(lines: str) -> ProjectDraft:
         process.set("restart", "never")
         process.set("stdin", "pipe")
         if name == "release":
-            draft.note(NoteKind.MANUAL, name, "it prepares a release: let the others need it with `completed`")
+            draft.note(NoteKind.MANUAL, name, "it prepares a release: make the others depend on it with `completed`")
         if name != line[1]:
             draft.note(NoteKind.CHANGED, line[1], f"is called `{name}`")
     return draft

@@ -44,7 +44,7 @@ def _program(process: ProcessDraft, keys: dict[str, str]) -> None:
         return re.sub(r"%\(ENV_(\w+)\)s", lambda found: f"{dollar}{{{found[1]}:-}}", value)
 
     command = expanded(keys.get("command", ""), "$$")
-    process.set("command", command or placeholder(process.name, "there is no command"))
+    process.set("command", command or placeholder(process.name, "`command` is missing"))
     process.set("workdir", expanded(keys["directory"]) if "directory" in keys else None)
     process.set("user", keys.get("user"))
     process.set_env({name: expanded(value) for name, value in _assignments(keys.get("environment", "")).items()})

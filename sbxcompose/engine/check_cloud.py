@@ -75,7 +75,7 @@ async def _check_daemon(provider: CloudProvider, sandbox: Sandbox) -> DoctorChec
             return None
         if info.status != "running":
             text = f"{info.status}, so its daemon is not asked what it can do"
-            return _check(name, CheckStatus.NOTE, text, f"`sbxcompose unpause {sandbox.name}` wakes it")
+            return _check(name, CheckStatus.NOTE, text, f"`sbxcompose unpause {sandbox.name}` resumes it")
         report = await all_abilities(provider.client(info))
     except SbxError as error:
         return failed(SECTION, name, error)
@@ -141,5 +141,5 @@ async def _ask(found: CloudSettings) -> DoctorCheck:
     finally:
         await channel.close()
     millis = (time.monotonic() - begun) * 1000
-    what = "a sandbox or more" if count else "no sandbox yet"
+    what = "at least one sandbox" if count else "no sandbox yet"
     return _check("answer", CheckStatus.GOOD, f"{plane.site} answers in {millis:.0f} ms and accepts the key; {what}")

@@ -14,7 +14,7 @@ from sbxcompose import paths
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
-from sbxcompose.plan.describe import times
+from sbxcompose.plurals import counted
 from sbxcompose.version import __version__
 from sbxcompose.warm import control, place
 
@@ -60,7 +60,7 @@ def _host() -> Iterator[DoctorCheck]:
         yield _check("host", CheckStatus.GOOD, "not running; it starts automatically when needed")
         return
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
-    text = f"answers: version {status['version']}, {times(status['running_processes'], 'process')} running{tcp}"
+    text = f"answers: version {status['version']}, {counted(status['running_processes'], 'process')} running{tcp}"
     yield _check("host", CheckStatus.GOOD, text)
     yield from damaged(status.get("damaged"))
     if status["version"] != __version__:
@@ -90,10 +90,12 @@ def damaged(report: dict[str, Any] | None) -> Iterator[DoctorCheck]:
         return
     if report["files"]:
         count = len(report["files"])
-        text = f"{count} {'file' if count == 1 else 'files'} could not be used, set aside in {report['directory']}"
+        text = f"{counted(count, 'file')} could not be used, set aside in {report['directory']}"
         yield _check("state", CheckStatus.NOTE, text, "see `sbxcompose host status`; then delete what it lists")
     for path in report["left"]:
-        yield _check("state", CheckStatus.BAD, f"{path} cannot be used", "give it back to this user, or remove it")
+        yield _check(
+            "state", CheckStatus.BAD, f"{path} cannot be used", "change its owner to this user (`chown`), or remove it"
+        )
 
 
 def _disk() -> Iterator[DoctorCheck]:
@@ -110,7 +112,7 @@ def disk_space(directory: Path, free: int) -> DoctorCheck:
     if free >= LITTLE_DISK:
         return _check("disk", CheckStatus.GOOD, text)
     return _check(
-        "disk", CheckStatus.BAD, text, "make room, or set SBXCOMPOSE_STATE_DIR to a directory with more of it"
+        "disk", CheckStatus.BAD, text, "free disk space, or set SBXCOMPOSE_STATE_DIR to a directory on a larger disk"
     )
 
 
@@ -122,7 +124,7 @@ def files_limit(soft: int, hard: int) -> DoctorCheck:
     if soft >= FEW_FILES or soft == unlimited:
         return _check("limits", CheckStatus.GOOD, text)
     return _check(
-        "limits", CheckStatus.NOTE, text, f"`ulimit -n {FEW_FILES}` before the host is started, for many processes"
+        "limits", CheckStatus.NOTE, text, f"for many processes run `ulimit -n {FEW_FILES}` before the host is started"
     )
 
 
@@ -130,13 +132,20 @@ def _kernel() -> Iterator[DoctorCheck]:
     from sbxcompose.linux.kernel import become_subreaper
 
     if become_subreaper():
-        yield _check("subreaper", CheckStatus.GOOD, "what strays from its process is found when that ends")
+        yield _check(
+            "subreaper", CheckStatus.GOOD, "descendants that leave a process's session are found when it exits"
+        )
     else:
         fix = "use a Linux kernel of 3.4 or newer, without a filter on prctl"
-        yield _check("subreaper", CheckStatus.BAD, "the kernel refuses; what strays would be left behind", fix)
+        yield _check(
+            "subreaper",
+            CheckStatus.BAD,
+            "the kernel refuses; descendants that leave a process's session would be left behind",
+            fix,
+        )
     try:
         os.close(os.pidfd_open(os.getpid()))
-        yield _check("pidfd", CheckStatus.GOOD, "ends of processes are seen without polling")
+        yield _check("pidfd", CheckStatus.GOOD, "exits of processes are noticed without polling")
     except OSError as error:
         yield _check("pidfd", CheckStatus.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
 
@@ -159,7 +168,7 @@ def _isolation() -> DoctorCheck:
         how = "as root" if os.geteuid() == 0 else "in a user namespace"
         return _check("isolation", CheckStatus.GOOD, f"sandboxes can be isolated {how}")
     fix = hint("making namespaces", str(paths.state_path()))
-    return _check("isolation", CheckStatus.NOTE, "this machine permits no isolated sandboxes", fix)
+    return _check("isolation", CheckStatus.NOTE, "this machine cannot isolate sandboxes", fix)
 
 
 def _groups() -> DoctorCheck:

@@ -21,7 +21,7 @@ from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
-from sbxcompose.errors import ConfigurationError, Conflict, ProviderError, Unreachable, Unsupported
+from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
 from sbxcompose.tasks import TaskOwner
 
@@ -37,7 +37,8 @@ class CloudProvider:
         self._outages = outages
         if settings.key is None and not settings.api.loopback:
             raise ConfigurationError(
-                f"no key for {settings.api}", hint=f"set {API_KEY}; or run this machine's sandboxes: `--provider local`"
+                f"no key for {settings.api}",
+                hint=f"set {API_KEY}; or run sandboxes on this machine: `--provider local`",
             )
         self._channels: dict[Site, CloudChannel] = {}
         plane = settings.lifecycle
@@ -78,7 +79,7 @@ class CloudProvider:
         if sandbox.mounts:
             raise Unsupported(
                 f"sandbox {sandbox.name}: `mounts` show files of this machine, which a sandbox in the cloud cannot see",
-                hint="copy them with `files`, or take the key out of the file",
+                hint="copy them with `files`, or remove the key from the file",
             )
         begun = time.monotonic()
         retry = RequestRetry(answered=True)  # the site has answered the look-up before this
@@ -93,15 +94,14 @@ class CloudProvider:
                     raise
                 if info is None:
                     await asyncio.sleep(suspended.pause_after(waited))
-                    continue
-                if info.status in ("suspended", "suspending"):
-                    return await self.resume(sandbox)
-                return await self._until_running(sandbox, info.id)
+                elif (joined := await self._join(sandbox, info)) is not None:
+                    return joined
+                continue
             except Unreachable as error:
                 # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
-                if info is not None:
-                    return await self._until_running(sandbox, info.id)
+                if info is not None and (joined := await self._join(sandbox, info, asked=True)) is not None:
+                    return joined
                 pause = retry.pause(error, time.monotonic(), random.random())
                 if pause is None:
                     raise
@@ -119,16 +119,48 @@ class CloudProvider:
                 async with asyncio.timeout(LAST_ANSWER):
                     made = await making
                     assert isinstance(made, ShortInfo)
-                    await self._drop(sandbox, made.sandbox_id)
+                await self._drop(sandbox, made.sandbox_id)
             raise
         assert isinstance(made, ShortInfo)
         return made
 
+    async def _join(self, sandbox: Sandbox, info: SandboxInfo, *, asked: bool = False) -> SandboxInfo | None:
+        """Return a sandbox that another client made, once it runs; None if it is terminated before.
+
+        The other client does that when it is interrupted (`_drop`). `asked`: we may have made it ourselves.
+        """
+        try:
+            if info.status in ("suspended", "suspending"):
+                return await self.resume(sandbox)
+            return await self._until_running(sandbox, info.id)
+        except NotFound:
+            self._ids.pop(sandbox.full_name, None)
+            self._ended.add(info.id)
+            self._told(sandbox, "was terminated before it was running; creating another", None)
+            return None
+        except asyncio.CancelledError:
+            if asked:
+                await self._drop(sandbox, info.id)
+            raise
+
     async def _drop(self, sandbox: Sandbox, number: str) -> None:
-        """Terminate what has just been made, and has nothing of the project in it yet."""
-        await self._lifecycle.terminate(number)
-        self._ended.add(number)
-        self._told(sandbox, "terminated again: it was not running yet", None)
+        """Terminate what we have just made, in an `up` that is interrupted, unless another client uses it already."""
+        with suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(LAST_ANSWER):
+                info = await self._lifecycle.find(number)
+                if info is not None and info.status == "running" and await self._in_use(info):
+                    self._told(sandbox, "is left running: another client has started something in it", None)
+                    return
+                await self._lifecycle.terminate(number)
+                self._ended.add(number)
+                self._told(sandbox, "terminated again: it was not running yet", None)
+
+    async def _in_use(self, info: SandboxInfo) -> bool:
+        """Return whether anything was started in a sandbox; False where its daemon does not say."""
+        try:
+            return bool(await self.client(info).processes())
+        except ProviderError:
+            return False
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what we have made, once it can be used; terminate it if it never can be, or if this is cancelled."""
@@ -141,9 +173,7 @@ class CloudProvider:
             await self._lifecycle.terminate(number)
             raise
         except asyncio.CancelledError:
-            with suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(LAST_ANSWER):
-                    await self._drop(sandbox, number)
+            await self._drop(sandbox, number)
             raise
         self._ids[sandbox.full_name] = info.id
         self.made.add(info.id)
@@ -166,7 +196,9 @@ class CloudProvider:
         name = sandbox.full_name
         info = await suspended.appeared(lambda: self._lifecycle.find(number))
         if info is None:
-            raise Unsupported(f"sandbox {sandbox.name}: {self._settings.api} does not know what it has made ({number})")
+            raise Unsupported(
+                f"sandbox {sandbox.name}: {self._settings.api} does not find the sandbox it just created ({number})"
+            )
         if info.name == name:
             return info
         if info.name is None:  # it may only not say so

@@ -7,7 +7,6 @@ place and namespace. What cannot be read or written is left: it would be no reas
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from msgspec import DecodeError, Struct, json
 
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import CLOUD_PLACES, cloud_places_path, state_directory, state_path
+from sbxcompose.paths import CLOUD_PLACES, cloud_places_path, replace_file, state_directory, state_path
 
 
 class CloudPlace(Struct, frozen=True):
@@ -62,10 +61,7 @@ def note(project: str, directory: str, environ: Mapping[str, str], changes: Mapp
         state_directory(environ)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         sandboxes = {name: [place.full_name, place.scope] for name, place in after.items()}
-        temporary = path.with_name(f"{path.name}.{os.getpid()}~")
-        temporary.touch(0o600)
-        temporary.write_bytes(json.encode({"project": project, "sandboxes": sandboxes}))
-        temporary.replace(path)
+        replace_file(path, json.encode({"project": project, "sandboxes": sandboxes}))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
     new = sorted(set(values) - recall(sandbox, environ) - {""})
     if not new:
         return
-    from sbxcompose.paths import state_directory
+    from sbxcompose.paths import replace_file, state_directory
 
     with suppress(OSError, SbxError):
         state_directory(environ)
@@ -43,7 +43,7 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if path.exists() and path.stat().st_size > MOST:
             kept = path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
-            path.write_bytes(kept)
+            replace_file(path, kept)
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(fd, "ab") as file:
             file.write(json.dumps(new).encode() + b"\n")

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import state_directory, state_path
+from sbxcompose.paths import replace_file, state_directory, state_path
 from sbxcompose.plan.steps import Step
 
 FOLDER = "events"
@@ -115,11 +115,7 @@ class EventRecord:
 
     def _shorten(self) -> None:
         kept = self.path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
-        # Replaced, and not cut in place: a reader has the old file or the new one, and never a part.
-        fresh = self.path.with_suffix(f".{os.getpid()}")
-        fresh.touch(0o600)
-        fresh.write_bytes(kept)
-        fresh.replace(self.path)
+        replace_file(self.path, kept)
 
 
 def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:

@@ -114,7 +114,9 @@ async def _inward(local: SocketStream, tunnel: Socket) -> None:
 def _not_listening(host: str, port: int, error: OSError) -> UsageError:
     if error.errno == errno.EADDRINUSE:
         return UsageError(
-            f"port {port} is in use{holder_of(port)}", hint="another one: `--listen PORT` (0: any free one)"
+            f"port {port} is in use{holder_of(port)}", hint="choose another one with `--listen PORT` (0: any free port)"
         )
     words = (error.strerror or str(error)).lower()
-    return UsageError(f"cannot listen on {host}:{port}: {words}", hint="say `--listen [ADDRESS:]PORT`")
+    return UsageError(
+        f"cannot listen on {host}:{port}: {words}", hint="choose another address with `--listen [ADDRESS:]PORT`"
+    )

@@ -27,7 +27,7 @@ class ListedInstance(Struct, frozen=True):
     process: Process | None
     row: ObservedRow | None
     asleep: bool = False
-    """Its sandbox is suspended, and does not tell what is held still in it."""
+    """Its sandbox is suspended, and does not tell what is suspended in it."""
     ready: bool | None = None
     """Whether it is ready; None if that is unknown."""
     failure: StartFailure | None = None

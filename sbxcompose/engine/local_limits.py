@@ -48,8 +48,11 @@ def unenforced(limits: LimitsInfo | None) -> Iterator[str]:
 def full_disk(info: SandboxInfo) -> FullDisk | None:
     """Return how little is left for an isolated sandbox, of its limit or of the machine; None if enough is."""
     size, free = disk_of(info.limits), info.disk_free
+    left = "" if info.machine_free is None else f"{short_size(info.machine_free)} are free"
+    if info.disk_read_only:
+        return FullDisk(left, read_only=True)
     if info.machine_free is not None and info.machine_free < _MACHINE_FULL:
-        return FullDisk(f"{short_size(info.machine_free)} are free", of_machine=True)
+        return FullDisk(left, of_machine=True)
     if size is None or free is None or free >= size * _FULL:
         return None
     return FullDisk(f"{short_size(free)} of {short_size(size)} are free")

@@ -149,12 +149,14 @@ def _exit(info: ProcessInfo, managed: ManagedInfo, successes: Collection[int] = 
     last = managed.last_exit
     if last is not None:
         accepted = last.counts_as_success(successes)
-        return Exit(last.exit_code, last.signal, last.oom_killed, last.ended_at / 1000, accepted)
+        at = last.ended_at / 1000
+        return Exit(last.exit_code, last.signal, last.oom_killed, at, accepted, last.oom_kills)
     if info.status == "running":
         return None
     ended = LastExit(exit_code=info.exit_code, signal=info.signal, ended_at=info.ended_at or 0)
-    at = info.ended_at / 1000 if info.ended_at else None
-    return Exit(info.exit_code, info.signal, info.oom_killed, at, ended.counts_as_success(successes))
+    accepted = ended.counts_as_success(successes)
+    ended_at = info.ended_at / 1000 if info.ended_at else None
+    return Exit(info.exit_code, info.signal, info.oom_killed, ended_at, accepted, info.oom_kills)
 
 
 def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:

@@ -154,7 +154,7 @@ async def bring_up_needs(session: Session, process: Process, *, no_deps: bool, t
         async with asyncio.timeout(timeout):
             return await _bring_up_needs(session, process, waits, no_deps=no_deps)
     except TimeoutError:
-        what = ", ".join(waits.titles) or "what it needs has started"
+        what = ", ".join(waits.titles) or "its dependencies have started"
         raise DeadlinePassed(f"timed out after {timeout:g}s: still waiting until {what}") from None
 
 

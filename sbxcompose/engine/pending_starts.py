@@ -40,7 +40,7 @@ class PendingStarts:
         `row` is its newest row, perhaps that of the run which is being started: the answer may come later.
         """
         if self._starts is None:
-            return f"has not been looked at yet{_reason(step for step, _ in self._begun.values())}"
+            return f"has not been planned yet{_reason(step for step, _ in self._begun.values())}"
         step = self._starts.get(instance)
         if step is None:
             return None

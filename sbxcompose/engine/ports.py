@@ -67,7 +67,7 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
             if port and port != process.port_of(step.action.instance.replica) and not passed_over:
                 wanted.setdefault(port, step.subject)
     return [
-        f"port {port} is in use{holder_of(port)}: the health check of {name} would ask that"
+        f"port {port} is in use{holder_of(port)}: the health check of {name} would reach that instead"
         for port, name in wanted.items()
         if _is_taken(port)
     ]

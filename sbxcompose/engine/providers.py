@@ -218,7 +218,7 @@ class LocalProvider:
             if not os.path.exists(source):
                 raise Unsupported(
                     f"sandbox {sandbox.name}: cannot mount {mount.source} at {mount.target}: no such file or directory",
-                    hint=f"create {os.path.normpath(source)}, or take the mount out of the file",
+                    hint=f"create {os.path.normpath(source)}, or remove the mount from the file",
                 )
             mounts.append(SandboxMount(source=os.path.realpath(source), target=mount.target, read_only=mount.read_only))
         return mounts
@@ -245,7 +245,7 @@ class LocalProvider:
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """Compare where its files are, and its network, which is decided when it is created.
 
-        What describes a machine means nothing here.
+        What describes a machine has no effect at this provider.
         """
         return (
             *(("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()),
@@ -318,7 +318,7 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
         keys = ", ".join(f"`{key}`" for key in refused) + (" is" if len(refused) == 1 else " are")
         raise Unsupported(
             f"sandbox {sandbox.name}: {keys} not supported by the provider `local`",
-            hint="use `provider: tensorlake`, or take the key out of the file",
+            hint="use `provider: tensorlake`, or remove the key from the file",
         )
 
 

@@ -7,7 +7,6 @@ alone. It is only a cache: what is not there, or cannot be read, is made again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -89,16 +88,13 @@ class SetupCache:
         return found if isinstance(found, dict) else {}
 
     def _write(self, everything: dict[str, Any]) -> None:
-        from sbxcompose.paths import state_directory
+        from sbxcompose.paths import replace_file, state_directory
 
         # Without a lock: when two commands write at once one entry may be lost, and its set-up is made again.
         with suppress(OSError, SbxError):
             state_directory(self._environ)
-            path = _path(self._environ)
-            spare = path.with_name(f"{path.name}.{os.getpid()}")
-            spare.write_text(json.dumps({key: known for key, known in everything.items() if known}))
-            spare.chmod(0o600)
-            spare.replace(path)
+            known = {key: value for key, value in everything.items() if value}
+            replace_file(_path(self._environ), json.dumps(known).encode())
 
 
 def _path(environ: Mapping[str, str]) -> Path:

@@ -58,7 +58,7 @@ class SetupSnapshots:
         """
         if start_from is not None and number in self._provider(sandbox).made:
             self._restored.add(sandbox.name)
-            self._emit(SandboxNote(sandbox.name, "begins with a snapshot in which its set-up is done"))
+            self._emit(SandboxNote(sandbox.name, "is restored from a snapshot in which its setup is done"))
         else:
             self._restored.discard(sandbox.name)
 
@@ -75,9 +75,9 @@ class SetupSnapshots:
             superseded = self._cache(sandbox).add(sandbox, (await provider.snapshots.take(number)).id)
         except (ProviderError, TimeoutError) as error:
             why = error.message if isinstance(error, ProviderError) else "the snapshot was not ready in time"
-            self._emit(SandboxNote(sandbox.name, f"could not be kept for the next set-up: {why}"))
+            self._emit(SandboxNote(sandbox.name, f"could not be saved as a snapshot of its setup: {why}"))
             return
-        self._emit(SandboxNote(sandbox.name, "was copied into a snapshot, with which the next one begins"))
+        self._emit(SandboxNote(sandbox.name, "was saved as a snapshot; the next new sandbox starts from it"))
         for old in superseded:
             with suppress(ProviderError):
                 await provider.snapshots.delete(old)

@@ -54,7 +54,8 @@ async def until(
     again: Transition | None = None,
     on_poll: Look = lambda info, waited: None,
 ) -> SandboxInfo:
-    """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there.
+    """Wait until the sandbox has that status. Raises `NotFound` if it is gone or terminated, `Refused` if it never gets
+    there.
 
     `on_poll` is told what is seen.
 
@@ -71,7 +72,8 @@ async def until(
         if info.status == status:
             return info
         if info.status == "terminated" or waited > PATIENCE:
-            raise Refused(f"sandbox {info.name or name} is {info.status}, not {status}{_why(info)}", status=0)
+            error = NotFound if info.status == "terminated" else Refused
+            raise error(f"sandbox {info.name or name} is {info.status}, not {status}{_why(info)}", status=0)
         if again is not None and info.status in ("running", "suspended"):
             await _ask(again)
         await asyncio.sleep(pause_after(waited))

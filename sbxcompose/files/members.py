@@ -122,7 +122,7 @@ def _hard_link(name: str, info: tarfile.TarInfo, contents: Contents, previous: M
         return None
     member = contents.members.get(first)
     if member is None or member.kind == "dir":
-        raise _broken(f"{name} is another name of {info.linkname}, which is not a file before it in the archive")
+        raise _broken(f"{name} is a hard link to {info.linkname}, which is not a file before it in the archive")
     if member.kind == "link":
         return _link(name, member.target, info)
     return replace(member, name=name, kind="hard link", target=member.target or first)
@@ -133,7 +133,7 @@ def _check_shape(contents: Contents) -> None:
     for name, member in contents.members.items():
         first = contents.members.get(member.target) if member.kind == "hard link" else None
         if member.kind == "hard link" and (first is None or first.kind != "file"):
-            raise _broken(f"{name} is another name of {member.target}, which is not a file")
+            raise _broken(f"{name} is a hard link to {member.target}, which is not a file")
         above = posixpath.dirname(name)
         while above:
             found = contents.members.get(above)

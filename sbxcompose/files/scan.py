@@ -92,7 +92,7 @@ def rescan(tree: ScannedTree, sources: Iterable[CopySource], paths: Iterable[str
 def _refuse(wrong: list[str]) -> None:
     if wrong:
         shown = wrong[:10] + ([f"and {len(wrong) - 10} more"] if len(wrong) > 10 else [])
-        raise CopyRefused("; ".join(shown), hint="mend it, or leave it out with `ignore:` or a `.sbxcomposeignore`")
+        raise CopyRefused("; ".join(shown), hint="fix it, or leave it out with `ignore:` or a `.sbxcomposeignore`")
 
 
 class _Scan:

@@ -52,7 +52,7 @@ class Looked(Struct, frozen=True):
 
 
 class Copied(Struct, frozen=True):
-    """What was copied. `unsettled` are files that never held still, `skipped` what is not a file, folder or link."""
+    """What was copied. `unsettled` are files that kept changing, `skipped` what is not a file, folder or link."""
 
     files: int = 0
     deleted: int = 0
@@ -132,7 +132,7 @@ class Copy:
                 if failed >= TRIES:
                     if isinstance(error, Unreachable):
                         raise
-                    raise CopyFailed("others copy into the sandbox all the time", hint="try it again") from error
+                    raise CopyFailed("other commands keep copying into the sandbox", hint="try it again") from error
             await asyncio.sleep(PAUSE * 2**failed)
 
     async def _compare(self, paths: tuple[str, ...] | None) -> Comparison:

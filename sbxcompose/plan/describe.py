@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
 
 STOP_LINES = 10
@@ -26,11 +27,6 @@ def seconds(span: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def times(count: int, what: str) -> str:
-    """`1 restart`, `3 restarts`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('s') else 's'}"
-
-
 def command_text(command: Sequence[str]) -> str:
     """Return a command as it is written in the file: what a shell is given, or all words."""
     return command[2] if tuple(command[:2]) == ("sh", "-c") and len(command) == 3 else " ".join(command)
@@ -44,7 +40,7 @@ def doing(row: ObservedRow, now: float) -> str:
         case Phase.RUNNING:
             return "is running"
         case Phase.UNHEALTHY:
-            return f"is unhealthy: {times(row.health_failures, 'failed health check')}{_check(row)}"
+            return f"is unhealthy: {counted(row.health_failures, 'failed health check')}{_check(row)}"
         case Phase.BACKING_OFF:
             return f"{ended(row)}; {_again(row, now)}"
         case Phase.STOPPED:
@@ -60,7 +56,7 @@ def _check(row: ObservedRow) -> str:
 
 
 def _again(row: ObservedRow, now: float) -> str:
-    restarts = f" ({times(row.restarts, 'restart')} so far)" if row.restarts else ""
+    restarts = f" ({counted(row.restarts, 'restart')} so far)" if row.restarts else ""
     if row.next_restart_at is None:
         return f"backing off{restarts}"
     return f"restarts in {seconds(row.next_restart_at - now)}{restarts}"
@@ -81,6 +77,13 @@ def stop_output(row: ObservedRow) -> list[str]:
     return ["its stop command printed:", *(f"  {line}" for line in printed[-STOP_LINES:])]
 
 
+def memory_hint(row: ObservedRow) -> str | None:
+    """Return what helps a row that failed because its sandbox has run out of the memory that the file allows it."""
+    if row.exit is None or not (row.exit.oom_kills and row.exit.out_of_memory):
+        return None
+    return f"raise `resources.memory` of sandbox {row.instance.sandbox}, or let its processes use less"
+
+
 def gave_up(row: ObservedRow, process: Process) -> str | None:
     """Say that a supervisor does not try again, though it would after a failure; None if that is not so."""
     failed = row.exit is None or not row.exit.success
@@ -93,7 +96,7 @@ def gave_up(row: ObservedRow, process: Process) -> str | None:
         return f"it is not restarted again: `max_restarts` is {limit}"
     if not row.restarts:
         return "its supervisor does not try again"
-    return f"its supervisor gave up after {times(row.restarts, 'restart')}"
+    return f"its supervisor gave up after {counted(row.restarts, 'restart')}"
 
 
 def told_by_supervisor(row: ObservedRow, process: Process) -> bool:

@@ -25,7 +25,7 @@ class Edge(NamedTuple):
 class Graph:
     """All processes of a project, the inactive ones too; a need's number is smaller than its dependents'.
 
-    Raises `SpecError` when processes need each other in a circle (reading a file has refused that before).
+    Raises `SpecError` when there is a dependency cycle (reading a file has refused that before).
     """
 
     def __init__(self, project: Project) -> None:
@@ -108,7 +108,7 @@ def _dependency_order(processes: Sequence[Process]) -> Sequence[int]:
     order = in_order(dependents, missing)
     if len(order) < len(processes):
         circle = [process.address for process, count in zip(processes, missing, strict=True) if count]
-        raise SpecError(f"processes need each other in a circle: {', '.join(circle[:10])}")
+        raise SpecError(f"dependency cycle among {', '.join(circle[:10])}")
     return order
 
 

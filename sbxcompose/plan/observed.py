@@ -40,6 +40,10 @@ LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.BACKING_
 """The phases in which a supervisor holds the process: it must be stopped before its name is free."""
 
 
+_OF_A_KILLED_CHILD = 128 + 9
+"""The exit code of a shell whose command has died of SIGKILL."""
+
+
 class Exit(Struct, frozen=True):
     """How a run ended: exactly one of `code` and `signal` is set, or neither if the end was not observed."""
 
@@ -50,20 +54,31 @@ class Exit(Struct, frozen=True):
     """Seconds since 1970."""
     accepted: bool = False
     """It is among the `success_exit_codes` of its process."""
+    oom_kills: int = 0
+    """How many processes of its sandbox the kernel killed for want of memory during the run, as far as known."""
 
     @property
     def success(self) -> bool:
         """Exit code 0, or one that counts as well."""
         return self.code == 0 or self.accepted
 
+    @property
+    def out_of_memory(self) -> bool:
+        """It failed, and the kernel killed it or another process of its sandbox meanwhile."""
+        return self.oom_killed or (self.oom_kills > 0 and not self.success)
+
     def __str__(self) -> str:
         if self.oom_killed:
             return "was killed: out of memory"
+        if self.code == _OF_A_KILLED_CHILD and self.out_of_memory:
+            return f"exited with code {self.code}: out of memory"
         if self.signal is not None:
-            return f"was killed by signal {self.signal}"
-        if self.code is not None:
-            return f"exited with code {self.code}"
-        return "ended; exit code unknown"
+            words = f"was killed by signal {self.signal}"
+        elif self.code is not None:
+            words = f"exited with code {self.code}"
+        else:
+            return "ended; exit code unknown"
+        return f"{words} after its sandbox ran out of memory" if self.out_of_memory else words
 
 
 class ObservedRow(Struct, frozen=True):
@@ -153,10 +168,14 @@ class SandboxState(StrEnum):
 
 
 class FullDisk(Struct, frozen=True):
-    """A disk on which nearly nothing is left: that of a sandbox by its limit, or that of the machine below it."""
+    """A disk on which nearly nothing is left: that of a sandbox by its limit, or that of the machine below it.
+
+    `read_only`: that of the sandbox cannot be written to at all, since that of the machine was full.
+    """
 
     left: str
     of_machine: bool = False
+    read_only: bool = False
 
 
 class ObservedSandbox(Struct, frozen=True):

@@ -6,8 +6,9 @@ does not depend on the moment of the observation.
 
 from __future__ import annotations
 
-from sbxcompose.plan.describe import ended, times
+from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import ObservedRow, Phase
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Process
 
 STABLE_AFTER = 1.0
@@ -103,4 +104,4 @@ def _last_was_good(before: ObservedRow, row: ObservedRow) -> bool:
 
 def loop_words(row: ObservedRow, failed_runs: int) -> str:
     """Describe a crash loop, in words that follow the name of its process."""
-    return f"has failed {times(failed_runs, 'time')} in a row: it {ended(row)}"
+    return f"has failed {counted(failed_runs, 'time')} in a row: it {ended(row)}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sbxcompose.plan.decisions import Decision
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.steps import PlanNote
 from sbxcompose.plan.world import World
+from sbxcompose.plurals import counted
 from sbxcompose.spec.ports import LAST
 from sbxcompose.spec.project import Process, RestartPolicy
 
@@ -37,7 +37,7 @@ def _without_port(world: World, started: Sequence[int]) -> Iterator[PlanNote]:
     without = [node for node in started if _lacks_port(world.graph.processes[node])]
     if without:
         first, more = world.label(without[0]), len(without) - 1
-        who = f"{first} gets" if not more else f"{first} and {times(more, 'other')} get"
+        who = f"{first} gets" if not more else f"{first} and {counted(more, 'other')} get"
         text = f"{who} no PORT: each line of a Procfile has 100 more than the one before, and ports end at {LAST}"
         yield PlanNote("port", text, world.graph.processes[without[0]].sandbox)
 

@@ -28,6 +28,7 @@ from sbxcompose.plan.steps import (
 )
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import World
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Sandbox
 from sbxcompose.spec.project import StopPolicy as StopRule
 
@@ -271,7 +272,7 @@ class StepBuilder:
         if not waiting:
             return "the old one stays until then"
         others = len(waiting) - 1
-        more = f" and {others} other{'s' if others > 1 else ''} need" if others else " needs"
+        more = f" and {counted(others, 'other')} need" if others else " needs"
         return f"{self._world.label(waiting[0])}{more} it"
 
     def _starting_beyond(self, node: int) -> list[int]:

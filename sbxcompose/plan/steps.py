@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from sbxcompose.plan.copies import ToCopy
 from sbxcompose.plan.observed import Instance, LeftSandbox, ObservedRow
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
 
@@ -253,7 +254,7 @@ class Plan(Struct, frozen=True):
         """One line: `2 to start, 1 to stop, 7 unchanged`."""
         counts = self.counts()
         parts = [
-            f"{counts['sandboxes']} sandbox{'es' if counts['sandboxes'] > 1 else ''} to change",
+            f"{counted(counts['sandboxes'], 'sandbox')} to change",
             f"{counts['copy']} to copy into",
             f"{counts['start']} to start",
             f"{counts['replace']} to replace",

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.plan.describe import awaited_sign, command_text, ended, seconds, times
+from sbxcompose.plan.describe import awaited_sign, command_text, ended, seconds
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
@@ -23,6 +23,7 @@ from sbxcompose.plan.steps import (
     Sync,
     TerminateSandbox,
 )
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process
 
 REPORTS = (5.0, 15.0, 30.0, 60.0)
@@ -200,7 +201,7 @@ def standing_of(
     if row is None:
         return STARTING
     seen = f"the last check saw: {check}" if check else ""
-    restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
+    restarted = f"restarted {counted(row.restarts, 'time')}" if row.restarts else ""
     if row.phase is Phase.BACKING_OFF:
         again = "" if row.next_restart_at is None else f"restarts in {seconds(row.next_restart_at - now)}"
         return WaitState("backing off", joined(ended(row), again, restarted))

@@ -19,15 +19,16 @@ from sbxcompose.plan.describe import (
     doing,
     ended,
     gave_up,
+    memory_hint,
     seconds,
     stop_output,
-    times,
     told_by_supervisor,
     unready,
 )
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Project
 
 NOTHING: Mapping[Instance, bool | None] = {}
@@ -155,7 +156,7 @@ class _Why:
         ago = seconds(self._now - failure.at)
         return [
             f"{self._label} could not be started, {ago} ago: {failure.error}",
-            f"it was to run `{command_text(failure.command)}`{where}",
+            f"its command was `{command_text(failure.command)}`{where}",
         ]
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
@@ -186,7 +187,9 @@ class _Why:
         return self._said(Cause.SANDBOX, lines, hint)
 
     def _surplus(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
-        lines = [f"the file wants {process.replicas} of {process.name}, so there is no {self._label}"]
+        lines = [
+            f"the file has {counted(process.replicas, 'replica')} of {process.name}: {self._label} is not among them"
+        ]
         if not live:
             return self._said(Cause.SURPLUS, lines)
         lines.append(f"{self._label} {doing(live[-1], self._now)}")
@@ -196,22 +199,22 @@ class _Why:
         same = [row for row in live if row.digest == process.digest]
         row = (same or live)[-1]
         cause, lines = self._alive(row)
+        hint = memory_hint(row) if cause is Cause.BACKING_OFF else None
         if cause is Cause.FINE and same and process.ready_when is not None:
             cause = self._not_ready(process, row, lines)
-        hint = None
         if not same:
             lines.append("its definition in the file has changed: it runs the older one")
             hint = f"`up {self._label}` replaces it"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif len(live) > 1:
-            lines.append(f"it runs {len(live)} times: an update or two commands crossed")
-            hint = f"`up {self._label}` leaves one"
+            lines.append(f"it is running {len(live)} times: an update or two commands overlapped")
+            hint = f"`up {self._label}` keeps one"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
             lines.append("it matches the file")
         if row.output_blocked is not None:
             lines.append(f"its output cannot be written ({row.output_blocked}); it waits once its pipe is full")
-            hint = hint or "make room on the disk that holds the host's state; `host status` shows where that is"
+            hint = hint or "free space on the disk that holds the host's state; `host status` shows where that is"
             cause = Cause.BLOCKED if cause is Cause.FINE else cause
         return self._said(cause, lines, hint)
 
@@ -276,7 +279,7 @@ class _Why:
         if changed:
             lines.append("its definition in the file has changed since")
         lines += self._blockers(node)
-        hint = f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
+        hint = memory_hint(row) or f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
     def _completed(self, process: Process, row: ObservedRow, when: str, changed: bool) -> Explanation:
@@ -306,4 +309,4 @@ def _past(row: ObservedRow) -> Iterator[str]:
     """Yield how often it was restarted, and what ended the run before."""
     if row.restarts:
         last = f", the last time after it {row.exit}" if row.exit is not None else ""
-        yield f"it was restarted {times(row.restarts, 'time')}{last}"
+        yield f"it was restarted {counted(row.restarts, 'time')}{last}"

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sbxcompose.errors import UnknownName
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import LeftSandbox, Observed, ObservedRow, ObservedSandbox, SandboxState
 from sbxcompose.plan.steps import PlanNote
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
 
 GONE = frozenset({SandboxState.MISSING, SandboxState.TERMINATED})
@@ -28,7 +28,7 @@ def left_words(left: LeftSandbox) -> str:
         what = f"may still exist at {left.provider}"
         aim = "ends it"
     else:
-        what = f"still runs {times(left.running, 'process')} at {left.provider}"
+        what = f"still runs {counted(left.running, 'process')} at {left.provider}"
         aim = "stops it"
     if left.moved_to is None:
         return f"sandbox {left.name} is not in the file, and {what}; `down --remove-orphans{cost}` {aim}"

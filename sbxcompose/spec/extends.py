@@ -109,7 +109,7 @@ class _Resolver:
             return None
         if target in [*self._path, address]:
             circle = " -> ".join(process for _, process in [*self._path, address, target])
-            self._mistakes.append(node.mistake(f"these extend each other: {circle}"))
+            self._mistakes.append(node.mistake(f"cycle of `extends`: {circle}"))
             return None
         return target
 

@@ -233,7 +233,7 @@ def _signal(value: Any) -> Any:
         if number is None:
             word = value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
             examples = "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number"
-            raise wrong(f"no signal is named `{value}`", did_you_mean(word, list(signals.BY_NAME), examples))
+            raise wrong(f"unknown signal `{value}`", did_you_mean(word, list(signals.BY_NAME), examples))
         return number
     if type(value) is int and not 0 < value <= signals.LAST:
         raise wrong(f"invalid signal `{value}`", f"signals go from 1 to {signals.LAST}")

@@ -222,7 +222,7 @@ class ProjectReader:
     def _include(self, item: Node, path: str, above: list[str]) -> Mapping | None:
         if path in above or len(above) >= _DEEPEST_INCLUDE:
             circle = " -> ".join(self._name(file) for file in [*above[-5:], path])
-            self.mistakes.append(item.mistake(f"the files include each other: {circle}"))
+            self.mistakes.append(item.mistake(f"cycle of `include`: {circle}"))
             self.incomplete = True
             return None
         content = self.sources.read_any(path)

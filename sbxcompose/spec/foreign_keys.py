@@ -52,7 +52,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         "configs": "remove it: processes use the files of the project as they are",
         "is_strict": "remove it: an unknown key is always a mistake",
         "ordered_shutdown": "remove it: processes always stop in reverse order of their needs",
-        "shell": "a `command` that is a text goes through `sh -c`; for another shell write a list: `[bash, -c, ...]`",
+        "shell": "a `command` that is a string goes through `sh -c`; for another shell write a list: `[bash, -c, ...]`",
         **dict.fromkeys(("log_level", "log_length", "log_location", "log_configuration", "log_format"), _OUTPUT),
     },
     "SandboxModel": {
@@ -62,7 +62,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
     },
     "ProcessModel": {
         "image": "nothing is pulled on this machine: install the program, and write its `command`",
-        "ports": "write `port: 8000`, the one it listens on: nothing is mapped (`ports` of a sandbox is for the cloud)",
+        "ports": "write `port: 8000`, the one it listens on: no port is mapped (`ports` of a sandbox is for the cloud)",
         "expose": "write `port: 8000`, the one it listens on",
         "volumes": "remove it: processes use the folders of the project as they are",
         "build": "nothing is built: write the `command`, and what must run before in `setup` of a sandbox",

@@ -54,7 +54,7 @@ class ResourcesModel(Strict):
         None, description="Disk, such as `20gb`; at the provider `local` that of an isolated sandbox."
     )
     processes: Annotated[int, Field(gt=0, le=4_194_304), AS_NUMBER] | None = Field(
-        None, description="Most processes and threads; only at the provider `local`."
+        None, description="Maximum number of processes and threads; only at the provider `local`."
     )
     gpus: tuple[Annotated[GpuModel, keyed("model", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
         (), description="GPUs; a model, or `{model, count}`."

@@ -69,7 +69,7 @@ def forced_provider(request: LoadRequest, variable: Callable[[str], str | None])
     ):
         if name:
             if name not in PROVIDERS:
-                hint = did_you_mean(name, list(PROVIDERS), "there are `local` and `tensorlake`")
+                hint = did_you_mean(name, list(PROVIDERS), "expected `local` or `tensorlake`")
                 raise UsageError(f"{where}: no provider is named `{name}`", hint=hint)
             return cast(ProviderName, name)
     return None

@@ -107,7 +107,7 @@ class Needs:
                 self._wrong(path, f"`{names[0]}` depends on itself", None)
                 continue
             shown = names if len(names) <= 12 else [*names[:6], "…", *names[-5:]]
-            self._wrong(path, f"these wait for each other: {' -> '.join(shown)}", "one of them must not wait")
+            self._wrong(path, f"dependency cycle: {' -> '.join(shown)}", "remove one of these dependencies")
 
     def _wrong(self, path: Path, message: str, hint: str | None) -> None:
         self._mistakes.append(self._places.mistake(path, message, hint, on_key=path[-1] != "depends_on"))

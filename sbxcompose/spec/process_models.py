@@ -217,7 +217,7 @@ class WrittenOutKeys(WithEnvironment):
     )
     depends_on: Dependencies = Field(
         {},
-        description="What must be so first: a list of names (they must be ready), or a mapping of names to `started`, "
+        description="Dependencies: a list of names (they must be ready), or a mapping of names to `started`, "
         "`ready`, `completed`, `ended` or `{condition, restart, required}`. Write `sandbox/process` for one in another "
         "sandbox.",
     )

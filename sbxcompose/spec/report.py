@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.plurals import counted
 
 MOST = 50
 """Mistakes that are shown; whoever has more will not read them all."""
@@ -44,7 +45,7 @@ def render(error: InvalidSpec, style: Styler | None = None, width: int | None = 
     style = style or Plain()
     shown = [render_mistake(mistake, style, width) for mistake in error.mistakes[:MOST]]
     if len(error.mistakes) > MOST:
-        shown.append(style.dim(f"… and {len(error.mistakes) - MOST} more mistakes"))
+        shown.append(style.dim(f"… and {counted(len(error.mistakes) - MOST, 'more mistake')}"))
     return "\n\n".join(shown)
 
 

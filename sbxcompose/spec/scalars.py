@@ -52,7 +52,7 @@ def resolve_tagged(tag: str, text: str) -> ScalarValue:
     """Return the value of a scalar with an explicit tag such as `!!str`. Raises `ValueError`."""
     types = _TAGGED.get(tag)
     if types is None:
-        raise ValueError(f"the tag `{tag}` means nothing here")
+        raise ValueError(f"unknown tag `{tag}`")
     if types == (str,):
         return text
     value = resolve(text)

@@ -37,7 +37,7 @@ def generate() -> str:
     definitions = {_title(name): _definition(name, definition) for name, definition in sorted(raw.pop("$defs").items())}
     definitions["Interpolated"] = {
         "title": "A value with variables",
-        "description": "A text in which `${VAR}` is replaced before the value is looked at.",
+        "description": "A string in which `${VAR}` is replaced before the value is validated.",
         "type": "string",
         "pattern": r"\$",
     }
@@ -68,7 +68,7 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         # What it extends may have the keys that it must have.
         cleaned["anyOf"] = [{"required": cleaned.pop("required")}, {"required": ["extends"]}]
     if name in _EXTENSIBLE:
-        cleaned["patternProperties"] = {"^x-": {"description": "Whatever you like: it is not looked at."}}
+        cleaned["patternProperties"] = {"^x-": {"description": "Any value; it is ignored."}}
     return {
         "title": _title(name),
         "description": cleaned.pop("description"),

@@ -46,7 +46,7 @@ def parse_duration(text: str) -> float:
         return 0.0
     found = _DURATION.fullmatch(written)
     if not written or found is None:
-        raise BadUnit(f"`{_short(text)}` is not a duration", _duration_hint(written))
+        raise BadUnit(f"invalid duration `{_short(text)}`", _duration_hint(written))
     parts = zip(found.groups(), _SECONDS, strict=True)
     return round(sum(float(number) * seconds for number, seconds in parts if number), 6)
 
@@ -58,7 +58,7 @@ def parse_size(text: str) -> int:
         return 0
     found = _SIZE.fullmatch(written)
     if found is None or written[-1:].isdecimal():
-        raise BadUnit(f"`{_short(text)}` is not a size", _size_hint(written))
+        raise BadUnit(f"invalid size `{_short(text)}`", _size_hint(written))
     factor: int = 1024 ** _POWERS[(found[2] or "").lower()]
     return int(found[1]) * factor if found[1].isdecimal() else round(float(found[1]) * factor)
 

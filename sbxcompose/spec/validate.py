@@ -181,7 +181,7 @@ def _complaint(details: ErrorDetails) -> str:
     if kind == "finite_number":
         return "must be a finite number"
     if kind == "string_unicode":
-        return "holds bytes that are not UTF-8"
+        return "contains bytes that are not UTF-8"
     return f"is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"
 
 

@@ -109,7 +109,7 @@ class _Composer:
         if len(self._open) >= DEEPEST:
             raise Malformed(self._at(event, f"nested more than {DEEPEST} levels deep"))
         if event.tag not in _COLLECTIONS:
-            message = f"the tag `{event.tag}` means nothing here"
+            message = f"unknown tag `{event.tag}`"
             self._mistakes.append(self._at(event, message, _tag_hint(event.tag)))
         place = (self._document, *_place(event))
         node = Mapping(*place) if isinstance(event, yaml.MappingStartEvent) else Sequence(*place, [])
@@ -126,8 +126,8 @@ class _Composer:
         node = self._anchors.get(event.anchor or "")
         if node is None:
             inside = any(opened.anchor == event.anchor for opened in self._open)
-            what = "stands inside what it means" if inside else "has no anchor"
-            hint = None if inside else f"`&{event.anchor}` must come before it; in a text, put quotes around the `*`"
+            what = "refers to itself" if inside else "has no anchor"
+            hint = None if inside else f"`&{event.anchor}` must come before it; in a string, put quotes around the `*`"
             raise Malformed(self._at(event, f"the alias `*{event.anchor}` {what}", hint))
         self._add(node, None, event)
 
@@ -232,11 +232,11 @@ def _syntax_hint(source: str, problem: str) -> str | None:
     if problem.startswith("did not find expected ','") and "${" in source:
         return "put quotes around `${...}`: within `{}` and `[]` a brace means something else"
     if "mapping values are not allowed" in problem:
-        return "put quotes around a text that holds `: `, and check the indentation"
+        return "put quotes around a string that holds `: `, and check the indentation"
     if "could not find expected ':'" in problem or "did not find expected key" in problem:
         return "check the indentation, and that each key ends with `:`"
     if problem.startswith("found character that cannot start any token"):
-        return "put quotes around a text that begins with a special character"
+        return "put quotes around a string that begins with a special character"
     return None
 
 
@@ -248,7 +248,7 @@ def _unreadable(document: Document) -> Mistake:
     """Find a character that YAML forbids: the parser gives its place in bytes or in characters."""
     found = _FORBIDDEN.search(document.text)
     if found is None:
-        return document.mistake("it holds characters that YAML does not allow", hint="is this a text file?")
+        return document.mistake("it contains characters that YAML does not allow", hint="is this a text file?")
     before = document.text[: found.start()]
     column = len(before) - (before.rfind("\n") + 1) + 1
     message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"

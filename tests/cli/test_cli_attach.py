@@ -37,7 +37,7 @@ def test_what_we_type_is_answered_and_the_exit_code_passed_on(sbx: Sbx) -> None:
     assert (result.code, result.stdout) == (3, "said one\nsaid stop\n")
 
 
-def test_the_end_of_our_input_is_not_the_end_of_its(sbx: Sbx) -> None:
+def test_the_end_of_our_input_is_not_the_end_of_the_process(sbx: Sbx) -> None:
     console(sbx)
     first = sbx.start("attach", "console")
     first.press("one\n")
@@ -79,7 +79,7 @@ def test_without_the_proxy_ctrl_c_detaches_at_once(sbx: Sbx) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_who_ends_us_does_not_end_the_process(sbx: Sbx, number: signal.Signals) -> None:
+def test_ending_attach_does_not_end_the_process(sbx: Sbx, number: signal.Signals) -> None:
     console(sbx)
     running = sbx.start("attach", "console")
     running.press("up\n")
@@ -104,7 +104,7 @@ def test_output_alone(sbx: Sbx) -> None:
     assert quiet.wait().code == 3
 
 
-def test_one_that_reads_nothing(sbx: Sbx) -> None:
+def test_a_process_that_reads_nothing(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: 'read _ <gate; echo go on; kill -9 $$$$', restart: never}}\n")
     gate = Gate(sbx)
     sbx.run("up", "-d")
@@ -115,7 +115,7 @@ def test_one_that_reads_nothing(sbx: Sbx) -> None:
     assert (result.code, result.stdout) == (128 + signal.SIGKILL, "go on\n")
 
 
-def test_what_does_not_run_is_said(sbx: Sbx) -> None:
+def test_a_process_that_is_not_running_is_reported(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: 'true', restart: never}}\n")
     assert "`sbxcompose up`" in refused(sbx, "attach", "web")
     sbx.run("up", "-d")

@@ -26,7 +26,7 @@ def test_up_why_and_ps_say_that_a_service_has_left_something_behind(sbx: Sbx) ->
     assert f"hint: {HINT}" in why
 
 
-def test_a_one_shot_too(sbx: Sbx) -> None:
+def test_a_one_shot_leaves_something_behind(sbx: Sbx) -> None:
     sbx.write(f"processes: {{db: {{command: '{FORKS}', restart: never}}}}\n")
     assert re.search(f"completed, but it {WORDS}", sbx.run("up").stdout)
     assert re.search(WORDS, sbx.run("why", "db").stdout)

@@ -21,7 +21,7 @@ from tests.support.command import COMMAND, Sbx
         ("processes:\n  a: {command: x, depends_on: [b]}\n  b: {command: x, depends_on: [a]}\n", "", ["a", "b"]),
         ("processes:\n  a: {command: x, depends_on: [a]}\n", "", ["itself"]),
         ("processes:\n  web: {command: x, depends_on: [dbb]}\n  db: {command: y}\n", "2:34", ["`dbb`", "`db`"]),
-        ("processes:\n  web: {command: x, stop: {grace: 5 suns}}\n", "2:35", ["`5 suns` is not a duration", "500ms"]),
+        ("processes:\n  web: {command: x, stop: {grace: 5 suns}}\n", "2:35", ["invalid duration `5 suns`", "500ms"]),
         ("processes:\n  web: {command: x, env: {A: '${NOPE}'}}\n", "2:31", ["variable `NOPE` is not set", "${NOPE:-}"]),
         ("processes:\n  web: {command: x, env: {A: '${NOPE:?say which}'}}\n", "2:31", ["say which"]),
         ("processes:\n  web: {command: x, restart: maybe}\n", "2:30", ["`maybe` is not one of `never`"]),
@@ -45,7 +45,7 @@ from tests.support.command import COMMAND, Sbx
         "empty", "only a comment",
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_place_and_a_way_out(dry: Sbx, text: str, place: str, words: list[str]) -> None:
+def test_a_mistake_is_reported_with_its_place_and_a_remedy(dry: Sbx, text: str, place: str, words: list[str]) -> None:
     dry.write(text)
     said = refused(dry, "up", "-d")
     assert f"sbxcompose.yaml:{place}" in said if place else "sbxcompose.yaml" in said
@@ -60,7 +60,7 @@ def test_a_mistake_is_told_with_its_place_and_a_way_out(dry: Sbx, text: str, pla
 
 
 @pytest.mark.cold
-def test_all_mistakes_are_told_at_once(dry: Sbx) -> None:
+def test_all_mistakes_are_reported_at_once(dry: Sbx) -> None:
     dry.write("""
 name: shop
 processes:
@@ -74,7 +74,7 @@ processes:
     assert said.count("sbxcompose.yaml:") == 7
 
 
-def test_a_mistake_in_an_overlay_is_told_in_that_file(dry: Sbx) -> None:
+def test_a_mistake_in_an_overlay_is_reported_in_that_file(dry: Sbx) -> None:
     dry.write("processes: {web: {command: x}}\n")
     dry.write("processes:\n  web: {restart: maybe}\n", "sbxcompose.override.yaml")
     assert "sbxcompose.override.yaml:2:18" in refused(dry, "config")
@@ -191,7 +191,7 @@ def test_an_alias_bomb_is_refused_or_read_quickly(dry: Sbx) -> None:
     assert "sbxcompose.yaml" in refused(dry, "config", timeout=150)
 
 
-def test_a_bad_dot_env_is_told_with_its_place(dry: Sbx) -> None:
+def test_a_bad_dot_env_is_reported_with_its_place(dry: Sbx) -> None:
     dry.write("processes: {web: {command: x}}\n")
     dry.write("GOOD=1\nthis is no assignment\n", ".env")
     said = refused(dry, "config")
@@ -205,7 +205,7 @@ def test_a_missing_env_file(dry: Sbx) -> None:
     assert "other.env" in refused(dry, "--env-file", "other.env", "config")
 
 
-def test_a_provider_that_is_none_and_one_that_is_not_built_in(dry: Sbx) -> None:
+def test_an_unknown_provider(dry: Sbx) -> None:
     dry.write("processes: {web: {command: x}}\n")
     assert "clowd" in refused(dry, "--provider", "clowd", "up", "-d")
     said = refused(dry, "--provider", "tensorlake", "up", "-d", code=3)

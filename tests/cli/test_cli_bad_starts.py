@@ -73,7 +73,7 @@ processes:
     assert "no-such-command: not found" in up.stderr
 
 
-def test_a_port_that_is_taken_is_told_by_the_process_itself(sbx: Sbx) -> None:
+def test_a_port_that_is_taken_is_reported_by_the_process_itself(sbx: Sbx) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -133,7 +133,7 @@ def test_a_wrong_command_line_is_answered_with_what_may_have_been_meant(
         assert word in said, said
 
 
-def test_an_interrupted_look_is_just_interrupted(sbx: Sbx) -> None:
+def test_an_interrupted_command_reports_only_the_interrupt(sbx: Sbx) -> None:
     sbx.write(f"""
 processes:
   web: {{command: "echo up; {FOREVER}"}}
@@ -175,7 +175,7 @@ def test_a_failed_start_is_remembered_over_a_restart_of_the_host_until_one_succe
     assert rows(sbx_alone)["web"]["status"] == "running"
 
 
-def test_a_failed_start_after_good_ones_is_what_why_tells(sbx: Sbx) -> None:
+def test_why_reports_a_failed_start_after_good_ones(sbx: Sbx) -> None:
     sbx.write(FAILS)
     script = sbx.write("#!/bin/sh\nexec sleep 1000\n", "run.sh")
     script.chmod(0o755)

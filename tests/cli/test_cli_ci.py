@@ -31,7 +31,7 @@ def test_a_bring_up_as_a_junit_report(sbx: Sbx) -> None:
     assert "boom" in (sbx.project / "out/report.xml").read_text()
 
 
-def test_output_that_is_no_text_is_in_the_report_all_the_same(sbx: Sbx) -> None:
+def test_output_that_is_not_text_is_in_the_report_all_the_same(sbx: Sbx) -> None:
     hostile = r"printf 'a\\000\\033[31m \\377\\376 ]]> </failure> \\001\\n'; exit 3"
     sbx.write(f"processes: {{api: {{command: [sh, -c, {json.dumps(hostile)}], restart: never}}}}\n")
     sbx.run("up", "--wait", "--junit", "out/report.xml", code=1)
@@ -51,11 +51,11 @@ def test_a_test_run_as_a_junit_report(sbx: Sbx, exit_code: int, result: str) -> 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["-d", "--junit", "r.xml"], "goes with `--wait`"),
+        (["-d", "--junit", "r.xml"], "needs `--wait`"),
         (["--wait", "--junit", "/dev/null/x"], "cannot write /dev/null/x"),
     ],
 )
-def test_a_report_that_cannot_be_written_is_said_before_anything_starts(
+def test_a_report_that_cannot_be_written_is_reported_before_anything_starts(
     sbx: Sbx, arguments: list[str], words: str
 ) -> None:
     sbx.write(BROKEN)

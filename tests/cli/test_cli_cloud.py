@@ -31,7 +31,7 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_up_detached.test_up_starts_in_the_order_of_needs_and_down_stops_in_the_reverse,
     test_cli_up_detached.test_a_second_up_says_that_nothing_is_to_be_done_and_touches_nothing,
     test_cli_up_detached.test_a_needed_failure_holds_up_what_needs_it_and_nothing_else,
-    test_cli_up_detached.test_sandboxes_are_kept_apart_and_names_told_apart,
+    test_cli_up_detached.test_sandboxes_are_kept_apart_and_names_distinguished,
     test_cli_up_detached.test_what_ignores_sigterm_is_killed_once_its_grace_is_over,
     test_cli_keys.test_output_goes_through_a_terminal,
     test_cli_keys.test_the_end_of_one_ends_an_attached_up_with_a_failure,
@@ -46,7 +46,7 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_control.test_down_terminate_ends_the_sandbox_and_its_records,
     test_cli_logs.test_tail_counts_the_lines_of_both_streams_together,
     test_cli_logs.test_since_a_moment,
-    test_cli_logs.test_follow_goes_on_across_a_restart_and_over_new_processes,
+    test_cli_logs.test_follow_continues_across_a_restart_and_over_new_processes,
     test_cli_logs.test_follow_shows_the_end_of_a_line_once_it_is_there,
     test_cli_logs.test_logs_are_merged_in_the_order_of_time_over_processes,
     test_cli_exec_run.test_exec_ends_what_the_command_leaves_behind,
@@ -97,7 +97,7 @@ def test_a_sandbox_that_cannot_be_created_ends_every_mode(cloud: CloudSbx, comma
     assert "no room for it" in cloud.run(*command, code=1).stderr
 
 
-def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:
+def test_a_paused_sandbox_is_frozen_and_continues(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: 'i=0; while :; do i=$$((i + 1)); echo $$i > count; sleep 0.01; done'}}\n")
     sbx.run("up", "-d")
     before = pids(sbx)
@@ -223,7 +223,7 @@ def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudS
     assert pids(cloud) == before
 
 
-def test_sizes_are_changed_in_place_and_what_is_said_of_a_pending_sandbox(cloud: CloudSbx) -> None:
+def test_sizes_are_changed_in_place_and_what_is_reported_of_a_pending_sandbox(cloud: CloudSbx) -> None:
     text = "sandboxes: {app: {resources: {cpus: CPUS, memory: 2gb}, processes: {web: {command: exec sleep 1000}}}}\n"
     cloud.write(text.replace("CPUS", "1"))
     cloud.plain.pending = ["scheduling", "no_resources_available"]
@@ -280,12 +280,12 @@ sandboxes:
     plan = cloud.run("plan").stdout
     assert "snapshot sandbox app" in plan
     assert plan.index("snapshot sandbox app") < plan.index("start web")
-    assert "sandbox app was copied into a snapshot" in cloud.run("up", "-d", "--wait").stderr
+    assert "sandbox app was saved as a snapshot" in cloud.run("up", "-d", "--wait").stderr
     cloud.run("down", "--terminate")
     assert "its set-up is restored from a snapshot" in cloud.run("plan").stdout
     said = cloud.run("up", "-d", "--wait").stderr
-    assert "sandbox app begins with a snapshot in which its set-up is done" in said
-    assert "was copied" not in said
+    assert "sandbox app is restored from a snapshot in which its setup is done" in said
+    assert "was saved as a snapshot" not in said
     assert (cloud.project / "setup.log").read_text() == "first\none\n", "it has run once"
     assert "nothing to do" in cloud.run("up", "-d").stderr, "it counts as completed from now on"
     assert ["snapshot_id" in body for body in cloud.plain.created] == [False, True]
@@ -293,7 +293,7 @@ sandboxes:
     cloud.write(text.replace("COUNT", "two"))
     cloud.plain.refuse["POST .*/snapshot$"] = 400, {}, b'{"error":"no more snapshots"}'
     said = cloud.run("up", "-d", "--wait").stderr
-    assert "sandbox app could not be kept for the next set-up" in said
+    assert "sandbox app could not be saved as a snapshot" in said
     assert "no more snapshots" in said
     assert (cloud.project / "setup.log").read_text().endswith("one\nfirst\ntwo\n")
     (kept,) = {body.get("snapshot_id") for body in cloud.plain.created} - {None}
@@ -321,7 +321,7 @@ sandboxes:
     assert sbx.run("logs", "--no-log-prefix", "web").stdout == "old\nnew\n", "files are copied on top of it"
 
 
-def test_a_follow_does_not_wake_a_sandbox_that_is_paused_and_goes_on_when_it_runs(cloud: CloudSbx) -> None:
+def test_a_follow_does_not_resume_a_paused_sandbox_and_continues_when_it_runs(cloud: CloudSbx) -> None:
     cloud.write("processes: {web: {command: 'i=0; while :; do i=$$((i+1)); echo $$i; sleep 0.1; done'}}\n")
     cloud.run("up", "-d")
     with cloud.start("logs", "-f", "--no-log-prefix") as logs:
@@ -412,7 +412,7 @@ def test_secrets_stay_masked_after_they_have_changed(cloud: CloudSbx) -> None:
     assert not kept.exists()
 
 
-def test_rows_are_not_asked_for_while_nobody_waits_for_a_change(cloud: CloudSbx) -> None:
+def test_rows_are_not_asked_for_while_nothing_waits_for_a_change(cloud: CloudSbx) -> None:
     def looks() -> int:
         return cloud.plain.requests.count("GET /api/v1/processes")
 
@@ -465,12 +465,12 @@ class TestErrors:
     def test_a_name_that_cannot_be_resolved(self, cloud: CloudSbx) -> None:
         assert "`sandbox.invalid` cannot be resolved" in self.said(cloud, TENSORLAKE_API_URL="https://api.invalid")
 
-    def test_nobody_there(self, cloud: CloudSbx) -> None:
+    def test_no_server_answers(self, cloud: CloudSbx) -> None:
         said = self.said(cloud, TENSORLAKE_API_URL="http://127.0.0.1:1")
         assert "http://127.0.0.1:1 does not answer" in said
         assert "host serve --port 1" in said
 
-    def test_no_tls_there(self, cloud: CloudSbx) -> None:
+    def test_a_server_without_tls(self, cloud: CloudSbx) -> None:
         said = self.said(cloud, TENSORLAKE_API_URL=cloud.plain.address.replace("http:", "https:"))
         assert "no TLS connection" in said
 
@@ -479,13 +479,13 @@ class TestErrors:
         "variable,value,words",
         [
             ("SSL_CERT_FILE", "/no/such/file", "`/no/such/file` cannot be used: no such file or directory"),
-            ("SSL_CERT_FILE", "/etc/passwd", "`/etc/passwd` cannot be used: it has no certificates in it"),
+            ("SSL_CERT_FILE", "/etc/passwd", "`/etc/passwd` cannot be used: it contains no certificates"),
             ("SSL_CERT_FILE", "/", "`/` cannot be used: is a directory"),
             ("ALL_PROXY", "socks5://me:secret@127.0.0.1:1", "`socks5://…@127.0.0.1:1` cannot be used: SOCKS"),
             ("HTTPS_PROXY", "ftp://127.0.0.1:1", "`ftp://127.0.0.1:1` cannot be used"),
         ],
     )
-    def test_a_way_out_that_cannot_be_used(
+    def test_an_outgoing_proxy_that_cannot_be_used(
         self, cloud: CloudSbx, command: str, variable: str, value: str, words: str
     ) -> None:
         cloud.env |= {"TENSORLAKE_API_URL": "https://api.invalid", variable: value}
@@ -500,7 +500,7 @@ class TestErrors:
         said = self.said(cloud, TENSORLAKE_API_URL="https://api.invalid", HTTPS_PROXY=proxy)
         assert "HTTPS_PROXY is set: is it right, and does that proxy run?" in said
 
-    def test_an_address_of_the_sixth_version(self, cloud: CloudSbx) -> None:
+    def test_an_ipv6_address(self, cloud: CloudSbx) -> None:
         assert "http://[::1]:1 does not answer" in self.said(cloud, TENSORLAKE_API_URL="http://[::1]:1")
 
     def test_no_url(self, cloud: CloudSbx) -> None:
@@ -523,7 +523,7 @@ class TestErrors:
         assert "deploying" in self.said(cloud)
         assert len(cloud.plain.requests) == 5, "a read is tried again"
 
-    def test_an_answer_that_makes_no_sense(self, cloud: CloudSbx) -> None:
+    def test_an_invalid_answer(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 200, {}, b"<html>"
         cloud.write(WEB)
         assert "is not JSON" in cloud.run("ps", code=3).stderr
@@ -546,7 +546,7 @@ def test_a_proxy_that_was_named_is_used_where_the_answer_names_no_trusted_place(
     assert set(pids(cloud)) == {"web"}
 
 
-def test_a_daemon_without_supervision_is_found_out_before_anything_has_started(cloud: CloudSbx) -> None:
+def test_a_daemon_without_supervision_is_detected_before_anything_has_started(cloud: CloudSbx) -> None:
     cloud.plain.managed = False
     cloud.write(WEB + "  other: {command: 'touch started'}\n")
     said = cloud.run("up", "-d", code=1).stderr
@@ -599,7 +599,7 @@ def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, cert
     https_cloud.run("down", "--terminate")
 
 
-def test_over_tls_with_a_certificate_that_nobody_trusts(https_cloud: CloudSbx) -> None:
+def test_over_tls_with_an_untrusted_certificate(https_cloud: CloudSbx) -> None:
     https_cloud.write(WEB)
     said = https_cloud.run("ps", code=3).stderr
     assert "its certificate is not trusted (self-signed certificate" in said
@@ -607,7 +607,7 @@ def test_over_tls_with_a_certificate_that_nobody_trusts(https_cloud: CloudSbx) -
 
 
 class TestDoctor:
-    def test_all_is_well(self, cloud: CloudSbx) -> None:
+    def test_a_working_configuration(self, cloud: CloudSbx) -> None:
         cloud.write(WEB)
         said = cloud.run("doctor").stdout
         assert f"{cloud.plain.address} (from TENSORLAKE_API_URL)" in said
@@ -615,7 +615,7 @@ class TestDoctor:
         assert "accepts the key" in said
         assert KEY not in said
 
-    def test_what_is_wrong_has_a_way_out(self, cloud: CloudSbx) -> None:
+    def test_every_problem_has_a_hint(self, cloud: CloudSbx) -> None:
         cloud.write(WEB)
         done = cloud.run("doctor", "--json", code=3, env={"TENSORLAKE_API_KEY": "nonsense"})
         assert done.json["good"] is False
@@ -763,7 +763,7 @@ def test_a_command_as_health_check_is_refused_in_the_cloud(cloud: CloudSbx) -> N
     assert "ready_when: {exec: ...}" in said
 
 
-def test_where_the_supervisor_decides_otherwise_it_is_said(cloud: CloudSbx) -> None:
+def test_a_supervisor_that_decides_otherwise_is_reported(cloud: CloudSbx) -> None:
     cloud.write(
         """
 processes:

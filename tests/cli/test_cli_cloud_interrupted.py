@@ -32,6 +32,23 @@ def test_a_sandbox_that_is_pending_when_its_up_is_interrupted_is_terminated(
     assert set(pids(cloud)) == {"web"}
 
 
+def test_an_up_makes_its_own_sandbox_when_the_up_that_made_the_pending_one_is_interrupted(cloud: CloudSbx) -> None:
+    cloud.write(FILE)
+    cloud.plain.pending = [*FOREVER]
+    with cloud.start("up", "-d") as first:
+        first.wait_for("sandbox app is pending: scheduling")
+        with cloud.start("up", "-d", "--wait") as second:
+            second.wait_for("sandbox app is pending: scheduling")
+            first.interrupt()
+            assert first.wait().code == 130
+            cloud.plain.pending = []
+            done = second.wait()
+    assert done.code == 0
+    assert "sandbox app was terminated before it was running; creating another" in done.stdout + done.stderr
+    assert set(pids(cloud)) == {"web"}
+    assert (cloud.project / "starts").read_text() == "web\n"
+
+
 def test_two_ups_at_the_same_time_start_everything_once(cloud: CloudSbx) -> None:
     cloud.write(FILE)
     with cloud.start("up", "-d", "--wait") as one, cloud.start("up", "-d", "--wait") as other:

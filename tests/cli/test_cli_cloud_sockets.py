@@ -24,7 +24,7 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_terminal.test_a_terminal_can_be_had_without_having_one,
     test_cli_terminal.test_run_has_a_terminal_too,
     test_cli_port.test_connections_go_through_until_ctrl_c,
-    test_cli_port.test_nothing_that_listens_is_said_and_the_next_connection_is_tried,
+    test_cli_port.test_a_port_without_a_listener_is_reported_and_the_next_connection_is_tried,
 ]
 
 
@@ -68,7 +68,7 @@ def test_a_shell_beside_a_process(either: CloudSbx) -> None:
     assert cooked(running)
 
 
-def test_a_terminal_goes_on_over_broken_connections_and_shows_nothing_twice(either: CloudSbx) -> None:
+def test_a_terminal_continues_over_broken_connections_and_shows_nothing_twice(either: CloudSbx) -> None:
     web(either)
     gate = Gate(either)
     script = f"for n in one two three; do echo $n; read _ <{gate.path}; done; echo four; read x; echo got $x; exit 4"
@@ -104,7 +104,7 @@ def test_a_cut_tunnel_ends_its_connection_and_the_next_one_is_a_new_one(either: 
         assert running.wait().code == 0
 
 
-def test_another_user_is_refused_where_the_daemon_would_not_hear_it(either: CloudSbx) -> None:
+def test_another_user_is_refused_where_the_daemon_ignores_it(either: CloudSbx) -> None:
     web(either)
     running = on_terminal(either, "exec", "-u", "1234", "web", "id")
     assert running.wait().code == 3
@@ -112,7 +112,7 @@ def test_another_user_is_refused_where_the_daemon_would_not_hear_it(either: Clou
     assert cooked(running)
 
 
-def test_a_key_that_has_been_withdrawn_is_said(either: CloudSbx) -> None:
+def test_a_key_that_has_been_withdrawn_is_reported(either: CloudSbx) -> None:
     either.write(IDLE)
     either.run("up", "-d")
     either.plain.refuse["GET /api/v1/tunnels"] = 401, {}, b'{"error":"the key was withdrawn"}'

@@ -79,7 +79,7 @@ def test_restart_gives_new_runs_and_leaves_completed_one_shots(sbx: Sbx) -> None
     assert sbx.run("logs", "--no-log-prefix", "job").stdout == "worked\nworked\n"
 
 
-def test_kill_sends_a_signal_to_the_whole_group_and_supervision_goes_on(sbx: Sbx) -> None:
+def test_kill_sends_a_signal_to_the_whole_group_and_supervision_continues(sbx: Sbx) -> None:
     sbx.write("""
 processes:
   web: {command: "trap 'echo got HUP' HUP; echo ready; while :; do sleep 0.01; done", restart: {initial_backoff: 1ms}}
@@ -99,7 +99,7 @@ processes:
     assert rows(sbx)["web"]["restarts"] == 1
 
 
-def test_kill_of_what_does_not_run(sbx: Sbx) -> None:
+def test_kill_of_a_process_that_is_not_running(sbx: Sbx) -> None:
     sbx.write(THREE)
     assert "none of these processes is running" in refused(sbx, "kill", "web")
     assert "invalid signal `NONSENSE`" in refused(sbx, "kill", "-s", "NONSENSE", "web")
@@ -133,7 +133,7 @@ def test_an_unknown_name_is_refused_where_orphans_have_names_too(sbx: Sbx, comma
     assert "`web`" in said
 
 
-def test_a_name_in_two_sandboxes_has_to_be_told_apart(dry: Sbx) -> None:
+def test_a_name_in_two_sandboxes_has_to_be_distinguished(dry: Sbx) -> None:
     dry.write(f"""
 sandboxes:
   one: {{processes: {{web: {{command: {FOREVER}}}}}}}

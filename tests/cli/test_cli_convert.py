@@ -60,7 +60,7 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
     ],
     ids=["none", "several", "empty", "broken", "computed"],
 )
-def test_what_cannot_be_converted_is_said_plainly(dry: Sbx, files: dict[str, str], words: list[str]) -> None:
+def test_what_cannot_be_converted_is_reported_plainly(dry: Sbx, files: dict[str, str], words: list[str]) -> None:
     for name, text in files.items():
         dry.write(text, name)
     refused = dry.run("convert", code=2)

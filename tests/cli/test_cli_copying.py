@@ -117,7 +117,8 @@ sandboxes:
     assert [path.name for path in (there / "code").iterdir()] == ["a.py"]
     cloud.plain.requests.clear()
     assert "nothing to do" in cloud.run("up", "-d").stderr
-    assert len([request for request in cloud.plain.requests if "/files" in request]) == 1
+    asked = {request for request in cloud.plain.requests if "/files" in request}
+    assert len(asked) == 1, "for the state alone; more than once if the answer is late"
 
 
 # -- cp --------------------------------------------------------------------------------------------------------
@@ -176,6 +177,6 @@ def test_cp_says_what_is_wrong_and_on_which_side(running: Sbx) -> None:
         assert words in running.run("cp", *arguments, code=code).stderr
 
 
-def test_cp_into_a_sandbox_that_does_not_run(sbx: Sbx) -> None:
+def test_cp_into_a_sandbox_that_is_not_running(sbx: Sbx) -> None:
     project(sbx)
     assert "sandbox app is not running" in sbx.run("cp", "src", "app:x", code=1).stderr

@@ -69,7 +69,7 @@ def test_a_variable_whose_name_cannot_be_one_is_refused(sbx: Sbx) -> None:
         assert "invalid variable name" in refused(sbx, "exec", "-e", pair, "web", "true")
 
 
-def test_a_separator_behind_the_name_means_nothing(sbx: Sbx) -> None:
+def test_a_separator_behind_the_name_is_ignored(sbx: Sbx) -> None:
     web(sbx)
     assert sbx.run("exec", "web", "--", "echo", "--", "-e").stdout == "-- -e\n"
     assert sbx.run("run", "web", "--", "echo", "once").stdout == "once\n"
@@ -85,7 +85,7 @@ def test_what_cannot_be_started_ends_as_in_a_shell(sbx: Sbx) -> None:
     assert "no such directory" in refused(sbx, "run", "-w", "gone", "web", "true", code=126)
 
 
-def test_exec_works_beside_a_process_that_does_not_run(sbx: Sbx) -> None:
+def test_exec_works_beside_a_process_that_is_not_running(sbx: Sbx) -> None:
     web(sbx)
     sbx.run("stop", "web")
     assert sbx.run("exec", "web", "echo", "hi").stdout == "hi\n"

@@ -168,7 +168,7 @@ def _pid(sbx: Sbx) -> int:
 
 
 @pytest.mark.parametrize("command", ["exec", "run"])
-def test_a_command_whose_output_nobody_reads_is_ended(sbx: Sbx, command: str) -> None:
+def test_a_command_whose_output_is_not_read_is_ended(sbx: Sbx, command: str) -> None:
     """As `exec web yes | head -1` does it."""
     web(sbx)
     arguments = [str(COMMAND), command, "web", *WRITES_FOR_EVER]
@@ -228,7 +228,7 @@ def test_a_detached_command_stays(sbx: Sbx) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_in_the_cloud_a_command_whose_output_nobody_reads_is_ended_by_the_contract(cloud: CloudSbx) -> None:
+def test_in_the_cloud_a_command_whose_output_is_not_read_is_ended_by_the_contract(cloud: CloudSbx) -> None:
     cloud.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     cloud.run("up", "-d")
     arguments = [str(COMMAND), "exec", "web", *WRITES_FOR_EVER]

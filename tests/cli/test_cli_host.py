@@ -196,8 +196,8 @@ def test_serve_does_not_say_that_it_listens_when_it_does_not(sbx_alone: Sbx) -> 
     assert "listening on" not in said
 
 
-def test_key_without_port_and_a_port_that_is_none(dry: Sbx) -> None:
-    assert "`--key` goes with `--port`" in refused(dry, "host", "serve", "--key", "x")
+def test_key_without_port_and_an_invalid_port(dry: Sbx) -> None:
+    assert "`--key` needs `--port`" in refused(dry, "host", "serve", "--key", "x")
     assert "--port" in refused(dry, "host", "serve", "--port", "70000")
 
 

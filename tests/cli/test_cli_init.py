@@ -137,7 +137,7 @@ def test_a_manifest_with_a_mistake_is_named_with_the_place(dry: Sbx) -> None:
     assert "# TODO pyproject.toml: cannot be parsed" in (dry.project / "sbxcompose.yaml").read_text()
 
 
-def test_a_repository_that_tells_nothing(dry: Sbx) -> None:
+def test_a_repository_in_which_nothing_is_recognised(dry: Sbx) -> None:
     refused = dry.run("init", code=2)
     assert "found nothing to run" in refused.stderr
     assert "hint:" in refused.stderr

@@ -68,7 +68,7 @@ sandboxes:
 """
 
 
-def test_a_full_disk_of_a_sandbox_is_told_with_the_limit(sbx: Sbx) -> None:
+def test_a_full_disk_of_a_sandbox_is_reported_with_the_limit(sbx: Sbx) -> None:
     sbx.write(FULL)
     up = sbx.run("up", "-d", code=None)
     if "cannot be isolated" in up.stderr or "is not enforced" in up.stderr:
@@ -93,7 +93,7 @@ sandboxes:
 """
 
 
-def test_a_full_disk_of_the_machine_is_told_as_such(sbx_alone: Sbx) -> None:
+def test_a_full_disk_of_the_machine_is_reported_as_such(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     with small_state(sbx.home, "8m"):
         (sbx.project / "out").mkdir()
@@ -105,6 +105,6 @@ def test_a_full_disk_of_the_machine_is_told_as_such(sbx_alone: Sbx) -> None:
         assert "No space left on device" in (sbx.project / "out" / "said").read_text()
         told = sbx.run("why", "web", code=None).stdout
         assert "the disk of this machine that holds the disk of sandbox app is full: 0 B are free" in told
-        assert "make room on the disk that holds the host's state" in told
+        assert "free space on the disk that holds the host's state" in told
         sbx.run("down", "--terminate")
         sbx.run("host", "stop", "--force")

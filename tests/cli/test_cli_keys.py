@@ -47,7 +47,7 @@ def test_replicas_that_share_a_check_are_told_of_the_key(sbx: Sbx) -> None:
     assert "replicas share" not in sbx.run("up", "-d").stderr
 
 
-def test_a_port_that_somebody_else_has_is_not_started_on(sbx: Sbx) -> None:
+def test_a_process_is_not_started_on_a_port_in_use(sbx: Sbx) -> None:
     with listening(lambda connection: None) as port:
         sbx.write(f"processes: {{web: {{command: {FOREVER}, port: {port}}}}}")
         said = refused(sbx, "up", "-d", code=1)
@@ -101,7 +101,7 @@ def test_the_end_of_one_ends_an_attached_up_with_its_code(sbx: Sbx, code: int) -
     assert not pids(sbx)
 
 
-def test_also_while_files_are_watched(sbx: Sbx) -> None:
+def test_the_end_of_one_ends_an_attached_up_that_watches_files(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}, tests: {{command: 'exit 4', stop_all_on: failure}}}}")
     sbx.run("up", "--watch", code=4)
 
@@ -202,7 +202,7 @@ def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
     assert row["last_error"] == "unhealthy: sh -c test -e up && test $OF_WEB = yes: exited with code 1"
 
 
-def test_why_a_check_fails_is_said_in_its_own_words(sbx: Sbx) -> None:
+def test_why_a_check_fails_is_reported_in_its_own_words(sbx: Sbx) -> None:
     check = "{exec: [sh, -c, 'echo no response >&2; exit 2'], interval: 20ms, initial_delay: 0, failure_threshold: 2}"
     sbx.write(f"processes: {{db: {{command: {FOREVER}, restart: never, health_check: {check}}}}}")
     said = refused(sbx, "up", "-d", "--wait", code=1)

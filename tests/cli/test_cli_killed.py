@@ -152,7 +152,7 @@ def test_both_parts_of_the_host_killed_at_once_leaves_nothing_that_the_next_up_d
     assert [pid for pid in (*before.values(), *after.values()) if alive(pid)] == list(after.values())
 
 
-def test_who_is_attached_puts_a_host_in_the_place_of_one_that_was_killed(sbx_alone: Sbx) -> None:
+def test_an_attached_command_replaces_a_killed_host(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(f"processes: {{web: {{command: 'echo up; {FOREVER}'}}, once: {{command: {FOREVER}, restart: never}}}}\n")
     with sbx.start("up") as up:
@@ -187,7 +187,7 @@ def test_restarts_are_counted_on_after_a_killed_server(sbx_alone: Sbx) -> None:
     assert [item["run"] for item in said if item["stream"] == "stdout"] == [1, 2, 3]
 
 
-def test_a_stale_socket_of_a_killed_host_is_in_nobodys_way(sbx_alone: Sbx) -> None:
+def test_a_stale_socket_of_a_killed_host_does_no_harm(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     sbx.run("up", "-d")
@@ -199,7 +199,7 @@ def test_a_stale_socket_of_a_killed_host_is_in_nobodys_way(sbx_alone: Sbx) -> No
     assert set(pids(sbx)) == {"web"}
 
 
-def test_an_end_that_nobody_saw_is_said(sbx_alone: Sbx) -> None:
+def test_an_end_that_was_not_seen_is_reported(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     sbx.run("up", "-d")

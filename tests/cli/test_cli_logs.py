@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 
@@ -23,7 +22,7 @@ def finished(sbx: Sbx, **commands: str) -> None:
     sbx.run("wait", "--for", "exit", code=None)
 
 
-def test_prefixes_are_padded_and_the_streams_told_apart(sbx: Sbx) -> None:
+def test_prefixes_are_padded_and_the_streams_distinguished(sbx: Sbx) -> None:
     finished(sbx, web="echo out; echo err >&2", migrate="echo done")
     shown = sbx.run("logs").stdout.splitlines()
     assert sorted(shown) == ["migrate | done", "web     ! err", "web     | out"]
@@ -55,7 +54,7 @@ def test_processes_and_lines_are_chosen_by_patterns(sbx: Sbx) -> None:
     assert len(lines(sbx.run("logs", "--since", "1h", "--until", "0s"))) == 4
     assert "no process matches `x*`" in refused(sbx, "logs", "x*")
     assert "invalid regular expression `(`" in refused(sbx, "logs", "--grep", "(")
-    assert "`--invert-match` goes with `--grep`" in refused(sbx, "logs", "-v")
+    assert "`--invert-match` needs `--grep`" in refused(sbx, "logs", "-v")
     assert "`--until` is before `--since`" in refused(sbx, "logs", "--since", "1h", "--until", "2h")
 
 
@@ -65,12 +64,13 @@ def test_tail_counts_the_lines_of_both_streams_together(sbx: Sbx) -> None:
 
 
 def test_since_a_moment(sbx: Sbx) -> None:
-    """The process waits longer between its lines than times are told apart."""
+    """Between its lines passes more time than times are told apart, from when the first one is in the log."""
     gate = Gate(sbx)
     sbx.write(f"processes: {{a: {{command: 'echo early; read _ < gate; sleep 0.05; echo late; {FOREVER}'}}}}\n")
     sbx.run("up", "-d")
-    gate.open()
     with sbx.start("logs", "-f") as logs:
+        logs.wait_for("early")
+        gate.open()
         logs.wait_for("late")
     early, late = json_lines(sbx.run("logs", "--json").stdout)
     assert (early["line"], late["line"]) == ("early", "late")
@@ -120,7 +120,7 @@ def test_json(sbx: Sbx) -> None:
     }
 
 
-def test_follow_goes_on_across_a_restart_and_over_new_processes(sbx: Sbx) -> None:
+def test_follow_continues_across_a_restart_and_over_new_processes(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write(
         "processes: {web: {command: 'echo begun; read _ < gate; echo over; exit 1', restart: {initial_backoff: 1ms}}}\n"
@@ -177,15 +177,20 @@ def test_follow_shows_what_is_started_only_later(sbx: Sbx) -> None:
 
 
 def test_logs_are_merged_in_the_order_of_time_over_processes(sbx: Sbx) -> None:
-    """Each of the two writes only once it has heard of the other, and longer after it than times are told apart."""
+    """Each line is written once the one before it is in the log, and longer after it than times are told apart."""
     sbx.write("""
 processes:
-  a: {command: "for i in 1 2 3; do sleep 0.03; echo ping $$i; echo > there; read _ < back; done", restart: never}
-  b: {command: "for i in 1 2 3; do read _ < there; sleep 0.03; echo pong $$i; echo > back; done", restart: never}
+  a: {command: "for i in 1 2 3; do read _ < there; sleep 0.03; echo ping $$i; done", restart: never}
+  b: {command: "for i in 1 2 3; do read _ < back; sleep 0.03; echo pong $$i; done", restart: never}
 """)
-    for name in ("there", "back"):
-        os.mkfifo(sbx.project / name)
+    there, back = Gate(sbx, "there"), Gate(sbx, "back")
     sbx.run("up", "-d")
+    with sbx.start("logs", "-f") as logs:
+        for number in (1, 2, 3):
+            there.open()
+            logs.wait_for(f"ping {number}")
+            back.open()
+            logs.wait_for(f"pong {number}")
     sbx.run("wait", "--for", "exit")
     assert lines(sbx.run("logs")) == ["ping 1", "pong 1", "ping 2", "pong 2", "ping 3", "pong 3"]
 
@@ -205,7 +210,7 @@ def test_logs_outlive_down_and_a_change_of_the_file(sbx: Sbx) -> None:
     assert sbx.run("logs", "-a", "web").stdout == "web | one\nweb | two\n"
 
 
-def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
+def test_a_closed_pipe_ends_logs_quietly(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: 'while :; do echo line || exit; done'}}\n")
     sbx.run("up", "-d")
     for arguments in (["logs", "-f"], ["logs"]):
@@ -227,10 +232,10 @@ def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
         (["--tail", "-1"], "--tail"),
         (["--since", "yesterday"], "--since"),
         (["--run", "0"], "--run"),
-        (["--run", "1", "--tail", "2"], "do not go together"),
+        (["--run", "1", "--tail", "2"], "cannot be used together"),
     ],
 )
-def test_nonsense_is_refused(dry: Sbx, arguments: list[str], word: str) -> None:
+def test_invalid_options_are_refused(dry: Sbx, arguments: list[str], word: str) -> None:
     dry.write("processes: {a: {command: 'true'}}\n")
     assert word in refused(dry, "logs", *arguments)
 
@@ -330,7 +335,7 @@ def test_logs_begin_with_the_last_up(sbx: Sbx) -> None:
     assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 4", "web 5"], "of what has been, the last of it"
 
 
-def test_what_has_not_run_since_the_project_came_up_is_said(sbx: Sbx) -> None:
+def test_what_has_not_run_since_the_project_came_up_is_reported(sbx: Sbx) -> None:
     sbx.write(counted("db", "web"))
     sbx.run("up", "--wait")
     sbx.run("down")

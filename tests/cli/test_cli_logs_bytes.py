@@ -41,7 +41,7 @@ def printed(sbx: Sbx, text: str) -> None:
     sbx.run("wait", "--for", "exit")
 
 
-def test_bytes_that_are_no_text_come_through_as_they_are(sbx: Sbx) -> None:
+def test_bytes_that_are_not_text_come_through_as_they_are(sbx: Sbx) -> None:
     data = b"caf\xe9 \xff\xfe nul:\x00: \xc3\xa4 \xf0\x9f\x8d\x8e half:\xe2\x82\n"
     one_shot(sbx, f"import os; os.write(1, {data!r})")
     assert shown(sbx, "--no-log-prefix") == data
@@ -213,7 +213,7 @@ processes:
 """
 
 
-def test_secrets_stay_masked_after_they_have_changed_and_are_none_any_more(sbx: Sbx) -> None:
+def test_secrets_stay_masked_after_they_were_changed_or_removed(sbx: Sbx) -> None:
     sbx.write(f"TOKEN={OLD}\nOTHER={OLD}\n", ".env")
     sbx.write(LEAKING)
     sbx.run("up", "--wait")

@@ -21,7 +21,7 @@ sandboxes:
 
 
 @needs_namespaces
-def test_a_closed_sandbox_has_a_loopback_of_its_own_and_its_ports_disturb_nobody(sbx: Sbx) -> None:
+def test_a_closed_sandbox_has_a_loopback_of_its_own_and_its_ports_conflict_with_no_other(sbx: Sbx) -> None:
     with socket.create_server(("127.0.0.1", 0)) as here:
         sbx.write(CLOSED.format(port=here.getsockname()[1]))
         up = sbx.run("up", "-d", "--wait")

@@ -71,7 +71,7 @@ def test_the_same_port_is_used_if_it_is_free(sbx: Sbx) -> None:
     assert local_port(running) == remote
 
 
-def test_nothing_that_listens_is_said_and_the_next_connection_is_tried(sbx: Sbx) -> None:
+def test_a_port_without_a_listener_is_reported_and_the_next_connection_is_tried(sbx: Sbx) -> None:
     sbx.write(IDLE)
     sbx.run("up", "-d")
     remote = free_port()

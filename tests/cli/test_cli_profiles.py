@@ -75,7 +75,7 @@ processes:
 """
 
 
-def test_what_an_inactive_process_lacks_is_no_error_of_the_others(sbx: Sbx) -> None:
+def test_what_an_inactive_process_lacks_is_not_an_error_of_the_others(sbx: Sbx) -> None:
     sbx.write(UNRESOLVED)
     sbx.run("up", "-d")
     assert set(pids(sbx)) == {"solo"}

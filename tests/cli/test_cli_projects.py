@@ -187,7 +187,7 @@ NEAR = f"sandboxes: {{near: {{provider: local, processes: {{web: {{command: {FOR
 FAR = f"sandboxes: {{far: {{provider: tensorlake, processes: {{api: {{command: {FOREVER}}}}}}}}}\n"
 
 
-def test_a_sandbox_that_is_taken_out_of_the_file_is_told_until_it_is_stopped(sbx: Sbx) -> None:
+def test_a_sandbox_that_is_taken_out_of_the_file_is_reported_until_it_is_stopped(sbx: Sbx) -> None:
     sbx.write(f"sandboxes: {{back: {{processes: {{api: {{command: {FOREVER}}}}}}}}}\n")
     sbx.run("up", "-d")
     running = pids(sbx)["api"]
@@ -205,7 +205,7 @@ def test_a_sandbox_that_is_taken_out_of_the_file_is_told_until_it_is_stopped(sbx
         assert "back" not in sbx.run(*command).stderr
 
 
-def test_a_sandbox_that_was_left_in_the_cloud_is_told_and_can_be_ended(cloud: CloudSbx) -> None:
+def test_a_sandbox_that_was_left_in_the_cloud_is_reported_and_can_be_ended(cloud: CloudSbx) -> None:
     del cloud.env["SBXCOMPOSE_PROVIDER"]
     cloud.write(FAR)
     cloud.run("up", "-d")
@@ -223,7 +223,7 @@ def test_a_sandbox_that_was_left_in_the_cloud_is_told_and_can_be_ended(cloud: Cl
     assert f"{cloud.project.name} (" not in cloud.run("ls").stderr
 
 
-def test_what_still_runs_here_is_told_once_the_project_is_in_the_cloud(cloud: CloudSbx) -> None:
+def test_what_still_runs_here_is_reported_once_the_project_is_in_the_cloud(cloud: CloudSbx) -> None:
     del cloud.env["SBXCOMPOSE_PROVIDER"]
     cloud.write(NEAR)
     cloud.run("up", "-d")

@@ -15,4 +15,4 @@ def test_filters_and_formats(sbx: Sbx) -> None:
     assert shown == f"job: 3 {sbx.project.name}\n"
     assert [row["name"] for row in sbx.run("ps", "--format", "json", "--filter", "name=w*").json] == ["web"]
     assert "did you mean `status`" in refused(sbx, "ps", "--filter", "statsu=running")
-    assert "do not go together" in refused(sbx, "ps", "-q", "--json")
+    assert "cannot be used together" in refused(sbx, "ps", "-q", "--json")

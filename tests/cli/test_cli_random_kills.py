@@ -6,100 +6,266 @@ beside three processes that compute.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from itertools import pairwise
-from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
 
 import pytest
 
 from sbxcompose.client.commands import UNSEEN
-from tests.cli.looking import alive, pids
-from tests.support import numbered
-from tests.support.command import Running, Sbx
-from tests.support.home import alive_with
-from tests.support.numbered import Runs
+from tests.cli.numbered_project import (
+    COUNTS,
+    ONE_OFF,
+    PATIENCE,
+    Project,
+    check_lines,
+    check_order,
+    check_running,
+    lines_of,
+)
+from tests.support.command import Result, Running, Sbx
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 SEEDS = [int(os.environ["KILL_SEED"])] if "KILL_SEED" in os.environ else [1, 2]
 LOAD = int(os.environ.get("KILL_LOAD", "0"))
-REPLICAS = 4
 VICTIMS = [("keeper",), ("server",), ("keeper", "server"), ("server", "keeper")]
 LONGEST = 0.8
 """Seconds from the start of a command to the kill."""
-PATIENCE = 240
-"""Seconds for one command, and for one round: others may use all processors."""
-TICKS = os.sysconf("SC_CLK_TCK")
-SCRIPT = str(Path(numbered.__file__))
-
-COMMANDS = [
-    *(
-        ("up", "-d"),
-        ("up", "-d", "--force-recreate"),
-        ("restart",),
-        ("restart", "web"),
-        ("stop",),
-        ("start",),
-        ("down",),
-    ),
-    *(("ps",), ("exec",), ("exec",), ("logs",)),
-]
-EXEC_LINES = 2000
+ONE_OFF_LINES = 2000
+COPIED = 8_000_000
+"""Bytes of a file that is copied."""
 
 
-class Project:
-    """A project whose processes write numbered lines, and what is known of their runs without asking the host."""
+class Trial(NamedTuple):
+    """One command during which parts of the host are killed."""
 
-    def __init__(self, sbx: Sbx) -> None:
-        self.sbx = sbx
-        self.directory = sbx.project / "runs"
-        self.directory.mkdir()
-        self._cuts: list[tuple[int, dict[str, int]]] = []
-        """When both parts of the host were killed (clock ticks since boot), and the latest runs at that time."""
-        often = {"policy": "always", "initial_backoff": "20ms", "max_backoff": "100ms"}
-        processes = {
-            "web": {"command": self.command("web", 20, 60, 0.01, 1 << 40, -1), "replicas": REPLICAS},
-            "bulk": {"command": self.command("bulk", 40, 1000, 0.002, 3_000, -1), "restart": "always"},
-            "crash": {"command": self.command("crash", 7, 30, 0.002, 100, 1), "restart": often},
-        }
-        sbx.write(json.dumps({"processes": processes}))
-
-    def command(self, name: str, *arguments: float) -> list[str]:
-        """The command line of a process; see `numbered.main`."""
-        return [sys.executable, "-ISE", SCRIPT, str(self.directory), name, *map(str, arguments)]
+    project: Project
+    number: int
+    victims: tuple[str, ...]
+    what: str
 
     @property
-    def runs(self) -> Runs:
-        return numbered.notes(self.directory)
+    def all_killed(self) -> bool:
+        """Whether no part of the host is left: what it runs is killed with it."""
+        return len(self.victims) > 1
 
-    @property
-    def running(self) -> dict[str, list[int]]:
-        """The process ids of what runs, by name, found by what they inherit."""
-        found: dict[str, list[int]] = {}
-        for pid, command in alive_with(self.sbx.home.marker).items():
-            if SCRIPT in command and alive(pid):
-                found.setdefault(command.split()[4], []).append(pid)
-        return found
+    def start(self, *command: str) -> Running:
+        """Start a command."""
+        return self.project.sbx.start(*command)
 
-    @contextmanager
-    def cutting(self) -> Iterator[None]:
-        """Note that both parts of the host are killed inside."""
-        latest = {name: max(runs) for name, runs in self.runs.items()}
+    def run(self, *command: str) -> Result:
+        """Run a command that may fail."""
+        return self.project.sbx.run(*command, code=None, timeout=PATIENCE)
+
+    def settle(self) -> dict[str, list[int]]:
+        """Bring everything up; what runs then, and has begun to write."""
+        self.run("up", "-d")
+        check_running(self.project, f"{self.what}, before")
+        running = self.project.running
+        writing = {*running["web"], *running["watched"]}
+        deadline = time.monotonic() + PATIENCE
+        while not writing <= {note.pid for runs in self.project.runs.values() for note in runs.values()}:
+            assert time.monotonic() < deadline, f"{self.what}: {writing} write nothing"
+        return running
+
+    def finish(self, under_way: Running) -> Result:
+        """Wait for the end of a command."""
+        done = under_way.wait(PATIENCE)
+        print(self.what, "->", done.code, flush=True)
+        assert "Traceback" not in done.stderr, f"{self.what}: {done}"
+        return done
+
+    def interrupt(self, under_way: Running, pattern: str = r"\d \.\.\.") -> Result:
+        """Press Ctrl-C once the command shows a pattern: before that it may still be about to be loaded."""
+        try:
+            under_way.wait_for(pattern, timeout=PATIENCE)
+        except AssertionError:
+            if under_way.process.poll() is None:
+                raise
+        else:
+            under_way.interrupt()
+        return self.finish(under_way)
+
+    def check_shown(self, done: Result) -> None:
+        """Check that output that was followed has no gap, and nothing twice."""
+        for name, lines in lines_of(done.stdout).items():
+            check_order(lines, f"{self.what}: {name}")
+
+    def check_kept(self, before: dict[str, list[int]], *names: str) -> None:
+        """Check that the processes of these names still run, unless the whole host was killed."""
+        running = self.project.running
+        for name in names:
+            kept = sorted(running.get(name, [])) == sorted(before[name])
+            assert kept or self.all_killed, f"{self.what}: {name} was {before[name]}, and is {running.get(name)}"
+
+
+Steps = Callable[[Trial], Iterator[None]]
+"""What is done with a command: up to the `yield` before parts of the host are killed."""
+
+
+def plain(*command: str) -> Steps:
+    """A command that ends by itself, whatever its exit code is."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        under_way = trial.start(*command)
         yield
-        self._cuts.append((round(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS) + 1, latest))
+        trial.finish(under_way)
 
-    def is_cut(self, name: str, number: int, started: int) -> bool:
-        """Whether the end of a run's output may be lost: it was in a pipe that only the host had open."""
-        return any(started <= killed and number >= latest.get(name, 0) for killed, latest in self._cuts)
+    return steps
+
+
+def followed(*command: str) -> Steps:
+    """A command that follows output."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        under_way = trial.start(*command)
+        yield
+        trial.check_shown(trial.interrupt(under_way))
+
+    return steps
+
+
+def attached(*command: str) -> Steps:
+    """An `up` that stays, and stops everything after Ctrl-C."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        under_way = trial.start(*command)
+        yield
+        done = trial.interrupt(under_way)
+        trial.check_shown(done)
+        assert done.code == 130 or trial.all_killed, f"{trial.what}: {done}"
+        left = {name: pids for name, pids in trial.project.running.items() if not name.startswith(ONE_OFF)}
+        assert not left, f"{trial.what}: {left}, {done.stderr}"
+
+    return steps
+
+
+def foreground(*command: str) -> Steps:
+    """A command in the foreground, whose output and exit code are passed on."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        name = f"{command[0]}{trial.number}"
+        under_way = trial.start(*command, *trial.project.command(name, 10, 60, 0.003, ONE_OFF_LINES, 0))
+        yield
+        done = trial.finish(under_way)
+        reached = [check_order(lines, trial.what) for lines in lines_of(done.stdout).values()]
+        lost = done.code != 0 and (trial.all_killed or UNSEEN in done.stderr)
+        assert reached == [{1: ONE_OFF_LINES}] or lost, f"{trial.what}: {reached}, {done}"
+        begun = [run for run in trial.project.runs if run.partition(".")[0] == name]
+        assert len(begun) == 1 or (lost and not begun), f"{trial.what}: the command ran as {begun}"
+        assert all(len(trial.project.runs[run]) == 1 for run in begun), f"{trial.what}: the command ran twice"
+
+    return steps
+
+
+def copy(inwards: bool) -> Steps:
+    """A copy, which is there as a whole or not at all."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        trial.settle()
+        source, target = (trial.project.sbx.project / f"{word}{trial.number}" for word in ("from", "to"))
+        source.write_bytes(random.Random(trial.number).randbytes(COPIED))
+        words = (source.name, f"watched:{target.name}") if inwards else (f"watched:{source.name}", target.name)
+        under_way = trial.start("cp", *words)
+        yield
+        done = trial.finish(under_way)
+        if done.code == 0 or target.exists():
+            assert target.read_bytes() == source.read_bytes(), f"{trial.what}: {done}"
+        assert done.code == 0 or trial.all_killed, f"{trial.what}: {done}"
+
+    return steps
+
+
+def suspension(command: str) -> Steps:
+    """`pause` or `unpause`, after which the same processes run on."""
+
+    def steps(trial: Trial) -> Iterator[None]:
+        before = trial.settle()
+        if command == "unpause":
+            trial.run("pause")
+        under_way = trial.start(command)
+        yield
+        done = trial.finish(under_way)
+        assert done.code == 0 or trial.all_killed, f"{trial.what}: {done}"
+        trial.run("unpause")
+        trial.check_kept(before, "web", "bulk", "watched")
+        trial.run("up", "-d")
+        wait_for_lines(trial)
+
+    return steps
+
+
+def wait_for_lines(trial: Trial) -> None:
+    """Wait until everything that runs for ever writes again."""
+    started = {name: max(runs.items()) for name, runs in trial.project.runs.items() if name.startswith(("web", "wat"))}
+    deadline = time.monotonic() + PATIENCE
+    for name, (number, note) in started.items():
+        while max(trial.project.runs[name].items()) == (number, note):
+            assert time.monotonic() < deadline, f"{trial.what}: {name}, run {number}, writes nothing"
+
+
+def killed(trial: Trial) -> Iterator[None]:
+    """`kill` of a process that is restarted always."""
+    before = trial.settle()
+    under_way = trial.start("kill", "bulk")
+    yield
+    done = trial.finish(under_way)
+    check_running(trial.project, trial.what)
+    assert done.code == 0 or trial.all_killed, f"{trial.what}: {done}"
+    assert trial.project.running["bulk"] != before["bulk"], f"{trial.what}: it was not killed"
+    trial.check_kept(before, "web", "watched")
+
+
+def watched(trial: Trial) -> Iterator[None]:
+    """`watch`, and a save that restarts a process."""
+    before = trial.settle()
+    runs = trial.project.runs["watched.1"]
+    under_way = trial.start("watch")
+    under_way.wait_for("watching saved", timeout=PATIENCE)
+    trial.project.save(str(trial.number))
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while under_way.process.poll() is None and not trial.project.runs["watched.1"].keys() - runs.keys():
+        assert time.monotonic() < deadline, f"{trial.what}: not restarted, {under_way.everything}"
+    done = trial.interrupt(under_way, "watched restarts")
+    new = trial.project.runs["watched.1"].keys() - runs.keys()
+    assert len(new) == 1 or trial.all_killed, f"{trial.what}: {new}, {done}"
+    trial.check_kept(before, "web", "bulk")
+
+
+COMMANDS: dict[str, Steps] = {
+    "up -d": plain("up", "-d"),
+    "up -d --force-recreate": plain("up", "-d", "--force-recreate"),
+    "up": attached("up", "--no-log-prefix"),
+    "up --force-recreate": attached("up", "--no-log-prefix", "--force-recreate"),
+    "restart": plain("restart"),
+    "restart web": plain("restart", "web"),
+    "stop": plain("stop"),
+    "start": plain("start"),
+    "down": plain("down"),
+    "ps": plain("ps"),
+    "why": plain("why"),
+    "stats": plain("stats", "--no-stream"),
+    "events": plain("events", "--since", "1h", "--until", "0s"),
+    "logs": plain("logs", "--all", "--tail", "1000"),
+    "logs -f": followed("logs", "-f", "--all", "--no-log-prefix"),
+    "exec": foreground("exec", "web"),
+    "run": foreground("run", "-T", "web"),
+    "cp in": copy(True),
+    "cp out": copy(False),
+    "pause": suspension("pause"),
+    "unpause": suspension("unpause"),
+    "kill": killed,
+    "watch": watched,
+}
+CHOSEN = os.environ.get("KILL_COMMANDS", "").split(",") if "KILL_COMMANDS" in os.environ else list(COMMANDS)
 
 
 def kill(project: Project, victims: tuple[str, ...], delay: float) -> None:
@@ -115,51 +281,6 @@ def kill(project: Project, victims: tuple[str, ...], delay: float) -> None:
                 os.kill(host[victim], signal.SIGKILL)
 
 
-class Line(NamedTuple):
-    """A numbered line of a run; `length` tells whether it is whole."""
-
-    run: int
-    number: int
-    length: int
-
-
-def lines_of(text: str) -> dict[str, list[Line]]:
-    """What was written, by name and in order; without lines whose writer was killed before the end of the number."""
-    found: dict[str, list[Line]] = {}
-    for line in text.split("\n"):
-        name, *words = line.split(" ")
-        if len(words) == 3:
-            found.setdefault(name, []).append(Line(int(words[0]), int(words[1]), len(line)))
-    return found
-
-
-def check_order(lines: list[Line], what: str) -> dict[int, int]:
-    """Check that runs follow each other and that no line is missing or doubled; how far each run has got."""
-    for line, following in pairwise(lines):
-        same = (following.run, following.number) == (line.run, line.number + 1)
-        follows = (same and line.length >= following.length) or (following.run > line.run and following.number == 1)
-        assert follows, f"{what}: {following} follows {line}"
-    return {line.run: line.number for line in lines}
-
-
-def check_lines(project: Project, text: str, what: str) -> None:
-    """Check that the log has every line of every run exactly once."""
-    shown = lines_of(text)
-    for name, runs in project.runs.items():
-        lines = shown.get(name, [])
-        if name.startswith("exec"):
-            assert lines == [], what
-            continue
-        reached = check_order(lines, f"{what}: {name}")
-        first = min(reached, default=0)
-        for number, note in sorted(runs.items()):
-            if number < first:
-                continue
-            got = reached.get(number, 0)
-            least = 0 if project.is_cut(name, number, note.started) else note.done
-            assert least <= got <= note.tried, f"{what}: {name}, run {number}: {got} lines in the log, {note}"
-
-
 @contextmanager
 def load(count: int) -> Iterator[None]:
     """Keep the processors busy."""
@@ -170,51 +291,6 @@ def load(count: int) -> Iterator[None]:
         for process in busy:
             process.kill()
             process.wait()
-
-
-def start(project: Project, command: tuple[str, ...], number: int) -> Running:
-    """Start one of the commands."""
-    if command == ("exec",):
-        producer = project.command(f"exec{number}", 10, 60, 0.003, EXEC_LINES, 0)
-        return project.sbx.start("exec", "web", *producer)
-    if command == ("logs",):
-        return project.sbx.start("logs", "-f", "--all", "--no-log-prefix")
-    return project.sbx.start(*command)
-
-
-def finish(
-    project: Project, under_way: Running, command: tuple[str, ...], victims: tuple[str, ...], what: str, number: int
-) -> None:
-    """Wait for the command of that number, and check its output."""
-    if command == ("logs",):
-        under_way.wait_for("\n", timeout=PATIENCE)  # before that it may still be about to be loaded
-        under_way.interrupt()
-    done = under_way.wait(PATIENCE)
-    print(what, "->", done.code, flush=True)
-    assert "Traceback" not in done.stderr, what
-    shown = lines_of(done.stdout)
-    if command == ("logs",):
-        for name, lines in shown.items():
-            check_order(lines, f"{what}: {name}")
-    if command == ("exec",):
-        reached = [check_order(lines, what) for lines in shown.values()]
-        lost = done.code != 0 and (len(victims) > 1 or UNSEEN in done.stderr)
-        assert reached == [{1: EXEC_LINES}] or lost, f"{what}: {reached}, {done}"
-        assert len(project.runs.get(f"exec{number}", ())) <= 1, f"{what}: the command ran twice"
-
-
-def check_running(project: Project, what: str) -> None:
-    """Check that what runs is what `ps` knows, each replica once, as soon as what is being restarted runs too."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        found = project.running
-        web, bulk = sorted(found.get("web", [])), found.get("bulk", [])
-        known = sorted(pid for name, pid in pids(project.sbx).items() if name.startswith("web"))
-        assert len(web) <= REPLICAS, what
-        assert len(bulk) <= 1, what
-        if web == known and (len(web), len(bulk)) == (REPLICAS, 1):
-            return
-        assert time.monotonic() < deadline, f"{what}: {web} and {bulk} run, `ps` knows {known}"
 
 
 @pytest.mark.time_limit(PATIENCE + PATIENCE * ROUNDS)
@@ -228,17 +304,18 @@ def test_parts_of_the_host_killed_at_random_moments(sbx_alone: Sbx, seed: int) -
             sbx_alone.run("up", "-d", timeout=PATIENCE)
             for _ in range(choice.randint(1, 3)):
                 number += 1
-                command, victims = choice.choice(COMMANDS), choice.choice(VICTIMS)
-                what = f"seed {seed}, round {turn}, kill {number}: {' '.join(victims)} during {' '.join(command)}"
-                under_way = start(project, command, number)
+                command, victims = choice.choice(CHOSEN), choice.choice(VICTIMS)
+                what = f"seed {seed}, round {turn}, kill {number}: {' '.join(victims)} during {command}"
+                steps = COMMANDS[command](Trial(project, number, victims, what))
+                next(steps)
                 kill(project, victims, choice.random() * LONGEST)
-                finish(project, under_way, command, victims, what, number)
-                assert len(project.running.get("web", [])) <= REPLICAS, what
+                next(steps, None)
+                assert len(project.running.get("web", [])) <= COUNTS["web"], what
             what = f"seed {seed}, after round {turn}"
             sbx_alone.run("up", "-d", timeout=PATIENCE)
             check_running(project, what)
             sbx_alone.run(choice.choice(["stop", "down"]), timeout=PATIENCE)
-            left = {name: pids for name, pids in project.running.items() if not name.startswith("exec")}
+            left = {name: pids for name, pids in project.running.items() if not name.startswith(ONE_OFF)}
             assert left == {}, what
             check_lines(project, sbx_alone.run("logs", "--all", "--no-log-prefix", timeout=PATIENCE).stdout, what)
     sbx_alone.run("down")

@@ -96,7 +96,7 @@ def test_a_table_fits_into_forty_columns(sbx: Sbx) -> None:
     assert max(map(len, shown)) <= 40
 
 
-def test_a_narrow_terminal_is_no_reason_to_fail(sbx: Sbx) -> None:
+def test_a_narrow_terminal_is_not_an_error(sbx: Sbx) -> None:
     up(sbx)
     for columns, arguments in (("40", ["why", "web"]), ("10", ["ps"]), ("1", ["ps"]), ("1", ["logs"]), ("1", ["-h"])):
         assert "Traceback" not in on_terminal(sbx, *arguments, COLUMNS=columns)
@@ -112,7 +112,7 @@ EVERY = ["ps", "config", "plan", "logs", "schema", "--help", "host status", "ver
 """Commands that write data to standard output."""
 
 
-def test_a_full_disk_under_standard_output_is_told_in_one_line(sbx: Sbx) -> None:
+def test_a_full_disk_under_standard_output_is_reported_in_one_line(sbx: Sbx) -> None:
     up(sbx)
     for arguments in EVERY:
         done = with_shell(sbx, f"$SBX {arguments} > /dev/full")
@@ -140,7 +140,7 @@ def without_reader(sbx: Sbx, arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
-def test_a_reader_that_is_gone_is_not_complained_about(sbx: Sbx) -> None:
+def test_a_reader_that_is_gone_causes_no_message(sbx: Sbx) -> None:
     up(sbx)
     for arguments in EVERY:
         assert without_reader(sbx, arguments)[1] == "", arguments
@@ -179,7 +179,7 @@ def test_a_closed_stream_is_like_dev_null(sbx: Sbx, closed: str) -> None:
             assert done.stdout == "", arguments
 
 
-def test_an_error_has_its_exit_code_though_nobody_can_be_told(dry: Sbx) -> None:
+def test_an_error_has_its_exit_code_though_it_cannot_be_printed(dry: Sbx) -> None:
     for stream in ("2>&-", ">&- 2>&-", "2>/dev/full"):
         done = with_shell(dry, f"$SBX nonsense {stream}")
         assert (done.returncode, done.stdout) == (2, ""), stream

@@ -90,7 +90,7 @@ def test_what_cannot_be_started_leaves_the_terminal_alone(sbx: Sbx) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_to_us_ends_the_session_and_mends_the_terminal(sbx: Sbx, number: signal.Signals) -> None:
+def test_a_signal_to_us_ends_the_session_and_restores_the_terminal(sbx: Sbx, number: signal.Signals) -> None:
     web(sbx)
     script = r"printf '\033[?1049h\033[?25l\033[?1000hhere %s.' $$; exec sleep 1000"
     running = on_terminal(sbx, "exec", "web", "sh", "-c", script)
@@ -164,7 +164,7 @@ def test_a_killed_server_is_not_noticed(sbx_alone: Sbx) -> None:
     assert cooked(running)
 
 
-def test_the_end_of_the_host_is_said_on_a_terminal_that_is_whole(sbx_alone: Sbx) -> None:
+def test_the_end_of_the_host_is_reported_on_a_restored_terminal(sbx_alone: Sbx) -> None:
     web(sbx_alone)
     running = on_terminal(sbx_alone, "exec", "web", "sh", "-c", "printf up; exec sleep 1000")
     running.wait_for("up")
@@ -186,7 +186,7 @@ def test_a_shell_as_another_user(sbx: Sbx) -> None:
     assert "1234\r\nmine" in running.out.text
 
 
-def test_who_is_stopped_leaves_the_terminal_to_the_shell_and_takes_it_back(sbx: Sbx) -> None:
+def test_a_stopped_command_leaves_the_terminal_to_the_shell_and_takes_it_back(sbx: Sbx) -> None:
     web(sbx)
     running = on_terminal(sbx, "exec", "web", "sh", "-c", "echo up; while read x; do echo got $x; done")
     running.wait_for("up")

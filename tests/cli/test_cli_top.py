@@ -77,7 +77,7 @@ def quit_after_an_outage(sbx: Sbx, running: Running) -> Result:
     return result
 
 
-def test_it_shows_that_its_host_is_gone_and_goes_on_when_it_is_back(sbx_alone: Sbx) -> None:
+def test_it_shows_that_its_host_is_gone_and_continues_when_it_is_back(sbx_alone: Sbx) -> None:
     sbx_alone.write(FILE)
     sbx_alone.run("up", "-d")
     with on_screen(sbx_alone, "top") as running:
@@ -99,7 +99,7 @@ def test_a_signal_ends_it_in_order(sbx: Sbx, number: signal.Signals) -> None:
     assert not re.search(r"\x1b\[(?:\d+;)*(?:[34][0-8]|9[0-7])[;m]", result.stdout), "colours"
 
 
-def test_it_is_stopped_and_goes_on_at_any_size(sbx: Sbx) -> None:
+def test_it_is_stopped_and_continues_at_any_size(sbx: Sbx) -> None:
     sbx.write(FILE)
     sbx.run("up", "-d")
     with on_screen(sbx, "top") as running:
@@ -136,7 +136,7 @@ def test_where_no_screen_can_be_drawn_one_error_says_so(sbx: Sbx) -> None:
     sbx.write(FILE)
     assert "standard input is not a terminal" in refused(sbx, "top")
     assert "leave `--ui` out" in refused(sbx, "up", "--ui")
-    assert "does not go with `-d`" in refused(sbx, "up", "--ui", "-d")
+    assert "cannot be used with `-d`" in refused(sbx, "up", "--ui", "-d")
     sbx.env["TERM"] = "dumb"
     with sbx.start("top", terminal=True) as running:
         result = running.wait()
@@ -177,7 +177,7 @@ def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
     assert rows(sbx)["web"]["phase"] == "stopped"
 
 
-def test_up_on_the_screen_goes_on_when_its_host_is_back(sbx_alone: Sbx) -> None:
+def test_up_on_the_screen_continues_when_its_host_is_back(sbx_alone: Sbx) -> None:
     sbx_alone.write(FILE)
     with on_screen(sbx_alone, "up", "--ui") as running:
         running.wait_for("2 processes ready")
@@ -190,7 +190,7 @@ def test_up_on_the_screen_goes_on_when_its_host_is_back(sbx_alone: Sbx) -> None:
     assert {row["phase"] for row in rows(sbx_alone).values()} == {"running"}
 
 
-def test_it_goes_on_when_its_connection_to_a_host_elsewhere_is_back(tcp: Sbx) -> None:
+def test_it_continues_when_its_connection_to_a_host_elsewhere_is_back(tcp: Sbx) -> None:
     environment = f"env: {{{MARKER}: {tcp.home.marker}}}"
     main = f"  main:\n    workspace: {tcp.project}\n    {environment}\n{indent(FILE, '    ')}"
     tcp.write(f"provider: tensorlake\nsandboxes:\n{main}")

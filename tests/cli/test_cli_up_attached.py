@@ -50,7 +50,7 @@ def test_shows_all_output_and_ctrl_c_stops_in_the_reverse_order(sbx: Sbx, termin
     assert {row["status"] for row in rows(sbx).values()} == {"stopped"}
 
 
-def test_readiness_of_everything_with_a_check_is_said_and_once_that_all_is_up(sbx: Sbx) -> None:
+def test_readiness_of_each_check_is_announced_and_once_that_everything_is_up(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write(f"""
 processes:
@@ -70,7 +70,7 @@ processes:
     assert up.everything.count("is ready") == 2
 
 
-def test_what_another_terminal_starts_is_said(sbx: Sbx) -> None:
+def test_what_another_terminal_starts_is_reported(sbx: Sbx) -> None:
     sbx.write(CHAIN)
     with sbx.start("up") as up:
         up.wait_for("web started")
@@ -93,11 +93,11 @@ def test_what_is_muted_is_announced_all_the_same(sbx: Sbx) -> None:
     assert "worker started" in shown
     assert "of worker" in sbx.run("up", "--attach", "worker").stdout
     assert "no process named `wep`" in refused(sbx, "up", "--attach", "wep")
-    assert "does not go with `-d`" in refused(sbx, "up", "-d", "--attach", "web")
+    assert "cannot be used with `-d`" in refused(sbx, "up", "-d", "--attach", "web")
 
 
 @pytest.mark.parametrize("options", [("up", "--wait"), ("up",)])
-def test_what_is_waited_for_is_said_after_a_while(sbx: Sbx, options: tuple[str, ...]) -> None:
+def test_what_is_waited_for_is_reported_after_a_while(sbx: Sbx, options: tuple[str, ...]) -> None:
     gate = Gate(sbx)
     sbx.write(f"""
 processes:
@@ -241,7 +241,7 @@ def test_an_attached_up_shows_what_already_runs_and_stops_it(sbx: Sbx) -> None:
     assert pids(sbx) == {}
 
 
-def test_attaching_to_what_is_not_ready_yet_says_so_and_readiness_is_told_once(sbx: Sbx) -> None:
+def test_attaching_to_what_is_not_ready_yet_says_so_and_readiness_is_reported_once(sbx: Sbx) -> None:
     gate = Gate(sbx)
     ready = f"command: 'read _ < gate; echo is up; read _ < gate; echo goes on; {FOREVER}', ready_when: {{log: is up}}"
     sbx.write(f"processes: {{db: {{{ready}}}, web: {{command: {FOREVER}, depends_on: [db]}}}}\n")
@@ -339,7 +339,7 @@ def stop_by_ctrl_c(up: Running) -> None:
     ],
     ids=["setsid", "double-fork-deaf", "nohup-deaf"],
 )
-def test_nothing_is_left_of_what_strays(sbx: Sbx, escape: str) -> None:
+def test_processes_that_leave_their_session_are_ended(sbx: Sbx, escape: str) -> None:
     Gate(sbx)
     sbx.write(f'processes: {{web: {{command: "echo begun; {escape}", stop: {{grace: 50ms}}}}}}\n')
     with sbx.start("up") as up:

@@ -52,7 +52,7 @@ def test_a_value_that_changes_in_the_shell_or_in_dot_env_counts(sbx: Sbx) -> Non
     assert same(second, pids(sbx)) == {"b"}
 
 
-def test_what_the_file_does_not_say_is_no_change(sbx: Sbx) -> None:
+def test_what_the_file_does_not_say_is_not_a_change(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     sbx.run("up", "-d", env={"UNRELATED": "1"})
     before = pids(sbx)
@@ -160,7 +160,7 @@ def test_a_failed_start_first_shows_the_last_lines_of_the_new_run(sbx: Sbx) -> N
     assert "no such luck" in up.stderr
 
 
-def test_scale_with_nonsense_is_refused(sbx: Sbx) -> None:
+def test_an_invalid_scale_is_refused(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     assert "PROCESS=NUMBER" in refused(sbx, "up", "-d", "--scale", "web=many")
     assert "nix" in refused(sbx, "up", "-d", "--scale", "nix=2")

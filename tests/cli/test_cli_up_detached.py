@@ -104,7 +104,7 @@ processes:
     assert rows(sbx)["bad"]["status"] == "completed"
 
 
-def test_replicas_are_told_apart_and_scale_changes_their_number(sbx: Sbx) -> None:
+def test_replicas_are_distinguished_and_scale_changes_their_number(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: 'echo I am $$SBXCOMPOSE_REPLICA; {FOREVER}', replicas: 2}}}}\n")
     sbx.run("up", "-d")
     before = pids(sbx)
@@ -147,7 +147,7 @@ def test_a_named_process_needs_no_profile(sbx: Sbx) -> None:
     assert set(pids(sbx)) == {"debug"}
 
 
-def test_sandboxes_are_kept_apart_and_names_told_apart(sbx: Sbx) -> None:
+def test_sandboxes_are_kept_apart_and_names_distinguished(sbx: Sbx) -> None:
     sbx.write(f"""
 sandboxes:
   app: {{processes: {{web: {{command: {FOREVER}, depends_on: [store/db]}}}}}}

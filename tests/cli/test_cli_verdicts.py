@@ -24,7 +24,7 @@ def test_exit_code_from_runs_the_tests_each_time(sbx: Sbx) -> None:
     assert "broken" in sbx.run("up", "--exit-code-from", "tests", code=4).stdout
 
 
-def test_exit_code_from_is_no_success_where_a_needed_service_cannot_last(sbx: Sbx) -> None:
+def test_exit_code_from_is_not_a_success_where_a_needed_service_cannot_last(sbx: Sbx) -> None:
     sbx.write("""
 processes:
   api: {command: exit 1, restart: {initial_backoff: 10ms}}
@@ -182,7 +182,7 @@ def test_a_second_up_of_what_has_ended_does_not_say_that_it_runs(sbx: Sbx) -> No
 
 
 @pytest.mark.parametrize("command", [["up", "-d"], ["up"], ["up", "--wait"], ["start"], ["plan"], ["wait"]])
-def test_nothing_selected_is_said_with_the_profiles(sbx: Sbx, command: list[str]) -> None:
+def test_nothing_selected_is_reported_with_the_profiles(sbx: Sbx, command: list[str]) -> None:
     sbx.write("processes: {web: {command: sleep 9, profiles: [dev]}, job: {command: 'true', profiles: [dev, ci]}}\n")
     words = refused(sbx, *command)
     assert "nothing is selected" in words

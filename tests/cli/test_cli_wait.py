@@ -36,7 +36,7 @@ def test_wait_by_a_command_in_the_sandbox(sbx: Sbx) -> None:
     assert set(pids(sbx)) == {"web"}
 
 
-def test_the_deadline_names_who_is_behind_what_it_does_and_whom_it_holds_up(sbx: Sbx) -> None:
+def test_a_timeout_names_what_is_not_ready_what_it_does_and_what_it_holds_up(sbx: Sbx) -> None:
     sbx.write(f"""
 processes:
   db: {{command: "echo opening files; {FOREVER}", ready_when: {{log: accepts connections}}}}
@@ -105,7 +105,7 @@ def test_a_service_without_a_check_that_does_not_keep_running_is_a_failure(
     assert ("not found" if command == "./run.sh" else "cannot bind") in up.stdout + up.stderr
 
 
-def test_a_job_that_fails_again_and_again_is_a_failure_also_if_nobody_waits_for_it_now(sbx: Sbx) -> None:
+def test_a_job_that_fails_again_and_again_is_a_failure_also_if_nothing_waits_for_it_now(sbx: Sbx) -> None:
     """Its runs last, so that no row tells that they were no good."""
     sbx.write(f"""
 processes:
@@ -183,7 +183,7 @@ processes:
     assert json.loads(late.stdout)["verdict"] in ("success", "timed out")
 
 
-def test_a_second_up_wait_waits_too_and_is_content(sbx: Sbx) -> None:
+def test_a_second_up_wait_waits_too_and_succeeds(sbx: Sbx) -> None:
     sbx.write(f"""
 processes:
   web: {{command: "echo ready; {FOREVER}", ready_when: {{log: ready}}}}
@@ -241,9 +241,9 @@ def test_wait_for_exit_gives_up_at_its_deadline(sbx: Sbx) -> None:
 
 def test_options_that_contradict_each_other_are_refused(dry: Sbx) -> None:
     dry.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
-    assert "goes with `--wait`" in refused(dry, "up", "--wait-timeout", "1s")
-    assert "does not go with" in refused(dry, "up", "-d", "--abort-on-exit")
-    assert "does not go with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
+    assert "needs `--wait`" in refused(dry, "up", "--wait-timeout", "1s")
+    assert "cannot be used with" in refused(dry, "up", "-d", "--abort-on-exit")
+    assert "cannot be used with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
     assert "no process named `nix`" in refused(dry, "up", "--exit-code-from", "nix")
     assert "duration" in refused(dry, "up", "--wait", "--wait-timeout", "soon")
 

@@ -53,7 +53,7 @@ def test_a_saved_file_gives_its_process_a_new_run_and_no_other(sbx: Sbx) -> None
     assert not pids(sbx)
 
 
-def test_ten_quick_saves_are_no_loop(sbx: Sbx) -> None:
+def test_ten_quick_saves_are_not_a_loop(sbx: Sbx) -> None:
     sbx.write("0\n", "site/page")
     up = watching(sbx)
     up.wait_for(r"web \| 0")
@@ -63,7 +63,7 @@ def test_ten_quick_saves_are_no_loop(sbx: Sbx) -> None:
     assert "itself" not in up.everything
 
 
-def test_quick_saves_are_no_loop_either_if_each_run_writes_something_of_its_own(sbx: Sbx) -> None:
+def test_quick_saves_are_not_a_loop_even_if_each_run_writes_something_of_its_own(sbx: Sbx) -> None:
     sbx.write("0\n", "site/page")
     command = f"date > mine; date >> mine; cat site/page; {FOREVER}"
     up = watching(sbx, f'processes: {{web: {{command: "{command}", watch: [site]}}}}')
@@ -141,7 +141,7 @@ def test_one_that_has_ended_for_good_is_waited_for(sbx: Sbx) -> None:
     up.wait_for(r"web \| fixed")
 
 
-def test_what_was_held_up_by_a_failure_goes_on_once_that_is_mended(sbx: Sbx) -> None:
+def test_what_was_held_up_by_a_failure_continues_once_that_is_fixed(sbx: Sbx) -> None:
     sbx.write("exit 3\n", "migrate.sh")
     spec = f"""
 processes:
@@ -154,7 +154,7 @@ processes:
     up.wait_for(r"web     \| at your service")
 
 
-def test_a_save_while_the_old_run_is_still_being_stopped_is_no_restart_more(sbx: Sbx) -> None:
+def test_a_save_while_the_old_run_is_still_being_stopped_causes_no_second_restart(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write("1\n", "site/page")
     command = "trap 'read _ < gate; exit 0' TERM; cat site/page; while :; do sleep 0.01; done"
@@ -216,7 +216,7 @@ def test_a_change_sends_a_signal_or_runs_a_command_first_or_only_copies(sbx: Sbx
     assert runs(sbx) == {"hup": 1, "built": 2, "copied": 1}
 
 
-def test_a_process_that_somebody_has_stopped_stays_so(sbx: Sbx) -> None:
+def test_a_process_that_was_stopped_on_request_stays_stopped(sbx: Sbx) -> None:
     sbx.write("1\n", "site/page")
     up = watching(sbx)
     up.wait_for(r"web \| 1")
@@ -246,7 +246,7 @@ def test_an_edit_of_the_file_is_applied_and_touches_nothing_else(sbx: Sbx) -> No
     assert rows(sbx)["extra"]["status"] == "stopped, orphan"
 
 
-def test_a_mistake_in_the_file_is_shown_with_its_place_and_all_goes_on(sbx: Sbx) -> None:
+def test_a_mistake_in_the_file_is_shown_with_its_place_and_all_continues(sbx: Sbx) -> None:
     sbx.write("1\n", "site/page")
     up = watching(sbx)
     up.wait_for(r"web \| 1")
@@ -321,7 +321,7 @@ def test_watch_attaches_to_what_runs_and_leaves_it_running(sbx: Sbx) -> None:
     assert all(alive(pid) for pid in pids(sbx).values())
 
 
-def test_watching_does_not_go_with_leaving(sbx: Sbx) -> None:
+def test_watch_cannot_be_used_with_detached(sbx: Sbx) -> None:
     sbx.write(SITE)
     assert "`sbxcompose watch` watches what was started with `-d`" in refused(sbx, "up", "-d", "--watch")
 

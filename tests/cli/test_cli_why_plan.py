@@ -213,7 +213,7 @@ def test_config_is_a_file_that_means_the_same(dry: Sbx) -> None:
     assert dry.run("config", cwd=dry.project / "again").stdout == first
 
 
-def test_the_schema_accepts_what_config_prints_and_refuses_nonsense(dry: Sbx) -> None:
+def test_the_schema_accepts_what_config_prints_and_refuses_invalid_files(dry: Sbx) -> None:
     schema = dry.run("schema").json
     jsonschema.Draft202012Validator.check_schema(schema)
     dry.write(CONFIG.replace(", profiles: [store]", ""))

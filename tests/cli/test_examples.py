@@ -23,7 +23,7 @@ def take(sbx: Sbx, name: str, **env: str) -> None:
     sbx.env.update(env)
 
 
-def test_the_quickstart_shows_everybody_and_restarts_who_crashes_and_ends_on_ctrl_c(sbx: Sbx) -> None:
+def test_the_quickstart_shows_all_output_restarts_crashed_processes_and_ends_on_ctrl_c(sbx: Sbx) -> None:
     take(sbx, "quickstart", PORT=str(free_port()), PAUSE="0.05", CRASH_CHANCE="0.5", SEED="1")
     up = sbx.start("up", terminal=True)
     up.wait_for("data/jobs.db is ready")

@@ -132,7 +132,7 @@ def test_doctor_says_what_the_system_is(tmp_path: Path) -> None:
     assert "needs Linux; this is macOS" in done.stdout
 
 
-def test_windows_is_told_where_to_go(tmp_path: Path) -> None:
+def test_windows_gets_a_hint(tmp_path: Path) -> None:
     script = "import os, sys\nfrom sbxcompose.cli.entry import main\nos.name = 'nt'\nmain()\n"
     done = run(script, tmp_path, "up")
     assert done.returncode == 3

@@ -143,7 +143,7 @@ def test_the_command_line_sees_the_same(here: Sbx) -> None:
     with_project(main)
 
 
-def test_what_fails_is_told_with_its_last_lines(here: Sbx) -> None:
+def test_what_fails_is_reported_with_its_last_lines(here: Sbx) -> None:
     here.write("processes: {web: {command: 'echo no database >&2; exit 3', restart: never}}\n")
 
     async def main(project: sbxcompose.OpenProject) -> None:
@@ -155,7 +155,7 @@ def test_what_fails_is_told_with_its_last_lines(here: Sbx) -> None:
     with_project(main)
 
 
-def test_what_is_late_is_told_too(here: Sbx) -> None:
+def test_what_is_late_is_reported_too(here: Sbx) -> None:
     here.write("processes: {web: {command: 'exec sleep 1000', ready_when: {log: never comes}}}\n")
 
     async def main(project: sbxcompose.OpenProject) -> None:
@@ -220,7 +220,7 @@ def test_output_is_read_line_by_line_and_followed(here: Sbx) -> None:
         assert [line.text async for line in project.logs("web", tail=1, since=0.0)] == ["got it"]
         with pytest.raises(errors.UnknownName):
             await anext(project.logs("weg"))
-        with pytest.raises(errors.UsageError, match="`tail` and `run` do not go together"):
+        with pytest.raises(errors.UsageError, match="`tail` and `run` cannot be used together"):
             await anext(project.logs("web", tail=1, run=1))
 
     with_project(main)
@@ -349,7 +349,7 @@ def test_an_argument_that_makes_no_sense_is_answered_with_what_to_write(
     here: Sbx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port: Any = {"PORT": 8000}
-    with pytest.raises(errors.UsageError, match="the variable `PORT` must be a text, not 8000") as caught:
+    with pytest.raises(errors.UsageError, match="the variable `PORT` must be a string, not 8000") as caught:
         sbxcompose.load(env=port)
     assert caught.value.hint == 'write `"8000"`'
     names: Any = ["web"]

@@ -46,6 +46,8 @@ class FakeCloud:
         """How many more commands are answered with 503."""
         self.resizes: list[str] = []
         """How a change of resources stands, one for each look; without any they cannot be changed."""
+        self.rows: list[dict[str, Any]] = []
+        """The processes of every sandbox."""
         self.started: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         """The bodies of creates."""
@@ -135,6 +137,8 @@ class FakeCloud:
     def _daemon(self, method: str, path: str, body: Any) -> FakeReply:
         if path == "/info":
             return FakeReply(200, {"version": "0.1.9", "uptime_secs": 1, "running_processes": 0, "total_processes": 0})
+        if method == "GET" and path == "/processes":
+            return FakeReply(200, {"processes": self.rows})
         if path == "/processes/run":
             return self._run(body)
         if method == "POST" and path == "/processes":

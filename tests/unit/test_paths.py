@@ -11,6 +11,7 @@ from sbxcompose.paths import (
     PathError,
     lock_path,
     log_path,
+    replace_file,
     runtime_directory,
     socket_path,
     state_directory,
@@ -76,3 +77,13 @@ def test_a_path_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
         socket_path({"SBXCOMPOSE_RUNTIME_DIR": f"{fits}x"})
     assert caught.value.exit_code == 3
     assert caught.value.hint == "set SBXCOMPOSE_RUNTIME_DIR to a shorter directory"
+
+
+def test_a_file_is_replaced_as_a_whole_and_is_the_users_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_bytes(b"before")
+    path.chmod(0o644)
+    replace_file(path, b"after")
+    assert path.read_bytes() == b"after"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]

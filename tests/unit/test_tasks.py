@@ -88,7 +88,7 @@ def test_a_failure_in_a_group_is_raised_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("together", [run_until, run_beside])
-def test_who_is_cancelled_waits_for_what_it_has_started(together: Callable[..., Coroutine[None, None, str]]) -> None:
+def test_a_cancelled_task_waits_for_what_it_has_started(together: Callable[..., Coroutine[None, None, str]]) -> None:
     async def main(log: Log) -> str:
         task = asyncio.create_task(together(forever(log), forever(log)))
         await asyncio.sleep(0)
@@ -173,7 +173,7 @@ def test_an_owner_hears_of_each_failure_as_it_happens_and_ends_the_rest() -> Non
     assert (heard, log) == (["one"], ["cleaned up"])
 
 
-def test_without_an_ear_an_owner_reports_failures() -> None:
+def test_without_a_callback_an_owner_reports_failures() -> None:
     async def main() -> None:
         owner = TaskOwner()
         owner.start(fail("one"))

@@ -35,7 +35,7 @@ def command(
 
     words = without_separator(arguments)
     if not words:
-        raise UsageError("say which command to run", hint=f"`sbxcompose exec {name} COMMAND`")
+        raise UsageError("the command is missing", hint=f"`sbxcompose exec {name} COMMAND`")
     project = shell.project()
     try:
         target = ProcessNames(project).resolve(name)

@@ -63,7 +63,7 @@ def serve(
     from sbxcompose.errors import UsageError
 
     if key is not None and port is None:
-        raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
+        raise UsageError("`--key` needs `--port`", hint="the Unix socket is protected by its file's mode")
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError("invalid key; use printable ASCII without spaces", hint="it travels in an HTTP header")
 

@@ -80,7 +80,7 @@ def command(
     for first, second in (("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
         given = {"--tail": tail != "all", "--since": since, "--run": run, "--until": until}
         if given[first] and given[second]:
-            raise UsageError(f"`{first}` and `{second}` do not go together")
+            raise UsageError(f"`{first}` and `{second}` cannot be used together")
     begin_at, end_at = span(since, until, time.time())
     begin = From(tail=tail_lines(tail), since_ms=None if begin_at is None else int(begin_at * 1000), run=run)
     style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
@@ -101,7 +101,7 @@ def line_filter(pattern: str | None, *, ignore_case: bool, invert: bool) -> Line
     """Return what `--grep` and its options select; None for all lines. Raises `UsageError`."""
     if pattern is None:
         if ignore_case or invert:
-            raise UsageError(f"`{'--ignore-case' if ignore_case else '--invert-match'}` goes with `--grep`")
+            raise UsageError(f"`{'--ignore-case' if ignore_case else '--invert-match'}` needs `--grep`")
         return None
     import re
 

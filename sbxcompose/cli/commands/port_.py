@@ -113,5 +113,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     """`9090` or `0.0.0.0:9090` or `[::]:9090` -> address and port. Raises `UsageError`."""
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?([0-9]{1,5})", text)
     if found is None or int(found[2]) > 65535:
-        raise UsageError(f"`--listen {text}`: no such port", hint="say PORT, or ADDRESS:PORT, with a PORT below 65536")
+        raise UsageError(
+            f"invalid address `{text}` for `--listen`", hint="expected PORT or ADDRESS:PORT, with a PORT up to 65535"
+        )
     return (found[1] or LOOPBACK).strip("[]"), int(found[2])

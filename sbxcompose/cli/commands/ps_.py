@@ -55,7 +55,7 @@ def command(
         if value
     ]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
+        raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} cannot be used together")
     as_json = as_json or template == "json"
     filled = wanted = None
     if template not in (None, "table", "json"):

@@ -57,7 +57,7 @@ from sbxcompose.cli.options import (
     help="Don't show the output of this process, or of all that match a pattern (repeatable).",
 )
 @no_color_option
-@click.option("--ui", is_flag=True, help="Show everything on the whole screen, as `top` does.")
+@click.option("--ui", is_flag=True, help="Show a full-screen view, as `top` does.")
 @click.option("--timestamps", is_flag=True, help="Show timestamps.")
 @click.option("--no-log-prefix", is_flag=True, help="Don't prefix lines with the process name.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")

@@ -29,6 +29,7 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.why import why
 from sbxcompose.plan.why_disk import with_disk
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import TaskOwner
 
@@ -143,9 +144,7 @@ class Effects:
         if self.app is not None:
             self.app.copy_to_clipboard(text)
             count = text.count("\n") + 1
-            self._remark(
-                f"copied {count} line{'s' if count > 1 else ''} (terminals may refuse; m leaves them the mouse)"
-            )
+            self._remark(f"copied {counted(count, 'line')} (terminals may refuse; m leaves them the mouse)")
 
     async def _carry_out(self, request: TopRequest) -> None:
         try:
@@ -258,7 +257,7 @@ class Effects:
         with self.app.set_aside():
             self.has_terminal = False
             try:
-                print(f"shell of {name}; `exit` comes back", flush=True)
+                print(f"shell of {name}; `exit` returns here", flush=True)
                 command = [sys.executable, "-m", "sbxcompose", *self._options.words(), "shell", "--", name]
                 process = await asyncio.create_subprocess_exec(*command)
                 code = await self._ended(process)

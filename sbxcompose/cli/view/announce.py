@@ -143,7 +143,7 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
         case events.BecameReady(instance):
             return Announcement(instance, "is ready", Tone.GOOD)
         case events.OutputLost(instance, size):
-            words = f"{size} bytes of its output are gone: it wrote faster than they were read"
+            words = f"{size} bytes of its output are lost: it wrote faster than they were read"
             return Announcement(instance, words, Tone.BAD)
         case events.CopyDone(sandbox, copied, seconds):
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None

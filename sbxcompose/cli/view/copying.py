@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sbxcompose.plurals import counted
 from sbxcompose.spec.units import short_size
 
 if TYPE_CHECKING:
@@ -24,15 +25,10 @@ def copied_words(sandbox: str, copied: Copied, seconds: float) -> str:
     if copied.deleted:
         parts.append(f"{copied.deleted} deleted")
     if copied.unsettled:
-        parts.append(f"{_some(copied.unsettled)} changed all the time and will be copied the next time")
+        parts.append(f"{_some(copied.unsettled)} kept changing and will be copied next time")
     if copied.skipped:
         parts.append(f"{_some([name for name, _ in copied.skipped])} left out: {copied.skipped[0][1]}")
     return "; ".join(parts)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 file`, `1 204 files`."""
-    return f"{count:,} {noun if count == 1 else noun + 's'}".replace(",", " ")
 
 
 def _some(names: list[str] | tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, fitting, table
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text
-from sbxcompose.plan.describe import times
+from sbxcompose.plurals import counted
 
 
 def name_of(project: KnownProject) -> str:
@@ -40,7 +40,7 @@ def _running(project: KnownProject) -> str:
     if project.running is not None:
         return str(project.running)
     count = sum(1 for sandbox in project.sandboxes if sandbox.status != "suspended")
-    return times(count, "sandbox") if count else "-"
+    return counted(count, "sandbox") if count else "-"
 
 
 def _sandbox(sandbox: KnownSandbox) -> str:

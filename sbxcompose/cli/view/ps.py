@@ -11,8 +11,8 @@ from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
+from sbxcompose.plurals import counted
 
 Hide = Callable[[str], str]
 
@@ -36,7 +36,7 @@ def status(line: ListedInstance, now: float) -> str:
     elif state is ProcessState.RUNNING and _is_readiness_unknown(line):
         words = "running, readiness unknown"
     if background(row) is not None:
-        words += f", left {times(len(row.left_behind), 'process')} behind"
+        words += f", left {counted(len(row.left_behind), 'process')} behind"
     if row.output_blocked is not None:
         words += ", output blocked"
     if line.outdated:
@@ -58,9 +58,10 @@ def _exit_words(row: ObservedRow) -> str:
         return "completed"
     if end.oom_killed:
         return "out of memory"
-    if end.signal is not None:
-        return f"killed by signal {end.signal}"
-    return "exited" if end.code is None else f"exited {end.code}"
+    words = f"killed by signal {end.signal}" if end.signal is not None else "exited"
+    if end.code is not None:
+        words += f" {end.code}"
+    return f"{words}, out of memory" if end.out_of_memory else words
 
 
 def lines(
@@ -193,7 +194,13 @@ def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
         "health_check": row.has_health_check if row is not None else False,
         "exit": None
         if end is None
-        else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
+        else {
+            "code": end.code,
+            "signal": end.signal,
+            "oom_killed": end.oom_killed,
+            "out_of_memory": end.out_of_memory,
+            "at": end.at,
+        },
         "last_error": shown.last_error,
         "left_behind": list(shown.left_behind),
         "output_blocked": row.output_blocked if row is not None else None,

@@ -11,7 +11,7 @@ from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
 def asleep(observed: Observed, what: str) -> list[str]:
     """Return a line for each suspended sandbox; `what` says what that means."""
     return [
-        f"sandbox {sandbox.name} is suspended: {what}; `sbxcompose unpause {sandbox.name}` wakes it"
+        f"sandbox {sandbox.name} is suspended: {what}; `sbxcompose unpause {sandbox.name}` resumes it"
         for sandbox in observed.sandboxes
         if sandbox.state is SandboxState.SUSPENDED and not sandbox.rows
     ]

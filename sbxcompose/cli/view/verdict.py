@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sbxcompose.cli.style import Style
 from sbxcompose.client.verdict import Verdict
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.judge import Success
+from sbxcompose.plurals import counted
 
 
 def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str | None = None) -> list[str]:
@@ -26,7 +26,7 @@ def exited_words(verdict: Success, *, by_itself: bool) -> str:
 
 def ready_words(verdict: Success, seconds: float) -> str:
     """Return that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
-    parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
+    parts = [f"{counted(verdict.ready, 'process')} ready"] if verdict.ready else []
     parts += [f"{verdict.completed} completed"] if verdict.completed else []
     parts += [f"{verdict.ended} ended"] if verdict.ended else []
     return f"{', '.join(parts) or 'nothing to wait for'} in {seconds:.1f}s"

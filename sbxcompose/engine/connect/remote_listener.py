@@ -35,7 +35,7 @@ if command -v python3 >/dev/null 2>&1; then py=$1; shift 2; exec python3 -c "$py
 if command -v perl >/dev/null 2>&1; then pl=$2; shift 2; exec perl -e "$pl" "$@"; fi
 echo "neither python3 nor perl is installed"; exit 4
 """
-_HINT = "install one of them by `setup`, or name an `image` that has one"
+_HINT = "install one of them in `setup`, or name an `image` that has one"
 
 Serve = Callable[[int, TunnelEnd], Awaitable[None]]
 """Takes a connection to one of the ports, until it has ended."""

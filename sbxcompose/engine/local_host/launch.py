@@ -143,7 +143,7 @@ def stop(*, force: bool = False) -> bool:
         if _ends(told["keeper_pid"]):
             return True
         # Another command may have started something just then: the host continues, and says so when it is asked again.
-    raise ProviderError("the host has stopped everything, but does not end", hint=see_log())
+    raise ProviderError("the host has stopped everything but does not exit", hint=see_log())
 
 
 def _ends(pid: int) -> bool:
@@ -231,7 +231,9 @@ def _start(port: int | None, key: str | None) -> Path:
         if told.get("status") == "ready":
             return Path(told["socket"])
         if told.get("status") != "taken":
-            raise ProviderError(f"the host cannot be started: {told.get('message', 'it said nothing')}", hint=see_log())
+            raise ProviderError(
+                f"the host cannot be started: {told.get('message', 'it gave no reason')}", hint=see_log()
+            )
         path = locate.find()
         if path is not None:
             _check_port(path, port)

@@ -49,5 +49,7 @@ def from_os(error: OSError, doing: str) -> Problem:
     words = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in NO_SPACE:
         place = f": {error.filename}" if error.filename else ""
-        return Problem(500, f"{doing}: {words}{place}", "NO_SPACE", "make room on the disk that holds the host's state")
+        return Problem(
+            500, f"{doing}: {words}{place}", "NO_SPACE", "free space on the disk that holds the host's state"
+        )
     return Problem(500, f"{doing}: {words}", "INTERNAL_ERROR")

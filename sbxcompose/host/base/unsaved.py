@@ -1,7 +1,7 @@
 """What should be in files of the host's state and could not be written, for want of space.
 
-It is held in a memory file that the keeper holds as well, so that the next server finds it when this one is killed. A
-reader of the state asks here first. `write_back` writes it as soon as there is room.
+It is held in a memory file that the keeper holds as well, so that the next server finds it when this one is killed, at
+whatever moment. A reader of the state asks here first. `write_back` writes it as soon as there is room.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
     from sbxcompose.host.keeper.client import KeeperClient
 
-NAME = "unsaved"
+NAME = "unsaved-files"
 """Under this name the keeper holds the memory file."""
+_BOUNDS = struct.Struct("<QQ")
+"""Begins the memory file: between which positions the entries are. It is written last: what a killed server had not
+finished is outside of them.
+"""
 _HEAD = struct.Struct("<II")
 """Lengths of a path and of what is to be in the file; `_SAVED` instead of the latter for one that was written."""
 _SAVED = 0xFFFF_FFFF
-_COMPACT = 4 * 1024 * 1024
-"""Bytes of the memory file after which it is written anew."""
+_COMPACT = 2 * 1024 * 1024
+"""Bytes of entries after which they are written anew; twice what is held, if that is more."""
 
 _files: dict[str, bytes] = {}
 _keeper: KeeperClient | None = None
@@ -65,9 +69,10 @@ def release(path: str) -> None:
 
 
 def read(memory: int) -> dict[str, bytes]:
-    """Return what a memory file holds. An entry that a killed server has cut short is left out."""
+    """Return what a memory file holds. What a killed server has not finished is left out."""
     files: dict[str, bytes] = {}
-    for path, data in _entries(os.pread(memory, os.fstat(memory).st_size, 0)):
+    begin, end = _bounds(memory)
+    for path, data in _entries(os.pread(memory, end - begin, begin)):
         files.pop(path, None)
         if data is not None:
             files[path] = data
@@ -94,14 +99,29 @@ def _note(path: str, data: bytes | None) -> None:
         if _memory is None:
             _memory = os.memfd_create("sbxcompose-unsaved")
             _keeper.keep(NAME, _memory)
-        size = os.fstat(_memory).st_size
-        if size > _COMPACT:
-            os.ftruncate(_memory, 0)
-            os.pwrite(_memory, b"".join(_entry(held, _files[held]) for held in _files), 0)
-        else:
-            os.pwrite(_memory, _entry(path, data), size)
+        _append(_memory, path, data)
     except OSError:
         return
+
+
+def _append(memory: int, path: str, data: bytes | None) -> None:
+    begin, end = _bounds(memory)
+    if end - begin > max(_COMPACT, 2 * sum(map(len, _files.values()))):
+        added = b"".join(_entry(held, _files[held]) for held in _files)
+        # Before what counts until now if there is room, and else after it; never over it.
+        begin = end = _BOUNDS.size if len(added) <= begin - _BOUNDS.size else end
+    else:
+        added = _entry(path, data)
+    written = 0
+    while written < len(added):
+        written += os.pwrite(memory, memoryview(added)[written:], end + written)
+    os.pwrite(memory, _BOUNDS.pack(begin, end + written), 0)
+    os.ftruncate(memory, end + written)
+
+
+def _bounds(memory: int) -> tuple[int, int]:
+    head = os.pread(memory, _BOUNDS.size, 0)
+    return _BOUNDS.unpack(head) if len(head) == _BOUNDS.size else (_BOUNDS.size, _BOUNDS.size)
 
 
 def _entry(path: str, data: bytes | None) -> bytes:

@@ -31,9 +31,9 @@ class NotAFile(Exception):
 def resolve(given: bytes | None, base: str) -> bytes:
     """Return the path that a request means; a relative one begins at `base`. Raises `Problem`."""
     if not given:
-        raise Problem(400, "say which file: ?path=…", "BAD_PATH")
+        raise Problem(400, "`path` is missing: ?path=…", "BAD_PATH")
     if b"\0" in given:
-        raise Problem(400, "path has a NUL byte, which no file's name can have", "BAD_PATH")
+        raise Problem(400, "path must not contain a NUL byte", "BAD_PATH")
     if b".." in given.split(b"/"):
         raise Problem(403, f"{show(given)}: `..` is not allowed in a path", "PATH_TRAVERSAL")
     return os.path.join(os.fsencode(base), given)
@@ -48,7 +48,7 @@ def problem(error: OSError | NotAFile, given: bytes) -> Problem:
     """Return what a client is told of an error with the file that it named."""
     name = show(given[:300])
     if isinstance(error, NotAFile):
-        return Problem(400, f"{name} is {error}, not a file", "NOT_A_FILE")
+        return Problem(400, f"{name} is {error}, not a regular file", "NOT_A_FILE")
     words = f"{name}: {os.strerror(error.errno or 0).lower()}"
     match error.errno:
         case errno.ENOENT:
@@ -62,7 +62,7 @@ def problem(error: OSError | NotAFile, given: bytes) -> Problem:
         case number if number in _BAD_PATH:
             return Problem(400, words, "BAD_PATH")
         case number if number in NO_SPACE:
-            return Problem(500, words, "NO_SPACE", "make room on that disk; the file is as it was before")
+            return Problem(500, words, "NO_SPACE", "free space on that disk; the file is unchanged")
     return from_os(error, name)
 
 
@@ -71,7 +71,7 @@ def check_regular(mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        raise NotAFile(_KINDS.get(stat.S_IFMT(mode), "something special"))
+        raise NotAFile(_KINDS.get(stat.S_IFMT(mode), "a special file"))
 
 
 _KINDS = {

@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             if self._protocol.our_state is not h11.SEND_RESPONSE:
                 self._transport.close()
                 return
-        body = json.dumps({"error": f"this is not a request: {error}", "code": "BAD_REQUEST"}).encode()
+        body = json.dumps({"error": f"this is not an HTTP request: {error}", "code": "BAD_REQUEST"}).encode()
         headers = [
             ("content-type", "application/json"),
             ("content-length", str(len(body))),

@@ -106,9 +106,9 @@ def handshake_key(request: Request) -> bytes:
     headers = request.headers
     if not wants_upgrade(request) or headers["upgrade"].lower() != "websocket":
         needed = {"Upgrade": "websocket", "Connection": "Upgrade"}
-        raise HTTPException(426, f"{request.url.path} speaks WebSocket only", needed)
+        raise HTTPException(426, f"{request.url.path} accepts WebSocket connections only", needed)
     if headers.get("sec-websocket-version") != "13":
-        raise HTTPException(426, "only version 13 of WebSocket is spoken", {"Sec-WebSocket-Version": "13"})
+        raise HTTPException(426, "only version 13 of WebSocket is supported", {"Sec-WebSocket-Version": "13"})
     key = headers.get("sec-websocket-key", "").encode("latin-1")
     try:
         right = len(binascii.a2b_base64(key, strict_mode=True)) == 16
@@ -128,7 +128,7 @@ async def _attend(socket: WebSocket, talk: Callable[[WebSocket], Awaitable[None]
         pinging = tasks.start(socket.keep_alive())
         await asyncio.wait({talking, pinging}, return_when=asyncio.FIRST_COMPLETED)
         if not talking.done() and (socket.broken or not socket.closing):
-            raise ConnectionAbortedError("the client has vanished")
+            raise ConnectionAbortedError("the client has disconnected")
         await talking
 
 

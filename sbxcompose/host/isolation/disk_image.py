@@ -7,6 +7,7 @@ same file system, and the kernel lets it go with the last of them.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.sandbox_init import IMAGE, IMAGE_KIND
 from sbxcompose.linux import loop, syscalls
+from sbxcompose.linux.kernel import read_text
 
 SMALLEST = 16 << 20
 """Bytes: less leaves no space beside the file system's own structures."""
@@ -28,11 +30,11 @@ def refusal() -> str | None:
     if os.geteuid() != 0:
         return "only a host that is run by root can limit a disk"
     if shutil.which(_PROGRAM, path=_PLACES) is None:
-        return f"there is no `{_PROGRAM}` on this machine; it comes with the package e2fsprogs"
+        return f"`{_PROGRAM}` is not installed on this machine; it comes with the package e2fsprogs"
     try:
         device = os.open(loop.free_device(), os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        return f"no loop device can be had: {(error.strerror or str(error)).lower()}"
+        return f"no loop device is available: {(error.strerror or str(error)).lower()}"
     os.close(device)
     return None
 
@@ -76,6 +78,29 @@ def free(directory: str) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def is_read_only(directory: str) -> bool:
+    """Return whether the file system of a directory has become read-only, as ext4 does when a write to its journal
+    fails. Raises `OSError`.
+    """
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return True
+    # Since Linux 6.15 only a try tells. It writes, so it takes an error that the kernel has counted.
+    if not _errors(os.stat(directory).st_dev):
+        return False
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
+
+
+def _errors(device: int) -> int:
+    """Return how many errors the kernel has seen on a file system, at any time."""
+    name = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"))
+    text = read_text(f"/sys/fs/{IMAGE_KIND}/{name}/errors_count").strip()
+    return int(text) if text.isdigit() else 0
+
+
 class OpenDisk:
     """Where the contents of a disk are, for the host: kept open from the first use on, until it is closed."""
 
@@ -108,6 +133,14 @@ class OpenDisk:
             return free(self.path)
         except OSError:
             return None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is open and has become read-only: it can be written to again after it has been closed."""
+        try:
+            return self._root is not None and is_read_only(self.path)
+        except OSError:
+            return False
 
     @property
     def machine_free(self) -> int | None:

@@ -60,7 +60,7 @@ def mount_points(mountinfo: str) -> Iterable[str]:
 def hint(message: str, state: str) -> str:
     """Return what to change where a sandbox cannot be isolated, by what has failed."""
     if not syscalls.supported():
-        return f"isolation is known on x86_64 and aarch64, and this machine is {os.uname().machine}"
+        return f"isolation is supported on x86_64 and aarch64; this machine is {os.uname().machine}"
     if "namespaces" in message:
         return _namespaces_hint(os.geteuid() == 0)
     if "overlay" in message:

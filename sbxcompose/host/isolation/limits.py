@@ -6,6 +6,7 @@ limited unit is frozen by signals where there is one hierarchy for everything (s
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import zlib
@@ -55,35 +56,89 @@ def enforce(directory: str, sandbox: str, limits: SandboxLimits) -> list[str]:
     """Make the groups of a sandbox, or change them; their directories. `directory` tells hosts apart. Raises
     `LimitsRefused`.
     """
-    made: list[str] = []
-    for controller in settings(limits, modern=True):
-        group = _group(controller, directory, sandbox, limits)
-        if group not in made:
-            made.append(group)
-    return made
+    wanted = list(settings(limits, modern=True))
+    unified = [controller for controller in wanted if any(_has(place, controller) for place in _unified(controller))]
+    name = f"{_name(directory)}/{sandbox}"
+    # A process is in one group of version 2, whatever controllers it has, and in one of each hierarchy of version 1.
+    groups = [_unified_group(unified, name, limits)] if unified else []
+    return groups + [_separate_group(controller, name, limits) for controller in wanted if controller not in unified]
 
 
-def _group(controller: str, directory: str, sandbox: str, limits: SandboxLimits) -> str:
-    refusal = f"there is no control group of `{controller}` here"
+def _unified(controller: str) -> list[str]:
+    """Return the groups of version 2 below which groups could be made, the nearest first: this process's own, and those
+    above it.
+
+    In its own there are processes, and so there may be no limited groups below it; in those above there may.
+    """
+    found: list[str] = []
     for place in places(controller):
-        modern = os.path.exists(f"{place}/cgroup.controllers")
-        if modern and controller not in read_text(f"{place}/cgroup.controllers").split():
+        while os.path.exists(f"{place}/cgroup.controllers"):
+            found.append(place)
+            place = os.path.dirname(place)
+    return found
+
+
+def _has(place: str, controller: str) -> bool:
+    return controller in read_text(f"{place}/cgroup.controllers").split()
+
+
+def _unified_group(controllers: list[str], name: str, limits: SandboxLimits) -> str:
+    """Make a group below the nearest one that permits it."""
+    refusal = None
+    for place in _unified(controllers[0]):
+        if not all(_has(place, controller) for controller in controllers):
             continue
-        base = f"{place}/{_name(directory)}"
         try:
-            if modern:
-                _write(f"{place}/cgroup.subtree_control", f"+{controller}")
-            os.makedirs(f"{base}/{sandbox}", exist_ok=True)
-            if modern:
-                _write(f"{base}/cgroup.subtree_control", f"+{controller}")
-                os.makedirs(f"{base}/{sandbox}", exist_ok=True)
-            for name, value in settings(limits, modern=modern)[controller].items():
-                _set(f"{base}/{sandbox}", name, value)
+            return _make_below(place, controllers, name, limits)
         except OSError as error:
-            refusal = f"the control group {base}: {(error.strerror or str(error)).lower()}"
+            refusal = refusal or LimitsRefused(_refusal(place, name, error))
+    raise refusal or LimitsRefused(_absent(controllers[0]))
+
+
+def _make_below(place: str, controllers: list[str], name: str, limits: SandboxLimits) -> str:
+    # To move a process takes the right to write to the group that is above both (cgroup-v2.rst, "Delegation").
+    if not os.access(f"{place}/cgroup.procs", os.W_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    base = os.path.dirname(f"{place}/{name}")
+    for step in (place, base):
+        os.makedirs(step, exist_ok=True)
+        enabled = read_text(f"{step}/cgroup.subtree_control").split()
+        for controller in controllers:
+            if controller not in enabled:
+                _write(f"{step}/cgroup.subtree_control", f"+{controller}")
+    return _fill(f"{place}/{name}", controllers, limits, modern=True)
+
+
+def _separate_group(controller: str, name: str, limits: SandboxLimits) -> str:
+    refusal = _absent(controller)
+    for place in places(controller):
+        if os.path.exists(f"{place}/cgroup.controllers"):
             continue
-        return f"{base}/{sandbox}"
+        try:
+            return _fill(f"{place}/{name}", [controller], limits, modern=False)
+        except OSError as error:
+            refusal = _refusal(place, name, error)
     raise LimitsRefused(refusal)
+
+
+def _fill(group: str, controllers: list[str], limits: SandboxLimits, *, modern: bool) -> str:
+    os.makedirs(group, exist_ok=True)
+    known = settings(limits, modern=modern)
+    for controller in controllers:
+        for file, value in known[controller].items():
+            _set(group, file, value)
+    return group
+
+
+def _absent(controller: str) -> str:
+    return f"the control group controller `{controller}` is not available"
+
+
+def _refusal(place: str, name: str, error: OSError) -> str:
+    words = f"the control group {place}/{os.path.dirname(name)}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, PermissionError) and os.geteuid() and os.path.exists(f"{place}/cgroup.controllers"):
+        words += "; start the host with `systemd-run --user --scope sbxcompose host serve -d`, or as root"
+    return words
 
 
 def _set(group: str, name: str, value: str) -> None:
@@ -109,7 +164,8 @@ def remove(directory: str, sandbox: str) -> None:
 
 
 def _bases(directory: str) -> Iterator[str]:
-    found = {place for controller in ("memory", "cpu", "pids") for place in places(controller)}
+    controllers = ("memory", "cpu", "pids")
+    found = {place for controller in controllers for place in (*places(controller), *_unified(controller))}
     return (f"{place}/{_name(directory)}" for place in sorted(found))
 
 

@@ -87,14 +87,20 @@ def mount_plan(
     workspace: PathMount | None,
     mounts: Iterable[PathMount] = (),
     cgroups: Iterable[str] = (),
+    closed: bool = False,
 ) -> dict[str, Any]:
-    """Return what the init process carries out, in order. `workspace` is the project's directory."""
+    """Return what the init process carries out, in order. `workspace` is the project's directory.
+
+    `closed`: the sandbox must not reach a network. Its processes begin in one of its own, which the init process is not
+    in: it gets another, since its processes may read below /proc/1/net what goes through that network.
+    """
     wanted = [*([workspace] if workspace is not None else []), *mounts]
     return {
         "disk": disk,
         "hostname": hostname[:63] or "sandbox",
         "user": None if facts.privileged else {"uid": USER_ID, "gid": USER_ID},
         "groups": list(cgroups),
+        "closed": closed,
         "steps": [
             *_system(facts),
             ["dev", "dev"],

@@ -39,10 +39,12 @@ class IsolatedRoot:
         project: str | None,
         mounts: Sequence[PathMount],
         limit: int | None = None,
+        closed: bool = False,
     ) -> None:
         self.sandbox = sandbox
         self._directory = str(directory / disks.DISK)
         self._limit = limit
+        self._closed = closed
         self.disk = OpenDisk(self._directory)
         self.workspace = workspace
         self._keeper = keeper
@@ -74,6 +76,7 @@ class IsolatedRoot:
             workspace=None if self._project is None else PathMount(self._project, self.workspace, read_only=False),
             mounts=self._mounts,
             cgroups=self.cgroups,
+            closed=self._closed,
         )
 
     def _etc(self) -> Path:

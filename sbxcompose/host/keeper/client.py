@@ -58,12 +58,14 @@ class KeeperClient(KeeperConnection):
         def take(body: Body, fds: list[int]) -> None:
             adopted.extend(self._adopted(result, fds) for result in body["results"])
 
-        await self._ask({"op": "adopt"}, take)
+        with self._holding_exits(None):
+            await self._ask({"op": "adopt"}, take)
         return list({adopted_unit.unit: adopted_unit for adopted_unit in adopted}.values())
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start one run. Raises `SpawnFailed`."""
-        (result,) = await self.spawn_many([spawn])
+        with self._holding_exits(spawn.unit):
+            (result,) = await self.spawn_many([spawn])
         if isinstance(result, SpawnFailed):
             raise result
         return result

@@ -13,7 +13,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, repeat
 from signal import SIGKILL
 from typing import Any, Self
@@ -49,6 +50,9 @@ class KeeperConnection:
         self._restart = restart
         self._known = KnownUnits()
         self._pending: dict[int, PendingRequest] = {}
+        self._held: list[Exited] = []
+        self._holders: list[str | None] = []
+        """Whose exits are held back; None holds all."""
         self._begun: set[str] = set()
         """The units that the keeper has begun to start and not told of, of those that must not be started twice."""
         self._plans: dict[str, Body] = {}
@@ -195,14 +199,31 @@ class KeeperConnection:
                 self._send({"op": "release", "id": 0, "unit": body["unit"]})
             return
         if body["event"] == "leader":
-            known.leader = [body["status"], body["at"], body.get("oom_killed", False)]
+            known.leader = [body["status"], body["at"], body.get("oom_killed", False), body.get("oom_kills", 0)]
         elif known.exited is None:
             known.exited = {name: value for name, value in body.items() if name != "event"}
             known.drop("pidfd")
             self._loop.call_soon(self._emit, Exited(**known.exited))
 
     def _emit(self, exited: Exited) -> None:
-        self.on_exit(exited)
+        if None in self._holders or exited.unit in self._holders:
+            self._held.append(exited)
+        else:
+            self.on_exit(exited)
+
+    @contextmanager
+    def _holding_exits(self, unit: str | None) -> Iterator[None]:
+        """Hold back the exit of a unit (None: of all) until the caller that is told of it has continued: a future wakes
+        its awaiter some turns of the event loop after it was set.
+        """
+        self._holders.append(unit)
+        try:
+            yield
+        finally:
+            self._holders.remove(unit)
+            held, self._held = self._held, []
+            for exited in held:
+                self._loop.call_soon(self._emit, exited)
 
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
         self._begun.discard(body["unit"])

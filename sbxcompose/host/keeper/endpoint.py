@@ -8,6 +8,7 @@ from itertools import groupby
 from sbxcompose.host.keeper.escaped import sweep
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.inits import PREFIX
+from sbxcompose.host.keeper.oom import KillCount
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit import Unit
 
@@ -88,8 +89,9 @@ class KeeperEndpoint:
         if not unit.known:
             return
         if event == "leader":
-            end = {"status": unit.status, "at": unit.ended_at, "oom_killed": unit.oom_killed}
-            self._send({"event": event, "unit": unit.name, **end})
+            end = {"status": unit.status, "at": unit.ended_at}
+            killed = {"oom_killed": unit.oom_killed, "oom_kills": unit.oom_kills}
+            self._send({"event": event, "unit": unit.name, **end, **killed})
         elif unit.exited is not None:
             self._send({"event": event, **unit.exited})
 
@@ -234,6 +236,7 @@ class KeeperEndpoint:
             return {**index, "error": f"unit {request['unit']} exists", "errno": errno.EEXIST}, []
         try:
             adopter = self._enter(request.get("inside"))
+            kill_count = KillCount.begin(request.get("cgroups") or ())
             started = self._spawner.start(request, batch.base)
         except CannotSpawn as error:
             return {**index, "error": error.message, "errno": error.errno}, []
@@ -242,7 +245,7 @@ class KeeperEndpoint:
         unit = Unit(request["unit"], started.pid, started.at, request["meta"])
         unit.ticks = started.ticks
         unit.inside, unit.adopter = request.get("inside"), adopter
-        unit.limited = bool(request.get("cgroups"))
+        unit.limited, unit.kill_count = bool(request.get("cgroups")), kill_count
         unit.tag, unit.fds, unit.large, unit.known = started.tag, started.fds, started.large, True
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())

@@ -15,6 +15,7 @@ from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import NAMESPACES, enter_groups, fork_sibling, report, take_streams
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.fork_exec import read_failure
+from sbxcompose.host.keeper.namespaces import CLONE_NEWNET
 from sbxcompose.host.keeper.protocol import MARKER
 from sbxcompose.host.keeper.sandbox_init import READY
 from sbxcompose.linux import kernel, syscalls
@@ -130,9 +131,7 @@ class Inits:
         environment = {MARKER: mark_of(unit_of(sandbox), tag)}
         fds = [plan_read, told_write, 2]
         try:
-            pid = fork_sibling(
-                lambda: _leave(plan["user"], plan["groups"]), lambda: _exec(fds, error_write, environment), error_write
-            )
+            pid = fork_sibling(lambda: _leave(plan), lambda: _exec(fds, error_write, environment), error_write)
         finally:
             for fd in (plan_read, told_write, error_write):
                 os.close(fd)
@@ -166,9 +165,10 @@ class Inits:
             os.close(init.pidfd)
 
 
-def _leave(user: dict[str, int] | None, groups: list[str]) -> None:
+def _leave(plan: dict[str, Any]) -> None:
     """Enter new namespaces, in the helper; without root a user namespace, too, with one user."""
-    enter_groups(groups)
+    user: dict[str, int] | None = plan["user"]
+    enter_groups(plan["groups"])
     if user:
         syscalls.set_dumpable(True)
         own = os.geteuid(), os.getegid()
@@ -177,7 +177,8 @@ def _leave(user: dict[str, int] | None, groups: list[str]) -> None:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{user['uid']} {own[0]} 1")
         _write("/proc/self/gid_map", f"{user['gid']} {own[1]} 1")
-    syscalls.unshare(NAMESPACES)
+    # A server of an older version does not say whether the network is closed.
+    syscalls.unshare(NAMESPACES | (CLONE_NEWNET if plan.get("closed") else 0))
     if user:
         syscalls.keep_capabilities_at_exec()
 

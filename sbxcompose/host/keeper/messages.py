@@ -96,6 +96,7 @@ class Exited:
     `status` is a wait status (`os.waitstatus_to_exitcode`), None when it is not known. `at` is when the
     leader ended, in seconds since 1970. `left_behind` tells what had to be killed, each as "pid command".
     `oom_killed`: the kernel killed the leader for want of memory; false also where the kernel does not tell.
+    `oom_kills`: how many processes in its control groups the kernel killed for want of memory during the run.
     """
 
     unit: str
@@ -104,6 +105,7 @@ class Exited:
     at: float
     left_behind: list[str] = field(default_factory=list)
     oom_killed: bool = False
+    oom_kills: int = 0
 
 
 @dataclass(slots=True)

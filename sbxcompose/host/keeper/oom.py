@@ -1,14 +1,21 @@
-"""Which processes the kernel has killed for want of memory: its log names them.
+"""Which processes the kernel has killed for want of memory: its log names them, the group of a limited sandbox counts
+them.
 
 A group of its own for each unit, with a counter, would tell as well; but to move a process into a group takes as long
 as to start it, and can take fifteen milliseconds on an idle machine (a grace period of RCU). The log costs nothing
-until a process dies of SIGKILL. Where it may not be read, nothing is claimed.
+until a process dies of SIGKILL. Where it may not be read, and there is no counter, nothing is claimed.
 """
 
 from __future__ import annotations
 
 import os
 import re
+
+from sbxcompose.linux.kernel import read_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KERNEL_LOG = "/dev/kmsg"
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
@@ -33,6 +40,11 @@ class KernelLog:
                 os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
             return
+
+    @property
+    def readable(self) -> bool:
+        """Whether it tells: else a process that was killed for want of memory looks like one that a program killed."""
+        return self._fd >= 0
 
     def has_killed(self, pid: int) -> bool:
         """Return whether a process that has just ended of SIGKILL was killed for want of memory; told once.
@@ -71,3 +83,41 @@ def victim_of(record: bytes) -> int | None:
     """Return the process that a record of the log says was killed for want of memory."""
     found = _KILLED.match(record)
     return int(found[2]) if found is not None and int(found[1]) < _USER else None
+
+
+class KillCount:
+    """How many processes the kernel has killed for want of memory in a control group, since the start of a run there.
+
+    The kernel counts before it kills (`__oom_kill_process`): at the end of a victim, or of its parent, it is in.
+    """
+
+    __slots__ = ("before", "path")
+
+    def __init__(self, path: str, before: int) -> None:
+        self.path = path
+        self.before = before
+
+    @classmethod
+    def begin(cls, groups: Iterable[str]) -> KillCount | None:
+        """Count from now on; None if none of the groups counts."""
+        for group in groups:
+            for name in ("memory.events", "memory.oom_control"):
+                before = kills_in(read_text(f"{group}/{name}"))
+                if before is not None:
+                    return cls(f"{group}/{name}", before)
+        return None
+
+    @property
+    def since(self) -> int:
+        """The number until now; 0 if the group is gone."""
+        now = kills_in(read_text(self.path))
+        return 0 if now is None else max(0, now - self.before)
+
+
+def kills_in(text: str) -> int | None:
+    """Return the counter in `memory.events` (version 2) or `memory.oom_control` (version 1, since Linux 4.13)."""
+    for line in text.splitlines():
+        name, _, number = line.partition(" ")
+        if name == "oom_kill" and number.isdigit():
+            return int(number)
+    return None

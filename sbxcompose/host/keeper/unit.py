@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from sbxcompose.host.keeper.oom import KillCount
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -39,8 +41,8 @@ class Unit:
 
     __slots__ = (
         *("adopter", "at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "inside", "killing"),
-        *("known", "large", "leader_gone", "limited", "meta", "name", "oom_killed", "ours", "pid", "status"),
-        *("stop_signal", "tag", "ticks"),
+        *("known", "large", "kill_count", "leader_gone", "limited", "meta", "name", "oom_killed", "oom_kills"),
+        *("ours", "pid", "sigkilled", "status", "stop_signal", "tag", "ticks"),
     )
 
     def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
@@ -59,11 +61,17 @@ class Unit:
         """The init process of that sandbox, which adopts what it orphans; otherwise the keeper does."""
         self.limited = False
         """It is in control groups of its sandbox, which it must not leave."""
+        self.kill_count: KillCount | None = None
+        """What counts the kills for want of memory in those groups."""
         self.ours = True
         self.known = False
         self.leader_gone = False
         self.status: int | None = None
         self.oom_killed = False
+        self.oom_kills = 0
+        """How many processes of its groups the kernel has killed for want of memory until its leader ended."""
+        self.sigkilled = False
+        """We have sent it SIGKILL: to die of that tells nothing."""
         self.ended_at = 0.0
         self.exited: dict[str, Any] | None = None
         self.stop_signal: int | None = None
@@ -79,12 +87,14 @@ class Unit:
         unit.ticks = body.get("ticks", 0)
         unit.inside, unit.adopter = body.get("inside"), body.get("adopter")
         unit.limited = bool(body.get("limited"))
+        unit.kill_count = KillCount(*body["kill_count"]) if body.get("kill_count") else None
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
         if body["leader"]:
             unit.leader_gone = True
-            unit.status, unit.ended_at, unit.oom_killed = body["leader"]
+            unit.status, unit.ended_at, unit.oom_killed, *more = body["leader"]
+            unit.oom_kills = more[0] if more else 0  # one of an older version does not know
         return unit
 
     @property
@@ -94,13 +104,15 @@ class Unit:
 
     def describe(self) -> dict[str, Any]:
         """Return the unit as a server is told of it."""
+        count = self.kill_count
         stop = None if self.stop_signal is None else [self.stop_signal, self.deadline or 0.0]
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
             **{"frozen": self.frozen, "ticks": self.ticks, "inside": self.inside},
             **{"adopter": self.adopter, "limited": self.limited},
-            "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
+            "kill_count": None if count is None else [count.path, count.before],
+            "leader": [self.status, self.ended_at, self.oom_killed, self.oom_kills] if self.leader_gone else None,
         }
 
     def end(self) -> dict[str, Any]:
@@ -109,7 +121,7 @@ class Unit:
         self.exited = {
             **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},
             "left_behind": self.hunt.left_behind,
-            "oom_killed": self.oom_killed,
+            **{"oom_killed": self.oom_killed, "oom_kills": self.oom_kills},
         }
         return self.exited
 

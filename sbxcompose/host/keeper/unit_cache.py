@@ -39,6 +39,7 @@ class KnownUnit:
         "fds",
         "frozen",
         "inside",
+        "kill_count",
         "leader",
         "limited",
         "meta",
@@ -58,6 +59,7 @@ class KnownUnit:
         self.inside: str | None = body.get("inside")
         self.adopter: int | None = body.get("adopter")
         self.limited = bool(body.get("limited"))
+        self.kill_count: list[str | int] | None = body.get("kill_count")
         self.meta: str = body["meta"]
         self.exited: Body | None = body.get("exited")
         self.frozen: str | list[list[int]] | None = body.get("frozen")

@@ -112,6 +112,7 @@ class Units:
             if process.group != unit.pid:
                 sent |= self._termination.signal_one(process, number)
         if number == signal.SIGKILL:
+            unit.sigkilled = True
             unit.hunt.killed.update((process.pid, process.started) for process in members)
             self._freezer.thaw(unit)
         return sent
@@ -179,10 +180,20 @@ class Units:
         unit.leader_gone = True
         unit.status = status
         unit.ended_at = time.time()
+        if unit.kill_count is not None:
+            unit.oom_kills = unit.kill_count.since
         if status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            unit.oom_killed = self._kernel_log.has_killed(unit.pid)
-            self._kernel_log.forget({unit.pid for unit in self if unit.live})
+            unit.oom_killed = self._was_oom_killed(unit)
         self._unsettled[unit.name] = unit
+
+    def _was_oom_killed(self, unit: Unit) -> bool:
+        """Return whether the kernel killed a leader that has died of SIGKILL. Where its log cannot be read, it did if
+        it has killed anything in the group meanwhile, and we have not killed the leader.
+        """
+        named = self._kernel_log.has_killed(unit.pid)
+        self._kernel_log.forget({unit.pid for unit in self if unit.live})
+        guessed = not self._kernel_log.readable and unit.oom_kills > 0 and not (unit.sigkilled or unit.killing)
+        return named or guessed
 
     def expire(self) -> None:
         """Kill the units whose grace is over, and give up on what does not die."""

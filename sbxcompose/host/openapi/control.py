@@ -49,47 +49,55 @@ _STREAM = record(
 
 OPERATIONS: dict[str, Operation] = {
     "POST /sandboxes": Operation(
-        summary="Make a sandbox; answered when it runs, unless `wait` is false", body=CreateRequest, answers=_SHORT
+        summary="Create a sandbox; answered once it is running, unless `wait` is false",
+        body=CreateRequest,
+        answers=_SHORT,
     ),
     "GET /sandboxes": Operation(
-        summary="Sandboxes in the order of creation, page by page",
+        summary="List sandboxes in the order of creation, page by page",
         query={**_PAGE, "status": TEXT},
         answers={200: _SANDBOXES},
     ),
-    "GET /sandboxes/{sandbox}": Operation(summary="One sandbox, by id or name", answers={200: SandboxInfo}),
+    "GET /sandboxes/{sandbox}": Operation(summary="Get a sandbox by id or name", answers={200: SandboxInfo}),
     "PATCH /sandboxes/{sandbox}": Operation(
-        summary="Change a sandbox; what is not given stays as it is", body=PatchRequest, answers={200: SandboxInfo}
+        summary="Change a sandbox; fields that are not given keep their values",
+        body=PatchRequest,
+        answers={200: SandboxInfo},
     ),
     "DELETE /sandboxes/{sandbox}": Operation(
-        summary="Terminate a sandbox; answered when all that ran in it is gone",
+        summary="Terminate a sandbox; answered once all its processes have exited",
         answers={200: {"type": "object"}},
     ),
     "GET /archived-sandboxes": Operation(
-        summary="Terminated sandboxes, page by page", query=_PAGE, answers={200: _SANDBOXES}
+        summary="List terminated sandboxes, page by page", query=_PAGE, answers={200: _SANDBOXES}
     ),
-    "GET /archived-sandboxes/{sandbox}": Operation(summary="One terminated sandbox", answers={200: SandboxInfo}),
+    "GET /archived-sandboxes/{sandbox}": Operation(summary="Get a terminated sandbox", answers={200: SandboxInfo}),
     "POST /sandboxes/{sandbox}/suspend": Operation(
-        summary="Hold a named sandbox still; 202 when it has begun, 200 when it is so", query=_WAIT, answers=_CHANGED
+        summary="Suspend a named sandbox; 202 while it is being suspended, 200 once it is",
+        query=_WAIT,
+        answers=_CHANGED,
     ),
     "POST /sandboxes/{sandbox}/resume": Operation(summary="Resume a suspended sandbox", query=_WAIT, answers=_CHANGED),
     "POST /sandboxes/{sandbox}/copy": Operation(
-        summary="Make more sandboxes with the files of this one",
+        summary="Create sandboxes with the files of this one",
         query={"times": whole(1, 100)},
         answers={status: record(source_sandbox_id=TEXT, sandboxes=many(ShortInfo)) for status in (200, 202)},
     ),
     "POST /sandboxes/{sandbox}/snapshot": Operation(
-        summary="Begin to take a snapshot of the files",
+        summary="Start taking a snapshot of the files",
         body=SnapshotRequest,
         answers={202: record(snapshot_id=TEXT, status=TEXT)},
     ),
-    "GET /sandboxes/{sandbox}/snapshots": Operation(summary="The snapshots of a sandbox", answers={200: _SNAPSHOTS}),
-    "GET /snapshots": Operation(summary="All snapshots", answers={200: _SNAPSHOTS}),
-    "GET /snapshots/{snapshot}": Operation(summary="One snapshot", answers={200: SnapshotInfo}),
+    "GET /sandboxes/{sandbox}/snapshots": Operation(
+        summary="List the snapshots of a sandbox", answers={200: _SNAPSHOTS}
+    ),
+    "GET /snapshots": Operation(summary="List all snapshots", answers={200: _SNAPSHOTS}),
+    "GET /snapshots/{snapshot}": Operation(summary="Get a snapshot", answers={200: SnapshotInfo}),
     "DELETE /snapshots/{snapshot}": Operation(
-        summary="Delete a snapshot; answered when its files are gone", answers={200: {"type": "object"}}
+        summary="Delete a snapshot; answered once its files are deleted", answers={200: {"type": "object"}}
     ),
     "GET /v1/namespaces/{namespace}/sandboxes/{sandbox}/logs": Operation(
-        summary="Persisted logs, page by page",
+        summary="Read persisted logs, page by page",
         query={
             "level": many(whole(1, 6)),
             "processId": many(TEXT),
@@ -101,15 +109,15 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: record(logs=many(_LINE), nextToken=maybe(TEXT))},
     ),
     "GET /v1/namespaces/{namespace}/sandboxes/{sandbox}/processes": Operation(
-        summary="The logs that there are",
+        summary="List the processes that have logs",
         answers={200: record(processes=many(_STREAM))},
     ),
     "POST /platform/v1/keys/introspect": Operation(
-        summary="Whose key it is",
+        summary="Describe the owner of a key",
         answers={200: record(id=TEXT, organizationId=TEXT, projectId=TEXT)},
     ),
     "GET /platform/v1/organizations/{organization}/projects/{project}": Operation(
-        summary="The one project of this host",
+        summary="Get the only project of this host",
         answers={200: record(id=TEXT, organizationId=TEXT, name=TEXT)},
     ),
     **{

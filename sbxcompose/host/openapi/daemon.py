@@ -33,9 +33,9 @@ _RUN: Schema = {
 }
 
 OPERATIONS: dict[str, Operation] = {
-    "GET /api/v1/health": Operation(summary="The daemon is there", answers={200: record(healthy=FLAG)}),
+    "GET /api/v1/health": Operation(summary="Check that the daemon is running", answers={200: record(healthy=FLAG)}),
     "GET /api/v1/info": Operation(
-        summary="The daemon in numbers",
+        summary="Get the daemon's counters",
         answers={200: record(version=TEXT, uptime_secs=NUMBER, running_processes=NUMBER, total_processes=NUMBER)},
     ),
     "POST /api/v1/processes": Operation(
@@ -44,72 +44,72 @@ OPERATIONS: dict[str, Operation] = {
         answers={201: ProcessInfo},
     ),
     "GET /api/v1/processes": Operation(
-        summary="All processes, ended ones too",
+        summary="List processes, including exited ones",
         answers={200: record(processes=many(ProcessInfo))},
     ),
-    "GET /api/v1/processes/{process}": Operation(summary="One process", answers={200: ProcessInfo}),
+    "GET /api/v1/processes/{process}": Operation(summary="Get a process", answers={200: ProcessInfo}),
     "DELETE /api/v1/processes/{process}": Operation(
-        summary="End a process and its supervision; answered when it is gone. The query is an extension",
+        summary="Stop a process and its supervision; answered once it has exited. The query is an extension",
         query={"signal": whole(1, 64), "grace_ms": whole(0, MAX_MILLIS)},
         answers={204: None},
     ),
     "POST /api/v1/processes/{process}/signal": Operation(
-        summary="Send a signal to the process's group",
+        summary="Send a signal to a process group",
         body=record(signal=whole(1, 64)),
         answers={200: record(success=FLAG)},
     ),
     "POST /api/v1/processes/{process}/restart": Operation(
-        summary="A new run of a managed process",
+        summary="Restart a managed process",
         answers={200: ProcessInfo},
     ),
     "POST /api/v1/processes/{process}/stdin": Operation(
-        summary="Write to its standard input",
+        summary="Write to the standard input of a process",
         body=OCTETS,
         answers={204: None},
     ),
     "POST /api/v1/processes/{process}/stdin/close": Operation(
-        summary="Close its standard input",
+        summary="Close the standard input of a process",
         answers={204: None},
     ),
     "POST /api/v1/processes/run": Operation(
-        summary="Run a command to its end: its output and its end as one stream",
+        summary="Run a command; its output and exit as one stream",
         body=_RUN,
         answers={200: EVENTS},
     ),
     **{
         f"GET /api/v1/processes/{{process}}/{which}": Operation(
-            summary=f"What it has written: {which}", answers={200: _LINES}
+            summary=f"Get the output of a process: {which}", answers={200: _LINES}
         )
         for which in ("stdout", "stderr", "output")
     },
     **{
         f"GET /api/v1/processes/{{process}}/{which}/follow": Operation(
-            summary=f"What it has written and writes, until its end: {which}", answers={200: EVENTS}
+            summary=f"Follow the output of a process until it exits: {which}", answers={200: EVENTS}
         )
         for which in ("stdout", "stderr", "output")
     },
-    "GET /api/v1/files": Operation(summary="A file's contents", query=_PATH, needs=("path",), answers={200: OCTETS}),
+    "GET /api/v1/files": Operation(summary="Read a file", query=_PATH, needs=("path",), answers={200: OCTETS}),
     "PUT /api/v1/files": Operation(
-        summary="Write a file, whole or not at all, and its directories if need be",
+        summary="Write a file atomically; creates missing directories",
         query=_PATH,
         needs=("path",),
         body=OCTETS,
         answers={204: None},
     ),
     "DELETE /api/v1/files": Operation(
-        summary="Remove a file; a directory is refused with 500",
+        summary="Delete a file; a directory is refused with 500",
         query=_PATH,
         needs=("path",),
         answers={204: None},
     ),
     "GET /api/v1/files/list": Operation(
-        summary="What a directory has",
+        summary="List a directory",
         query=_PATH,
         needs=("path",),
         answers={200: record(path=TEXT, entries=many(_ENTRY))},
     ),
     "POST /api/v1/batch": Operation(
-        summary="Extension: many starts, stops, restarts and signals; one line of the answer for each as it completes",
+        summary="Extension: start, stop, restart and signal many processes; each result is a line as it comes",
         body={
             "type": "object",
             "properties": {
@@ -127,7 +127,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "application/x-ndjson"},
     ),
     "POST /api/v1/watch": Operation(
-        summary="Extension: rows and output as one ordered stream of frames (docs/extensions.md)",
+        summary="Extension: follow rows and output as one ordered stream of frames (docs/extensions.md)",
         body={
             "type": "object",
             "properties": {
@@ -140,7 +140,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: frames.MEDIA_TYPE},
     ),
     "GET /api/v1/stats": Operation(
-        summary="Extension: CPU time and memory of each process with all its descendants",
+        summary="Extension: get CPU time and memory of each process with all its descendants",
         answers={200: SandboxUsage},
     ),
 }

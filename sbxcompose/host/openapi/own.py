@@ -5,9 +5,9 @@ from __future__ import annotations
 from sbxcompose.host.openapi.operation import FLAG, NUMBER, TEXT, Operation, many, maybe, record
 
 OPERATIONS: dict[str, Operation] = {
-    "GET /openapi.json": Operation(summary="This document", answers={200: {"type": "object"}}),
+    "GET /openapi.json": Operation(summary="Get this document", answers={200: {"type": "object"}}),
     "GET /host/v1/status": Operation(
-        summary="How the host is",
+        summary="Get the status of the host",
         answers={
             200: record(
                 version=TEXT,
@@ -26,7 +26,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "POST /host/v1/stop": Operation(
-        summary="End the host; refused while something runs, unless forced",
+        summary="Stop the host; refused while a process is running, unless forced",
         body={"type": "object", "properties": {"force": FLAG}},
         answers={200: record(stopped=NUMBER, keeper_pid=NUMBER)},
     ),

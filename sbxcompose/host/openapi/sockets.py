@@ -10,28 +10,26 @@ from sbxcompose.host.openapi.operation import TEXT, Operation, many, record, who
 
 OPERATIONS: dict[str, Operation] = {
     "POST /api/v1/pty": Operation(
-        summary="Start a command on a terminal of its own; the token is told only here",
+        summary="Start a command in a new terminal session; only this answer has its token",
         body=PtyRequest,
         answers={201: record(session_id=TEXT, token=TEXT)},
     ),
     "GET /api/v1/pty": Operation(
-        summary="The terminal sessions, those that have ended a moment ago included",
+        summary="List terminal sessions, including those that ended a moment ago",
         answers={200: record(sessions=many(PtyInfo))},
     ),
-    "GET /api/v1/pty/{session}": Operation(summary="One terminal session", answers={200: PtyInfo}),
+    "GET /api/v1/pty/{session}": Operation(summary="Get a terminal session", answers={200: PtyInfo}),
     "DELETE /api/v1/pty/{session}": Operation(
-        summary="End a terminal session by a hang-up; answered when it is gone", answers={204: None}
+        summary="Terminate a terminal session (SIGHUP); answered once it has exited", answers={204: None}
     ),
-    "POST /api/v1/pty/{session}/resize": Operation(
-        summary="Give a terminal another size", body=PtySize, answers={204: None}
-    ),
+    "POST /api/v1/pty/{session}/resize": Operation(summary="Resize a terminal", body=PtySize, answers={204: None}),
     "GET /api/v1/pty/{session}/ws": Operation(
-        summary="A WebSocket to a terminal session: frames that begin with an opcode",
+        summary="Connect to a terminal session by WebSocket; frames begin with an opcode",
         query={"token": TEXT, "since": whole(0, 2**62)},
         answers={101: None},
     ),
     "GET /api/v1/tunnels/tcp": Operation(
-        summary="A WebSocket that is one connection to a port inside the sandbox",
+        summary="Connect to a port inside the sandbox; the WebSocket carries one TCP connection",
         query={"port": whole(1, 65535)},
         needs=("port",),
         answers={101: None},

@@ -36,16 +36,16 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: _BUILD},
     ),
     "PUT /images/v4/uploads/{build}": Operation(
-        summary="The context of a build, a tar archive", query={"grant": TEXT}, body=OCTETS, answers={200: _DONE}
+        summary="Upload the context of a build, a tar archive", query={"grant": TEXT}, body=OCTETS, answers={200: _DONE}
     ),
     "POST /images/v4/builds/{build}/context/seal": Operation(
-        summary="The context is complete: the build is recorded as done", body=ContextSealRequest, answers={200: _BUILD}
+        summary="Complete the context; the build is recorded as done", body=ContextSealRequest, answers={200: _BUILD}
     ),
     "POST /images/v4/builds/{build}/cancel": Operation(
         summary="Cancel a build that is not done", answers={200: record(outcome=TEXT, build=_BUILD)}
     ),
-    "GET /images/v4/builds/{build}": Operation(summary="One build", answers={200: _BUILD}),
-    "GET /images/v4/images": Operation(summary="All images", answers={200: record(items=many(_IMAGE))}),
+    "GET /images/v4/builds/{build}": Operation(summary="Get a build", answers={200: _BUILD}),
+    "GET /images/v4/images": Operation(summary="List images", answers={200: record(items=many(_IMAGE))}),
     **{
         f"{method} /images/v4/images{path}": Operation(
             summary=f"{words} an image, by name or id", answers={200: answer}
@@ -54,7 +54,8 @@ OPERATIONS: dict[str, Operation] = {
         for method, words, answer in (("GET", "Return", _IMAGE), ("DELETE", "Remove", _DONE))
     },
     "GET /platform/v1/sandbox-templates": Operation(
-        summary="The older kind of images: none", answers={200: record(items=many(ANY))}
+        summary="List sandbox templates (the older kind of images): there are none",
+        answers={200: record(items=many(ANY))},
     ),
     **{
         f"{method} /platform/v1/sandbox-templates/{{rest}}": Operation(summary="Refused: there are none", answers={})
@@ -64,33 +65,33 @@ OPERATIONS: dict[str, Operation] = {
         summary="Refused: the older kind of images is not built here", body=ANY, answers={}
     ),
     "POST /artifact-storage/v1/token": Operation(
-        summary="A token for the file systems", body=ANY, answers={200: _TOKEN}
+        summary="Get a token for the file systems", body=ANY, answers={200: _TOKEN}
     ),
     "GET /project/{project}/repos": Operation(
-        summary="All file systems",
+        summary="List file systems",
         query={"kind": TEXT, "fresh": FLAG},
         answers={200: record(repos=many(_REPOSITORY), project=TEXT)},
     ),
     "POST /project/{project}/repos/{name}": Operation(
-        summary="Make a file system", body=ANY, answers={200: _REPOSITORY}
+        summary="Create a file system", body=ANY, answers={200: _REPOSITORY}
     ),
-    "DELETE /project/{project}/repos/{name}": Operation(summary="Remove a file system", answers={200: _DONE}),
-    "GET /project/{project}/repos/{name}/meta": Operation(summary="One file system", answers={200: _REPOSITORY}),
+    "DELETE /project/{project}/repos/{name}": Operation(summary="Delete a file system", answers={200: _DONE}),
+    "GET /project/{project}/repos/{name}/meta": Operation(summary="Get a file system", answers={200: _REPOSITORY}),
     **{
         f"{method} /project/{{project}}/repos/{{name}}/{{rest}}": Operation(
             summary="Refused: files are read and written in sandboxes", answers={}
         )
         for method in ("GET", "POST", "PUT")
     },
-    f"GET {_PLATFORM}": Operation(summary="All file systems", answers={200: record(items=many(_FILE_SYSTEM))}),
-    f"POST {_PLATFORM}": Operation(summary="Make a file system", body=FileSystemRequest, answers={200: _FILE_SYSTEM}),
-    f"DELETE {_PLATFORM}/{{name}}": Operation(summary="Remove a file system", answers={200: _DONE}),
+    f"GET {_PLATFORM}": Operation(summary="List file systems", answers={200: record(items=many(_FILE_SYSTEM))}),
+    f"POST {_PLATFORM}": Operation(summary="Create a file system", body=FileSystemRequest, answers={200: _FILE_SYSTEM}),
+    f"DELETE {_PLATFORM}/{{name}}": Operation(summary="Delete a file system", answers={200: _DONE}),
     "POST /sandboxes/{sandbox}/file_systems": Operation(
-        summary="Mount a file system in an isolated sandbox in which nothing runs",
+        summary="Mount a file system in an isolated sandbox without running processes",
         body=FileSystemMount,
         answers={200: SandboxInfo},
     ),
     "DELETE /sandboxes/{sandbox}/file_systems": Operation(
-        summary="Take a file system away", body=FileSystemDetachRequest, answers={200: SandboxInfo}
+        summary="Unmount a file system", body=FileSystemDetachRequest, answers={200: SandboxInfo}
     ),
 }

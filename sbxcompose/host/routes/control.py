@@ -61,6 +61,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "failed_starts": [] if processes is None else [failed.write() for failed in processes.failed_starts.all()],
         "disk_free": None if disk is None else disk.free,
+        "disk_read_only": disk is not None and disk.read_only,
         "machine_free": None if disk is None else disk.machine_free,
         "live_processes": None if processes is None else len(processes.live),
         "extensions": EXTENSIONS if live else [],

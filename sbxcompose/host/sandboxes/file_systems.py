@@ -88,7 +88,7 @@ class FileSystems:
             )
         for field in ("file_system_id", "mount_path"):
             if not isinstance(mount.get(field), str):
-                raise Problem(422, f"file_systems: {field} must be a text", "INVALID")
+                raise Problem(422, f"file_systems: {field} must be a string", "INVALID")
         for field in (name for name in mount if name not in _FIELDS and mount[name] is not None):
             known = field in _REFUSED
             raise unsupported(f"file_systems: {field} is not {'supported by the local host' if known else 'known'}")

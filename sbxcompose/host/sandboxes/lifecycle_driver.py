@@ -61,7 +61,7 @@ class SandboxDriver:
         self._news = ChangeSignal()
         self._timer = Timer()
         self._failure: str | None = None
-        """Why it could not be held still, or resumed, the last time."""
+        """Why it could not be suspended, or resumed, the last time."""
 
     @property
     def info(self) -> SandboxInfo:
@@ -146,7 +146,7 @@ class SandboxDriver:
                 await suspension.freeze(self.workload.keeper, self.workload.units)
         except Exception as error:
             self._failure = str(error)
-            print(f"sandbox {self.info.id} cannot be held still and is resumed: {error}", file=sys.stderr)
+            print(f"sandbox {self.info.id} cannot be frozen and is resumed: {error}", file=sys.stderr)
             self._report(FreezeFailed())
         else:
             self._report(SandboxFrozen())

@@ -13,6 +13,7 @@ from sbxcompose.host.isolation.disk import DISK, ROOT
 from sbxcompose.host.isolation.plan import PathMount
 from sbxcompose.host.isolation.root import IsolatedRoot
 from sbxcompose.host.keeper.client import KeeperClient
+from sbxcompose.host.supervise.network import begun_with, policy_of
 from sbxcompose.host.supervise.spawn_request import Workdir
 
 RECORD = "sandbox.json"
@@ -50,6 +51,7 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
         project=info.project_directory,
         mounts=mounts_of(info, directory),
         limit=None if info.limits is None else info.limits.disk,
+        closed=policy_of(begun_with(info.network, info.enforced_network)) == "closed",
     )
 
 

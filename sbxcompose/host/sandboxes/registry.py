@@ -65,7 +65,7 @@ class Sandboxes(KnownSandboxes):
 
     @property
     def busy(self) -> bool:
-        """Whether any process runs, or will, or is held still; or something is being made, copied or ended."""
+        """Whether any process runs, or will, or is suspended; or something is being made, copied or ended."""
         return self.snapshots.busy or any(sandbox.busy for sandbox in self._live.values())
 
     # -- creating ------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class HostedSandbox(SandboxDriver):
 
     @property
     def occupied(self) -> bool:
-        """Whether something runs in it, or will, held still or not."""
+        """Whether something runs in it, or will, suspended or not."""
         return self.workload.busy
 
     @property
@@ -114,7 +114,7 @@ class HostedSandbox(SandboxDriver):
             if self.ending is not None:
                 raise Problem(409, f"sandbox {self.info.id} is being terminated", "SANDBOX_TERMINATED")
             if self._life.stage not in _STANDING_STILL:
-                words = f"sandbox {self.info.id} cannot be held still: {self._failure}"
+                words = f"sandbox {self.info.id} cannot be frozen: {self._failure}"
                 raise Problem(500, words, "NOT_HELD_STILL")
             yield
         finally:
@@ -162,7 +162,7 @@ class HostedSandbox(SandboxDriver):
         self._report(EndRequested(reason))
 
     async def end_processes(self, grace_ms: int | None = None) -> None:
-        """End everything that runs in it, held still or not; `grace_ms` limits what each may take."""
+        """End everything that runs in it, suspended or not; `grace_ms` limits what each may take."""
         work: list[Any] = [self.workload.end(grace_ms=grace_ms)]
         if self.workload.paused:
             # After the stops, so that what is thawed meets its signal first.
@@ -185,7 +185,7 @@ class HostedSandbox(SandboxDriver):
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
-        """Read what is recorded of its processes; those of one that was held still are taken over as that."""
+        """Read what is recorded of its processes; those of one that was suspended are taken over as that."""
         self.workload.load(paused=self.status in ("snapshotting", "suspending", "suspended"))
 
     def finish(self) -> None:

@@ -136,7 +136,8 @@ class RunningCommand:
 
     def exited(self, exited: Exited) -> None:
         """Take its end, and what is left in its pipes."""
-        end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
+        at = int(exited.at * 1000)
+        end = exit_of(exited.status, at, oom_killed=exited.oom_killed, oom_kills=exited.oom_kills)
         # First, since it reads what is left in the pipes: the last line is in that.
         output = self.output
         self._end(CommandResult(end, last_line=self._last_line(), output=output))

@@ -42,6 +42,7 @@ def describe(record: ProcessRecord, next_run: int = 1, blocked: str | None = Non
         exit_code=ended.exit_code if ended else None,
         signal=ended.signal if ended else None,
         oom_killed=ended.oom_killed if ended else False,
+        oom_kills=ended.oom_kills if ended else 0,
         stdin_writable=run.stdin_open and ended is None,
         command=request.command,
         args=request.args,

@@ -228,7 +228,8 @@ class LifecycleDriver(ProcessRow):
 
     def exited(self, exited: Exited) -> None:
         """Report that the process is gone, and all that it had started."""
-        end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
+        at = int(exited.at * 1000)
+        end = exit_of(exited.status, at, oom_killed=exited.oom_killed, oom_kills=exited.oom_kills)
         error, run = None, self.record.run
         if isinstance(self.record.state, Running) and run is not None:
             lost = self._attachment.finish() if self._attachment is not None else None

@@ -27,7 +27,7 @@ class ProcessOwner(Protocol[OwnedProcess]):
 
     @property
     def paused(self) -> bool:
-        """Whether the sandbox is held still: nothing begins in it, and no time passes."""
+        """Whether the sandbox is suspended: nothing begins in it, and no time passes."""
 
     @property
     def free_handle(self) -> int:

@@ -75,7 +75,7 @@ class ProcessTable:
         self._news = ChangeSignal()
         self._closed = False
         self.paused = False
-        """Whether the sandbox is held still; set by `pause` and `unpause`, and before `load` if it was."""
+        """Whether the sandbox is suspended; set by `pause` and `unpause`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
         """Called when a row has come to rest."""
         self.commands = ProcessCommands(sandbox, keeper)
@@ -220,7 +220,7 @@ class ProcessTable:
         if record.request.log is None:
             self._logs.remove(record.log)
 
-    # -- being held still ----------------------------------------------------------------------------------
+    # -- being suspended ----------------------------------------------------------------------------------
 
     def pause(self) -> None:
         """Begin nothing, check nothing, and let no time pass, from now on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from sbxcompose.api.models import HealthStatus, RestartConfig
+from sbxcompose.plurals import counted
 
 STEADY_MS = 10_000
 """A run that lasted longer than this, and than the longest backoff, makes old crashes forgotten."""
@@ -88,4 +89,4 @@ def remaining_ms(policy: RestartConfig, restart_at: int, now: int) -> int:
 def _gave_up(restarts: int) -> str:
     if restarts == 0:
         return "not restarted: max_restarts is 0"
-    return f"gave up after {restarts} restart{'' if restarts == 1 else 's'}"
+    return f"gave up after {counted(restarts, 'restart')}"

@@ -64,7 +64,7 @@ class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
 
 
 class Paused(Struct, frozen=True, tag=True, tag_field="is"):
-    """Backing off, in a sandbox that is held still: so much of the pause was left, and is still to come."""
+    """Backing off, in a sandbox that is suspended: so much of the pause was left, and is still to come."""
 
     left_ms: int
 
@@ -138,7 +138,7 @@ _FIXED = frozenset({"id", "request", "log", "first_position", "attached", "asked
 _CHANGING = tuple(name for name in ProcessRecord.__struct_fields__ if name not in _FIXED)
 
 
-def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:
+def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False, oom_kills: int = 0) -> LastExit:
     """Return the end that a wait status tells of; neither exit code nor signal if the end was not observed."""
     if status is None:
         return LastExit(ended_at=ended_at)
@@ -147,5 +147,6 @@ def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> L
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         oom_killed=oom_killed,
+        oom_kills=oom_kills,
         ended_at=ended_at,
     )

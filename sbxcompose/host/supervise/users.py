@@ -121,7 +121,7 @@ def _parts(wanted: str | dict[str, str | int]) -> tuple[str | int, str | int | N
 def _parts_of(wanted: dict[str, str | int]) -> tuple[str | int, str | int | None]:
     unknown = sorted(wanted.keys() - {"name", "uid", "gid"})
     if unknown:
-        raise BadUser(f"user: {unknown[0]!r} means nothing; give `name` or `uid`, and `gid` if need be")
+        raise BadUser(f"user: {unknown[0]!r} is unknown; give `name` or `uid`, and `gid` if needed")
     name, uid, gid = wanted.get("name"), wanted.get("uid"), wanted.get("gid")
     if (name is None) == (uid is None):
         raise BadUser("user: give either a name or a uid")

@@ -91,6 +91,10 @@ class Terminal:
         """Whether its command runs."""
         return self.record.ended_at is None
 
+    async def decided(self) -> None:
+        """Wait until its command has begun, or it is known that it will not."""
+        await self.news.until(lambda: bool(self.record.pid) or not self.alive)
+
     def admits(self, token: str | None) -> bool:
         """Return whether that is its token; takes the same time however much of it is right."""
         return token is not None and hmac.compare_digest(token.encode(), self.record.token.encode())

@@ -106,14 +106,19 @@ class TerminalSessions:
 
         A request that is repeated, with the same key, is answered with the same session. Raises `Problem`.
         """
-        await self._news.until(lambda: not self._paused)
-        if self._closed:
-            raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
-        known = await self._repeated(request)
-        if known is not None:
-            return known
+        # No `await` from the last round of this loop to the end of `_record`: of two requests at once only one may take
+        # the last place, or find that no other has its key.
+        while True:
+            await self._news.until(lambda: not self._paused)
+            if self._closed:
+                raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
+            earlier = self._earlier(request)
+            if earlier is None:
+                break
+            await earlier.decided()
+            if earlier.record.pid or earlier.record.lost:
+                return earlier
         spawn = self._spawn(request)
-        # No `await` from here to the end of `_record`: two requests at once must not both take the last place.
         if len(self.live) >= MAX_SESSIONS:
             raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
         terminal = self._record(request)
@@ -138,14 +143,13 @@ class TerminalSessions:
         self._changed()
         return terminal
 
-    async def _repeated(self, request: PtyRequest) -> Terminal | None:
+    def _earlier(self, request: PtyRequest) -> Terminal | None:
         """Return the session of an earlier request with the same key, if that was not in vain."""
-        earlier = [terminal for terminal in self._sessions.values() if terminal.record.key == request.key]
-        if request.key is None or not earlier:
-            return None
-        (terminal,) = earlier
-        await terminal.news.until(lambda: bool(terminal.record.pid) or not terminal.alive)
-        return terminal if terminal.record.pid or terminal.record.lost else None
+        for terminal in self._sessions.values() if request.key is not None else ():
+            record = terminal.record
+            if record.key == request.key and (terminal.alive or record.pid or record.lost):
+                return terminal
+        return None
 
     def _spawn(self, request: PtyRequest) -> Spawn:
         start = StartRequest(
@@ -190,7 +194,7 @@ class TerminalSessions:
         self._forget(terminal)
 
     async def _hang_up(self, terminal: Terminal, grace: float) -> None:
-        await terminal.news.until(lambda: bool(terminal.record.pid) or not terminal.alive)
+        await terminal.decided()
         if terminal.alive:
             await self._keeper.stop(self._unit(terminal), signal.SIGHUP, grace)
             await terminal.news.until(lambda: not terminal.alive)
@@ -246,7 +250,7 @@ class TerminalSessions:
         self._changed()
         return True
 
-    # -- being held still ------------------------------------------------------------------------------------
+    # -- being suspended ------------------------------------------------------------------------------------
 
     @property
     def in_between(self) -> bool:

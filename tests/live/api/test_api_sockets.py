@@ -97,7 +97,7 @@ def test_a_session_over_tls(host_environ: Home, tmp_path: Path, monkeypatch: pyt
     ],
     ids=["nothing", "another-protocol", "another-websocket"],
 )
-def test_what_is_no_websocket_is_unreachable(answer: bytes) -> None:
+def test_what_is_not_a_websocket_is_unreachable(answer: bytes) -> None:
     async def body() -> None:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")

@@ -90,7 +90,7 @@ def test_a_tunnel_needs_the_token_and_a_closed_one_is_passed_over(program: Progr
 
 
 @pytest.mark.parametrize("kind", ["python3", "perl"])
-def test_a_port_that_is_taken_is_said(kind: str) -> None:
+def test_a_port_that_is_taken_is_reported(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         request = listen_request([port], "mark", "secret")

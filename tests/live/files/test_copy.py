@@ -124,7 +124,7 @@ def test_a_folder_of_the_sandboxs_own_in_the_way_is_named(sides: Sides) -> None:
     assert (sides.there / "out" / "own").exists()
 
 
-def test_links_that_lead_out_are_refused_all_at_once_with_the_way_out(sides: Sides) -> None:
+def test_links_that_lead_out_are_refused_all_at_once_with_the_remedy(sides: Sides) -> None:
     (sides.here / "up").symlink_to("../secret")
     (sides.here / "absolute").symlink_to("/etc/passwd")
     with pytest.raises(
@@ -246,7 +246,7 @@ def test_many_at_once_end_exact(sides: Sides, tmp_path: Path) -> None:
     assert not any(path.name.startswith(("in.", "lock")) for path in (sides.there / ".sbxcompose").iterdir())
 
 
-def test_a_lock_of_the_dead_holds_nobody_up(sides: Sides) -> None:
+def test_a_lock_of_a_dead_process_blocks_nothing(sides: Sides) -> None:
     lock = sides.there / ".sbxcompose" / "lock"
     lock.mkdir(parents=True)
     ended = subprocess.Popen(["true"])
@@ -287,7 +287,7 @@ def test_what_got_through_is_not_sent_again(sides: Sides, monkeypatch: pytest.Mo
     assert sides.same
 
 
-def test_no_room_is_said(sides: Sides, tmp_path: Path) -> None:
+def test_no_space_left_is_reported(sides: Sides, tmp_path: Path) -> None:
     sides.write("a")
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -311,7 +311,7 @@ def test_a_record_that_is_damaged_means_to_send_everything(sides: Sides) -> None
     assert sides.same
 
 
-def test_nobody_ever_reads_half_a_file(sides: Sides) -> None:
+def test_a_reader_never_sees_half_a_file(sides: Sides) -> None:
     """A reader in the sandbox sees the old contents or the new ones, whenever it looks."""
     file = sides.write("a", "0" * 100_000)
     copy = sides.copy()

@@ -111,6 +111,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         digest_of(str(loop))
 
 
-def test_a_fifo_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_fifo_in_place_of_a_file_blocks_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert digest_of(str(tmp_path / "fifo"))[0] == digest_bytes(b"")

@@ -132,7 +132,7 @@ def test_what_is_there_stays_where_nothing_replaces_it(box: Box) -> None:
     assert sorted(os.listdir(box.here)) == ["d"], "no unfinished file is left"
 
 
-def test_no_bit_gives_anybody_more_rights(box: Box) -> None:
+def test_no_bit_gives_more_rights(box: Box) -> None:
     program, shared, free = info("program"), folder("shared"), folder("free")
     program.mode, shared.mode, free.mode = 0o6755, 0o2775, 0o1777
     box.unpack(program, shared, free)
@@ -203,7 +203,7 @@ def test_times_that_no_file_system_keeps_are_ignored(box: Box) -> None:
     assert unpack(str(box.archive), str(box.here)) == (1, 4)
 
 
-def test_an_incomplete_archive_is_no_success(box: Box) -> None:
+def test_an_incomplete_archive_is_not_a_success(box: Box) -> None:
     box.make(info("a"), info("b"), info("c"))
     whole = box.archive.read_bytes()
     for size in (0, 100, 512, 700, 1024, 1536, 3072):

@@ -41,7 +41,7 @@ def listening(serve: Serve) -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
         server.close()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert failures == []
 
 

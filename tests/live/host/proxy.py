@@ -61,7 +61,7 @@ class Exchange:
         """Let a client that still sends read the answer."""
         with suppress(OSError, TimeoutError):
             self._writer.write_eof()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 while await self._reader.read(PIECE):
                     pass
 
@@ -138,7 +138,7 @@ def proxy_to(port: int) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()

@@ -155,7 +155,7 @@ def test_a_body_that_never_ends_is_refused(host: LiveHost, box: Box, path: bytes
     assert memory(host) < MOST_MEMORY
 
 
-def test_a_body_that_does_not_come_holds_up_nobody(host: LiveHost, box: Box) -> None:
+def test_a_body_that_does_not_come_blocks_nothing(host: LiveHost, box: Box) -> None:
     head = b"POST /api/v1/processes HTTP/1.1\r\nHost: box.local\r\nContent-Length: 1000\r\n\r\n{"
     with ExitStack() as stack:
         for _ in range(200):
@@ -206,7 +206,7 @@ def test_a_reader_that_never_reads(host: LiveHost, box: Box, path: str) -> None:
     assert "Traceback" not in host.log
 
 
-def test_strangers_get_a_reason_and_nothing_else(host_environ: Home) -> None:
+def test_unauthenticated_clients_get_a_reason_and_nothing_else(host_environ: Home) -> None:
     with live_host(host_environ, port=0, key="sesame") as host:
         box = host.box()
         row = box.shell("exec sleep 1000", "web")

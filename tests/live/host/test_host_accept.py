@@ -106,7 +106,7 @@ def test_the_only_sandbox_is_meant_where_none_is_named(lenient: LiveHost) -> Non
         assert "there are 2" in client.get("/api/v1/processes").json()["error"]
 
 
-def test_without_that_such_requests_are_refused_with_the_way_out(host: LiveHost) -> None:
+def test_without_that_such_requests_are_refused_with_the_remedy(host: LiveHost) -> None:
     http, box = host.http, host.box()
     told = {
         "images": http.post("/images/v4/builds", json=BUILD).json(),

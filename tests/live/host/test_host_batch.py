@@ -100,7 +100,7 @@ def test_nothing_to_do_is_an_empty_answer(box: Box) -> None:
     assert batch(box) == []
 
 
-def test_what_is_no_batch_is_refused(box: Box) -> None:
+def test_what_is_not_a_batch_is_refused(box: Box) -> None:
     for body in ({}, {"operations": 1}, {"operations": [1]}, {"operations": [], "env": {"A": 1}}):
         assert box.refused("POST", "/batch", json=body)[0] == 422
 

@@ -117,7 +117,7 @@ def test_a_list_has_directories_first_then_names(box: Box, folder: Path) -> None
     assert all(entry["is_dir"] is (entry["size"] is None) for entry in answer["entries"])
 
 
-def test_a_name_that_is_no_text_can_be_used_again(box: Box, folder: Path) -> None:
+def test_a_name_that_is_not_text_can_be_used_again(box: Box, folder: Path) -> None:
     name = b"caf\xe9 %41"
     Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(b"found")
     (entry,) = entries(box, ".")
@@ -127,7 +127,7 @@ def test_a_name_that_is_no_text_can_be_used_again(box: Box, folder: Path) -> Non
 
 
 @pytest.mark.parametrize("method, route", [("GET", ""), ("PUT", ""), ("DELETE", ""), ("GET", "/list")])
-def test_nobody_leaves_by_dots(box: Box, method: str, route: str) -> None:
+def test_dots_do_not_lead_out(box: Box, method: str, route: str) -> None:
     paths = ["..", "../x", "a/../b", "/etc/..", "%2e%2e/x", "a%2F..%2Fb", "..%2f"]
     found = {path: box.refused(method, f"/files{route}?path={path}")[:2] for path in paths}
     assert found == dict.fromkeys(paths, (403, "PATH_TRAVERSAL"))
@@ -232,7 +232,7 @@ def test_a_file_that_is_mounted_by_itself_is_written_in_place(box: Box, folder: 
     assert sorted(os.listdir(folder)) == ["mounted", "real"]
 
 
-def test_who_reads_the_old_file_goes_on_reading_it(box: Box, folder: Path) -> None:
+def test_an_open_reader_continues_to_read_the_old_file(box: Box, folder: Path) -> None:
     (folder / "it").write_bytes(b"old" * MEGABYTE)
     with (folder / "it").open("rb") as reader:
         begin = reader.read(10)
@@ -261,7 +261,7 @@ def test_a_body_that_breaks_off_leaves_the_old_file(box: Box, folder: Path) -> N
     assert "Traceback" not in box.host.log
 
 
-def test_nobody_ever_reads_half_a_file(box: Box, folder: Path) -> None:
+def test_a_reader_never_sees_half_a_file(box: Box, folder: Path) -> None:
     whole = {letter * MEGABYTE for letter in (b"a", b"b")}
     (folder / "it").write_bytes(b"a" * MEGABYTE)
     done = threading.Event()
@@ -332,7 +332,7 @@ def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder:
     assert "Traceback" not in box.host.log
 
 
-def test_a_slow_reader_holds_up_nobody(host: LiveHost, folder: Path) -> None:
+def test_a_slow_reader_blocks_nothing(host: LiveHost, folder: Path) -> None:
     box = host.box(project_directory=str(folder))
     (folder / "big").write_bytes(b"")
     os.truncate(folder / "big", 10**11)
@@ -384,7 +384,7 @@ def test_our_client_sends_and_fetches_in_a_stream(box: Box, folder: Path, tmp_pa
     assert not (folder / "small").exists()
 
 
-def test_our_client_with_names_that_are_no_text(box: Box) -> None:
+def test_our_client_with_names_that_are_not_text(box: Box) -> None:
     async def there_and_back() -> None:
         async with client(box) as transport:
             files = SandboxClient(transport, box.id).files

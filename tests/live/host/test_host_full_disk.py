@@ -95,7 +95,7 @@ def test_a_writer_that_waits_for_room_is_shown_as_such(small_disk: Home) -> None
         box.delete("web", grace_ms=0)
 
 
-def test_what_runs_in_a_suspended_sandbox_goes_on_after_a_full_disk(small_disk: Home) -> None:
+def test_what_runs_in_a_suspended_sandbox_continues_after_a_full_disk(small_disk: Home) -> None:
     with live_host(small_disk) as host:
         box = host.box()
         box.shell("echo up; exec sleep 1000", "web")

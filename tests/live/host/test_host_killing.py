@@ -45,7 +45,7 @@ def test_another_signal_is_for_the_group_alone(box: Box) -> None:
     assert "heard" not in box.lines("web")
 
 
-def test_a_shell_whose_child_is_killed_does_not_go_on_to_its_next_command(box: Box) -> None:
+def test_a_shell_whose_child_is_killed_does_not_continue_to_its_next_command(box: Box) -> None:
     body = {**box.start_body("sh", "-c", "echo up; setsid sleep 1000; echo after"), "timeout": 0.2}
     with box.host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
         said = list(events(answer))

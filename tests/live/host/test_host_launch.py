@@ -58,7 +58,7 @@ def test_many_at_once_end_up_with_one_host(host_environ: Home) -> None:
     assert keepers(host_environ) == 0
 
 
-def test_a_stale_socket_is_no_obstacle(host_environ: Home) -> None:
+def test_a_stale_socket_is_not_an_obstacle(host_environ: Home) -> None:
     host_environ.runtime.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(host_environ.runtime / "host.sock"))
@@ -108,7 +108,7 @@ def test_the_answer_to_a_bad_stop(host: LiveHost) -> None:
     assert host.http.get("/host/v1/stop").status_code == 405
 
 
-def test_a_host_of_another_version_is_told_about(host: LiveHost) -> None:
+def test_a_host_of_another_version_is_reported(host: LiveHost) -> None:
     path = host.home.state / "host.json"
     assert host.status["version"] == json.loads(path.read_text())["version"] == __version__
     said: list[str] = []
@@ -155,7 +155,7 @@ def test_a_host_without_a_port_does_not_get_one_later(host: LiveHost) -> None:
 
 
 @pytest.mark.parametrize("what", ["a link", "a FIFO", "a directory"])
-def test_a_log_that_is_no_file_is_named_with_the_remedy(host_environ: Home, what: str) -> None:
+def test_a_log_that_is_not_a_file_is_named_with_the_remedy(host_environ: Home, what: str) -> None:
     log = host_environ.runtime / "host.log"
     log.parent.mkdir(mode=0o700)
     match what:
@@ -169,7 +169,7 @@ def test_a_log_that_is_no_file_is_named_with_the_remedy(host_environ: Home, what
         launch.ensure_host()
 
 
-def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
+def test_a_port_that_is_taken_is_reported_and_by_whom(host_environ: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ProviderError, match=rf"port {port} is in use by .* \(pid {os.getpid()}\)"):
@@ -177,7 +177,7 @@ def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
     assert alive_with(host_environ.marker) == {}
 
 
-def test_a_host_of_which_nobody_asks_anything_ends(host_environ: Home) -> None:
+def test_an_idle_host_ends(host_environ: Home) -> None:
     with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
         status = host.status
         assert wait_gone([status["pid"], status["keeper_pid"]], 60)
@@ -201,7 +201,7 @@ def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None
 FOREGROUND = "from sbxcompose.engine.local_host import launch; launch.serve_foreground()"
 
 
-def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
+def test_in_the_foreground_ctrl_c_ends_it_gracefully(host_environ: Home) -> None:
     command = [sys.executable, "-c", FOREGROUND]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as serving:
         try:
@@ -227,7 +227,7 @@ def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
     assert '"exit_code":0' in record.splitlines()[-1]
 
 
-def test_a_state_directory_that_cannot_be_used_is_said(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_directory_that_cannot_be_used_is_reported(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = host_environ.root / "file"
     blocked.write_text("")
     monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(blocked))

@@ -36,6 +36,10 @@ def check(host: LiveHost, box: Box) -> None:
     row = box.wait(box.begin("python3", "-S", "-c", HOG)["pid"], ended)
     assert row["signal"] == 9
     assert box.lines(row["pid"]) == []
+    row = box.wait(box.shell(f'python3 -S -c "{HOG}"; exit $?')["pid"], ended)
+    assert (row["exit_code"], row["oom_killed"], row["oom_kills"]) == (137, False, 1)
+    row = box.wait(box.shell("exit 137")["pid"], ended)
+    assert (row["exit_code"], row["oom_kills"]) == (137, 0)
     row = box.wait(box.shell(FORKS)["pid"], ended)
     assert row["exit_code"] != 0
     host.http.patch("/sandboxes/box", json={"limits": {**LIMITS, "processes": 40}}).raise_for_status()

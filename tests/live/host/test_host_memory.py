@@ -37,7 +37,7 @@ def test_a_command_that_is_run(box: Box, group: str) -> None:
     assert last == {"signal": 9, "reason": "oom_killed", "oom_killed": True}
 
 
-def test_who_is_killed_by_somebody_else_is_not(box: Box, group: str) -> None:
+def test_a_process_killed_by_another_did_not_run_out_of_memory(box: Box, group: str) -> None:
     first, other = box.begin("python3", "-c", EAT, group), box.begin("sleep", "1000")
     box.wait(first["pid"], ended)
     os.kill(other["pid"], signal.SIGKILL)

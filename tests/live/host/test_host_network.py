@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.live.host.hosts import Box, LiveHost, ended, running
+from tests.live.host.isolated import finish, isolated
 from tests.support.home import wait_gone
 from tests.support.rights import needs_namespaces
 
@@ -47,6 +48,31 @@ def test_a_closed_sandbox_reaches_nothing_and_an_open_one_what_we_do(host: LiveH
     assert len({network_of(one_closed) for one_closed in (closed, other, free)}) == 3
     assert network_of(free) == os.readlink("/proc/self/ns/net")
     assert host.http.get("/sandboxes/closed").json()["network"] == CLOSED
+
+
+def test_a_policy_holds_in_an_isolated_sandbox_for_all_that_starts_there(host: LiveHost) -> None:
+    closed, free = isolated(host, "closed", network=CLOSED), isolated(host, "free")
+    with listener() as port:
+        assert not reaches(closed, port)
+        assert reaches(free, port)
+        inside = finish(
+            closed, "readlink /proc/self/ns/net; cat /proc/net/dev | grep -c :; cat /proc/1/net/dev | grep -c :"
+        )
+        assert inside[0] not in (os.readlink("/proc/self/ns/net"), *finish(free, "readlink /proc/self/ns/net"))
+        assert inside[1:] == ["1", "1"]
+        body = {"command": "python3", "args": ["-c", REACH.format(port=port)]}
+        told = closed.ask("POST", "/processes/run", json=body)
+        assert '"exit_code":0' not in told.text
+        assert "exit_code" in told.text
+        # It is root there, and has a socket of its own family, but may not go back to the network outside.
+        script = "nsenter --net=/proc/1/ns/net readlink /proc/self/ns/net || readlink /proc/self/ns/net"
+        assert finish(closed, script)[-1] == inside[0]
+        host.kill("server")
+        assert not reaches(closed, port)
+        check = {"type": "tcp", "port": port, "initial_delay_ms": 0}
+        closed.begin("python3", "-c", SERVE.format(port=port), name="web", health_check=check)
+        closed.wait("web", lambda row: bool(row["managed"]["health_status"] == "healthy"))
+        assert reaches(closed, port)
 
 
 def test_its_processes_reach_each_other_and_their_health_is_checked_inside(host: LiveHost) -> None:

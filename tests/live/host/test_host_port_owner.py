@@ -28,7 +28,7 @@ def server() -> Iterator[tuple[int, int]]:
         process.kill()
 
 
-def test_a_stranger_is_named_with_its_pid(server: tuple[int, int]) -> None:
+def test_a_foreign_process_is_named_with_its_pid(server: tuple[int, int]) -> None:
     pid, port = server
     said = stranger_on(port, "127.0.0.1", NOBODY, {}, keeper=NOBODY)
     assert said is not None
@@ -36,7 +36,7 @@ def test_a_stranger_is_named_with_its_pid(server: tuple[int, int]) -> None:
     assert said.endswith(f"(pid {pid})")
 
 
-def test_a_process_of_a_unit_is_no_stranger_and_one_of_a_copy_is() -> None:
+def test_a_process_of_a_unit_is_known_and_one_of_a_copy_is_foreign() -> None:
     """The state directory was copied: the copy's units have the names of the original's, and other tags."""
     unit, pipe = "sandbox.1", subprocess.PIPE
     ours, theirs = tag_of("1:1", unit), tag_of("1:2", unit)
@@ -49,9 +49,9 @@ def test_a_process_of_a_unit_is_no_stranger_and_one_of_a_copy_is() -> None:
         process.kill()
 
 
-def test_a_child_of_the_keeper_is_no_stranger(server: tuple[int, int]) -> None:
+def test_a_child_of_the_keeper_is_known(server: tuple[int, int]) -> None:
     assert stranger_on(server[1], "127.0.0.1", NOBODY, {}, keeper=os.getpid()) is None
 
 
-def test_the_leader_is_no_stranger(server: tuple[int, int]) -> None:
+def test_the_leader_is_known(server: tuple[int, int]) -> None:
     assert stranger_on(server[1], "127.0.0.1", server[0], {}, keeper=NOBODY) is None

@@ -43,7 +43,7 @@ def test_an_unmanaged_process_from_start_to_end(box: Box) -> None:
     row = box.shell("echo out; echo err >&2; exit 3")
     assert row["managed"] is None
     assert row["handle"] == 1
-    assert before - 1000 < row["started_at"] < before + 20_000
+    assert before - 1000 < row["started_at"] < time.time() * 1000 + 1000
     with box.host.http.stream("GET", f"/api/v1/processes/{row['pid']}/output/follow", headers=box.headers) as answer:
         seen = [event for event in events(answer) if "line" in event]
     assert sorted((item["stream"], item["line"]) for item in seen) == [("stderr", "err"), ("stdout", "out")]
@@ -111,7 +111,7 @@ def test_a_start_that_fails_leaves_nothing_and_gives_the_name_back(box: Box) -> 
         ({"command": "sleep", "user": "no-such-user"}, "user not found: no-such-user"),
     ],
 )
-def test_what_cannot_be_started_is_said_in_the_systems_words(box: Box, fields: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_started_is_reported_in_the_systems_words(box: Box, fields: dict[str, Any], words: str) -> None:
     body = {**box.start_body("x", "1000"), **fields}
     status, _, error = box.refused("POST", "/processes", json=body)
     assert status == 500
@@ -141,7 +141,7 @@ def test_bad_starts_are_refused(box: Box) -> None:
     assert box.rows() == []
 
 
-def test_what_is_not_there_is_said(box: Box) -> None:
+def test_what_does_not_exist_is_reported(box: Box) -> None:
     expected = {
         ("GET", "/processes/nope"): 404,
         ("GET", "/processes/4711"): 404,
@@ -198,7 +198,7 @@ def test_delete_kills_an_unmanaged_process_and_what_left_it_at_once(box: Box) ->
     box.delete(row["pid"])
 
 
-def test_delete_asks_a_managed_process_politely_and_its_supervisor_rests(box: Box) -> None:
+def test_delete_sends_a_managed_process_its_stop_signal_and_ends_its_supervision(box: Box) -> None:
     box.shell(
         "trap 'echo bye; exit 0' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done",
         "web",
@@ -251,7 +251,7 @@ def test_a_death_by_signal_counts_as_a_failure_and_is_restarted(box: Box) -> Non
     assert again["handle"] != row["handle"]
 
 
-def test_a_signal_that_there_is_not_is_refused(box: Box) -> None:
+def test_an_unknown_signal_is_refused(box: Box) -> None:
     box.shell(SLEEP, "web")
     for number in (0, 65, -1, 1.5, "TERM", True, None):
         refused = box.refused("POST", "/processes/web/signal", json={"signal": number})
@@ -291,7 +291,7 @@ def test_a_manual_restart_that_fails_says_why_and_backs_off(box: Box, tmp_path: 
     assert box.wait("web", running)["managed"]["restart_count"] >= 1
 
 
-def test_nobody_restarts_an_unmanaged_process(box: Box) -> None:
+def test_an_unmanaged_process_is_not_restarted(box: Box) -> None:
     row = box.shell(SLEEP)
     assert box.refused("POST", f"/processes/{row['pid']}/restart")[:2] == (400, "NOT_MANAGED")
 
@@ -321,7 +321,7 @@ def test_input_that_was_not_asked_for_is_empty_and_refused(box: Box) -> None:
     )
 
 
-def test_input_that_nobody_reads_any_more_is_refused(box: Box) -> None:
+def test_input_that_is_no_longer_read_is_refused(box: Box) -> None:
     row = box.shell("exec <&-; echo closed; exec sleep 1000", stdin_mode="pipe")
     box.wait_for_line(row["pid"], "closed")
     assert box.refused("POST", f"/processes/{row['pid']}/stdin", content=b"x")[:2] == (

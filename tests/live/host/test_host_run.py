@@ -91,7 +91,7 @@ def test_many_lines_all_arrive(box: Box) -> None:
     assert lines == [str(number) for number in range(1, 50_001)]
 
 
-def test_a_process_named_run_is_no_obstacle(box: Box) -> None:
+def test_a_process_named_run_is_not_an_obstacle(box: Box) -> None:
     box.shell("exec sleep 1000", "run")
     assert box.row("run")["managed"]["name"] == "run"
     assert run(box, "echo x")[1]["line"] == "x"

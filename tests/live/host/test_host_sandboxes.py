@@ -122,8 +122,12 @@ def test_the_list_has_pages(host: LiveHost) -> None:
 
 def test_a_sandbox_without_a_name_ends_when_its_time_is_over(host_environ: Home) -> None:
     with live_host(host_environ) as host:
-        box = host.box(None, timeout_secs=1)
-        row = box.shell("sleep 1000", "web")
+        for seconds in (1, 5, 30):  # long enough for a process to be started before the end
+            box = host.box(None, timeout_secs=seconds)
+            answer = box.ask("POST", "/processes", json=box.start_body("sleep", "1000"))
+            if answer.status_code == 201:
+                break
+        row = answer.json()
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(host.path)), base_url="http://x") as http:
             http.post("/api/v1/watch", headers=box.headers, json={"states": True, "follow": True}, timeout=60)
         assert wait_gone([row["pid"]], 0)

@@ -76,7 +76,7 @@ def test_one_with_a_project_works_there_and_has_no_other(kept_host: LiveHost, tm
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="switches users, which needs root")
-def test_who_runs_as_another_user_begins_at_home(kept_host: LiveHost) -> None:
+def test_another_user_begins_in_its_home(kept_host: LiveHost) -> None:
     box = kept_host.box()
     row = box.begin("pwd", user="daemon")
     box.wait(row["pid"], ended)
@@ -197,7 +197,7 @@ def test_an_entrypoint_that_cannot_be_started_is_the_end(kept_host: LiveHost) ->
     kept_host.box("box")
 
 
-def test_who_does_not_wait_is_told_how_it_stands(kept_host: LiveHost) -> None:
+def test_a_create_that_does_not_wait_returns_the_state(kept_host: LiveHost) -> None:
     answer = kept_host.http.post("/sandboxes", json={"name": "box", "wait": False})
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
     answer = kept_host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})

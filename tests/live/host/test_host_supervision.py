@@ -78,7 +78,7 @@ def test_a_long_backoff_can_be_cut_short_by_hand_or_ended(box: Box) -> None:
     assert box.lines("web") == ["run", "run"]
 
 
-def test_a_follow_goes_on_across_restarts_until_the_supervisor_stops(box: Box) -> None:
+def test_a_follow_continues_across_restarts_until_the_supervisor_stops(box: Box) -> None:
     box.shell("echo run; exit 1", "web", restart={"max_restarts": 5, **QUICK})
     answer = box.ask("GET", "/processes/web/output/follow")
     assert answer.text.count('"line":"run"') == 6
@@ -138,7 +138,7 @@ def test_failures_during_the_initial_delay_do_not_count(box: Box, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["tcp", "http"])
-def test_an_answer_from_outside_the_sandbox_is_no_success(box: Box, kind: str) -> None:
+def test_an_answer_from_outside_the_sandbox_is_not_a_success(box: Box, kind: str) -> None:
     def answer(connection: socket.socket) -> None:
         if connection.recv(4096):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -197,9 +197,7 @@ def test_an_unhealthy_process_that_is_never_restarted_is_stopped(box: Box) -> No
 
 
 def test_a_process_that_listens_itself_gets_healthy_over_tcp(box: Box) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     script = (
         "import signal, socket\n"
         f"server = socket.create_server(('127.0.0.1', {port}))\n"

@@ -88,7 +88,7 @@ def test_starts_under_way_are_done_once_or_not_at_all(host: LiveHost, victim: st
     assert sorted(alive) == sorted(row["pid"] for row in rows.values())
 
 
-def test_restart_counts_run_numbers_and_limits_go_on(host: LiveHost) -> None:
+def test_restart_counts_run_numbers_and_limits_continue(host: LiveHost) -> None:
     box = host.box()
     box.shell(
         "echo run; exit 1",
@@ -157,7 +157,7 @@ def delete_and_kill(box: Box, path: str) -> None:
     thread.join()
 
 
-def test_health_goes_on(host: LiveHost, tmp_path: Path) -> None:
+def test_health_continues(host: LiveHost, tmp_path: Path) -> None:
     box = host.box()
     server = Answering(box, tmp_path)
     box.shell("exec sleep 1000", "web", health_check=server.check(), restart={"initial_backoff_ms": 1})

@@ -18,7 +18,7 @@ from tests.support.home import Home
 SAY_HI = "echo hi; read x; echo got $x; exit 7"
 
 
-def test_a_command_has_a_terminal_and_its_end_is_told_twice(box: Box) -> None:
+def test_a_command_has_a_terminal_and_its_end_is_reported_twice(box: Box) -> None:
     session = Session(box, "sh", "-c", f"tty; {SAY_HI}")
 
     async def body() -> View:
@@ -39,7 +39,7 @@ def test_a_command_has_a_terminal_and_its_end_is_told_twice(box: Box) -> None:
     assert "token" not in info
 
 
-def test_a_death_by_signal_is_told_as_shells_do(box: Box) -> None:
+def test_a_death_by_signal_is_reported_as_shells_do(box: Box) -> None:
     session = Session(box, "sh", "-c", "kill -9 $$")
 
     async def body() -> None:
@@ -194,7 +194,7 @@ def test_bad_requests_get_a_sentence(box: Box) -> None:
     assert len(box.ask("GET", "/pty").json()["sessions"]) == 1
 
 
-def test_there_is_a_limit_and_who_ends_makes_room(box: Box) -> None:
+def test_there_is_a_limit_and_an_ended_session_frees_a_place(box: Box) -> None:
     sessions = [Session(box, "cat") for _ in range(64)]
     assert box.refused("POST", "/pty", json={"command": "cat"})[:2] == (429, "TOO_MANY_SESSIONS")
     assert box.ask("DELETE", sessions[0].path).status_code == 204
@@ -218,7 +218,7 @@ def test_a_slow_reader_makes_the_command_wait_and_misses_nothing(box: Box) -> No
     conversation(body)
 
 
-def test_who_is_not_ready_while_a_megabyte_waits_is_closed(box: Box) -> None:
+def test_a_socket_that_is_not_ready_while_a_megabyte_waits_is_closed(box: Box) -> None:
     session = Session(box, "sh", "-c", "read x; head -c 3000000 /dev/zero; read x")
 
     async def body() -> None:
@@ -234,7 +234,7 @@ def test_who_is_not_ready_while_a_megabyte_waits_is_closed(box: Box) -> None:
     conversation(body)
 
 
-def test_what_is_no_frame_is_told_to_whom_it_came_from(box: Box) -> None:
+def test_an_invalid_frame_is_reported_to_its_sender(box: Box) -> None:
     session = Session(box, "cat")
 
     async def closed_by(frame: bytes) -> int:
@@ -291,7 +291,7 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
     conversation(after)
 
 
-def test_an_end_that_no_server_saw_is_told_by_the_next_one(host: LiveHost, tmp_path: Path) -> None:
+def test_an_end_that_no_server_saw_is_reported_by_the_next_one(host: LiveHost, tmp_path: Path) -> None:
     box = host.box()
     gate = tmp_path / "gate"
     os.mkfifo(gate)
@@ -325,7 +325,7 @@ def test_sessions_end_with_their_sandbox_and_keep_the_host_alive(host: LiveHost)
     assert not (host.home.state / "sandboxes" / box.id / "terminals").exists()
 
 
-def test_a_session_is_held_still_with_its_sandbox_and_a_socket_wakes_it(host: LiveHost) -> None:
+def test_a_session_is_suspended_with_its_sandbox_and_a_socket_resumes_it(host: LiveHost) -> None:
     box = host.box()
     session = Session(box, "sh", "-c", "echo up; while read x; do echo got $x; done")
 

@@ -86,7 +86,7 @@ def test_the_key_stays_with_us_where_it_was_not_needed_either(host: LiveHost, ht
     assert b"authorization" not in heads[0].lower()
 
 
-def test_who_has_no_business_here_does_not_learn_what_there_is(host: LiveHost, http: httpx.Client) -> None:
+def test_an_unauthorised_client_does_not_learn_what_exists(host: LiveHost, http: httpx.Client) -> None:
     host.box("shut")
     host.box("open", exposed_ports=[1234], allow_unauthenticated_access=True)
 
@@ -127,7 +127,7 @@ def test_the_daemons_own_port_is_the_daemon(host: LiveHost, http: httpx.Client) 
         assert http.get("/api/v1/health", headers={"Host": name}).status_code == 401
 
 
-def test_who_does_not_exist_is_not_healthy(host: LiveHost, http: httpx.Client) -> None:
+def test_a_sandbox_that_does_not_exist_is_not_healthy(host: LiveHost, http: httpx.Client) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
     for names in ({"Host": "nobody.local"}, {"X-Tensorlake-Sandbox-Id": "nobody"}):
         assert http.get("/api/v1/health", headers={**key, **names}).status_code == 404
@@ -247,7 +247,7 @@ def test_an_upgrade_that_the_port_declines_is_an_ordinary_answer(host: LiveHost,
         assert [http.get("/", headers=headers).text for _ in range(2)] == ["ok", "ok"]
 
 
-def test_a_request_wakes_a_suspended_sandbox(host: LiveHost, http: httpx.Client) -> None:
+def test_a_request_resumes_a_suspended_sandbox(host: LiveHost, http: httpx.Client) -> None:
     with listening(saying(OK, [])) as port:
         name = expose(host, port)
         assert host.http.post("/sandboxes/box/suspend", params={"wait_ms": 10_000}).status_code == 200

@@ -49,7 +49,7 @@ def test_the_hosts_own_groups_are_not_passed_on(box: Box) -> None:
     assert names == "/ 54321 54321"
 
 
-def test_who_has_no_home_begins_at_the_root(box: Box) -> None:
+def test_a_user_without_a_home_begins_at_the_root(box: Box) -> None:
     homeless = next(user for user in pwd.getpwall() if not os.path.exists(user.pw_dir))
     row = box.shell("pwd; echo $HOME", user=homeless.pw_name)
     assert box.first_lines(row["pid"], 2) == ["/", homeless.pw_dir]
@@ -73,7 +73,7 @@ def test_what_the_caller_says_of_home_and_user_holds(box: Box) -> None:
         (5, 422, "user must be"),
     ],
 )
-def test_who_cannot_be_found_is_said_and_nothing_is_started(box: Box, user: Any, status: int, words: str) -> None:
+def test_an_unknown_user_is_reported_and_nothing_is_started(box: Box, user: Any, status: int, words: str) -> None:
     body = box.start_body("true", user=user)
     for path, more in (("/processes", {"name": "web"}), ("/processes/run", {})):
         answer = box.ask("POST", path, json={**body, **more})

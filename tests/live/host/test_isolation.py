@@ -142,7 +142,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None
 
 
 @pytest.mark.parametrize("which", ["keeper", "server"])
-def test_it_goes_on_when_half_of_the_host_is_killed(host: LiveHost, which: str) -> None:
+def test_it_continues_when_half_of_the_host_is_killed(host: LiveHost, which: str) -> None:
     box, token = isolated(host), uuid.uuid4().hex
     pid, before = begin(box, token), namespace(box)
     host.kill(which)

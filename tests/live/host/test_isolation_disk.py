@@ -129,7 +129,7 @@ def machine_free(host: LiveHost) -> int:
     return int(host.http.get("/sandboxes/box").json()["machine_free"])
 
 
-def test_who_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ: Home) -> None:
+def test_a_process_that_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ: Home) -> None:
     with small_state(host_environ, "8m") as home, live_host(home) as host:
         box, other = isolated(host), isolated(host, "other")
         assert machine_free(host) > 1 << 20
@@ -147,3 +147,19 @@ def test_who_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ:
         box.wait("writer", ended)
         assert box.lines("writer")[-1].endswith("No space left on device")
         assert finish(other, "echo room > /tmp/x; cat /tmp/x") == ["room"]
+
+
+WRITE_UNTIL_IT_FAILS = """
+said=$( (while head -c 1000000 /dev/zero >>/opt/filler && sync; do :; done) 2>&1)
+while touch /opt/probe 2>/dev/null; do sync; done
+touch /opt/probe 2>&1 | grep -q "Read-only file system"
+"""
+
+
+def test_a_disk_below_which_the_machine_s_is_full_is_told_as_read_only(host_environ: Home) -> None:
+    with small_state(host_environ, "16m") as home, live_host(home) as host:
+        box = limited(host)
+        assert host.http.get("/sandboxes/box").json()["disk_read_only"] is False
+        # What it prints has no room either.
+        assert box.wait(box.shell(WRITE_UNTIL_IT_FAILS)["pid"], ended)["exit_code"] == 0
+        assert host.http.get("/sandboxes/box").json()["disk_read_only"] is True

@@ -36,7 +36,7 @@ def all_dead(numbers: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
-def test_what_a_leader_leaves_behind_is_killed_before_its_exit_is_told(escape: str) -> None:
+def test_what_a_leader_leaves_behind_is_killed_before_its_exit_is_reported(escape: str) -> None:
     async def run() -> None:
         async with rig() as own:
             spawned, out = await own.shell("a", f"{escape}\nread line; exit 4", stdin="pipe")
@@ -71,7 +71,7 @@ def test_ten_that_fork_setsid_and_daemonize_leave_nothing() -> None:
     asyncio.run(run())
 
 
-def test_the_strays_of_one_unit_survive_the_end_of_another() -> None:
+def test_escaped_processes_of_one_unit_survive_the_end_of_another() -> None:
     async def run() -> None:
         async with rig() as own:
             spawned, out = await own.shell("a", ESCAPES["a daemon"] + " exec sleep 60")
@@ -226,7 +226,7 @@ def test_a_second_stop_repeats_no_signal_but_sends_another_one() -> None:
     asyncio.run(run())
 
 
-def test_one_that_is_suspended_is_woken_to_end() -> None:
+def test_a_suspended_unit_is_resumed_to_end() -> None:
     script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done"
 
     async def run() -> None:

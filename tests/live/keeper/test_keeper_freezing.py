@@ -75,7 +75,7 @@ def trial(check: Callable[[Rig], object]) -> None:
     asyncio.run(run())
 
 
-def test_everything_of_a_unit_stands_still_and_goes_on_with_the_same_pids() -> None:
+def test_everything_of_a_unit_is_frozen_and_continues_with_the_same_pids() -> None:
     async def check(own: Rig) -> None:
         pids, others = await family(own, "a"), await family(own, "b")
         for _ in range(2):
@@ -164,7 +164,7 @@ def test_what_was_stopped_before_stays_so() -> None:
     trial(check)
 
 
-def test_a_frozen_unit_hears_of_its_end_and_is_polite_about_it() -> None:
+def test_a_frozen_unit_gets_its_stop_signal_and_ends_gracefully() -> None:
     async def check(own: Rig) -> None:
         leaver = "setsid sh -c 'trap \"echo out; exit\" TERM; echo up; while :; do sleep 0.01; done' &"
         _, out = await own.shell("a", f"{leaver} trap 'echo in; exit 3' TERM; {SPIN}")
@@ -282,7 +282,7 @@ def test_a_group_goes_with_its_unit(way: str) -> None:
     trial(check)
 
 
-def test_terminals_go_on_after_a_thaw() -> None:
+def test_terminals_continue_after_a_thaw() -> None:
     async def check(own: Rig) -> None:
         spawned, out = await own.spawn("a", "sh", "-i", pty=(24, 80), env={"PATH": os.environ["PATH"], "PS1": ""})
         assert spawned.stdout is not None
@@ -315,7 +315,7 @@ def test_a_keeper_that_dies_while_it_freezes_leaves_nothing_stopped(way: str) ->
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_freeze_that_fails_half_way_lets_everything_go_on(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+def test_a_freeze_that_fails_half_way_lets_everything_continue(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     leaders = [subprocess.Popen(["sh", "-c", SPIN], start_new_session=True) for _ in range(2)]
     units = [Unit(f"a.{number}", leader.pid, 0.0, "{}") for number, leader in enumerate(leaders)]
     looks = iter(range(count))

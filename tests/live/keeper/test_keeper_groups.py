@@ -48,7 +48,7 @@ def frozen(base: str, pids: list[int]) -> tuple[Freezer, Unit]:
     return freezer, unit
 
 
-def test_all_stand_still_and_go_on(base: str, pids: list[int]) -> None:
+def test_all_are_frozen_and_continue(base: str, pids: list[int]) -> None:
     freezer, unit = frozen(base, pids)
     assert rest(pids)
     freezer.thaw(unit)

@@ -56,7 +56,7 @@ def test_a_file_in_the_sockets_place_is_not_removed(short_dir: Path) -> None:
     assert (short_dir / "host.sock").read_text() == "mine"
 
 
-def test_a_taken_port_is_told_with_who_has_it(short_dir: Path) -> None:
+def test_a_taken_port_is_reported_with_who_has_it(short_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         launched = launch(short_dir, tcp=port)

@@ -45,7 +45,7 @@ def test_frames_keep_their_descriptors_apart(channels: tuple[Channel, Channel]) 
         os.close(fd)
 
 
-def test_a_large_frame_goes_in_pieces_without_anybody_blocking(channels: tuple[Channel, Channel]) -> None:
+def test_a_large_frame_goes_in_pieces_without_blocking(channels: tuple[Channel, Channel]) -> None:
     left, right = channels
     text = "x" * 5_000_000
     read, write = os.pipe()
@@ -87,7 +87,7 @@ def ended_child(code: int) -> tuple[int, int]:
     return pid, pidfd
 
 
-def test_a_foreign_end_is_known_before_and_after_somebody_reaped_it() -> None:
+def test_a_foreign_end_is_known_before_and_after_it_is_reaped() -> None:
     pid, pidfd = ended_child(7)
     assert kernel.final_status(pidfd, pid) == 7 << 8
     os.waitpid(pid, 0)
@@ -150,7 +150,7 @@ def test_without_a_list_of_children_everything_is_read(monkeypatch: pytest.Monke
         assert left.parent == leader.pid
 
 
-def test_a_number_that_has_gone_to_another_process_makes_it_nobodys_leader() -> None:
+def test_a_reused_process_id_makes_no_leader() -> None:
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
     ) as other:

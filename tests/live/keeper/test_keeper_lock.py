@@ -30,7 +30,7 @@ def test_a_host_has_the_lock_alone(lock: str) -> None:
     os.close(again)
 
 
-def test_who_looks_at_the_lock_only_delays_a_host(lock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looking_at_the_lock_only_delays_a_host(lock: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looking = os.open(os.path.dirname(lock), os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
     tries = []

@@ -36,7 +36,7 @@ def test_output_comes_through_the_pipes_and_the_exit_after_it() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
-def test_a_death_by_signal_is_told_as_such(number: signal.Signals) -> None:
+def test_a_death_by_signal_is_reported_as_such(number: signal.Signals) -> None:
     async def run() -> None:
         async with rig() as own:
             await own.spawn("a", "sleep", "60")
@@ -156,7 +156,7 @@ def test_a_process_becomes_the_user_and_may_reopen_its_streams() -> None:
     asyncio.run(run())
 
 
-def test_each_reason_for_not_starting_is_told_apart(tmp_path: Path) -> None:
+def test_each_reason_for_not_starting_is_distinguished(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("#!/bin/sh\n")
     (tmp_path / "lost").write_text("#!/no/such/interpreter -x\n")
     (tmp_path / "dos").write_bytes(b"#!/bin/sh\r\necho\r\n")
@@ -236,7 +236,7 @@ def test_a_name_in_use_is_refused_until_it_is_released() -> None:
     asyncio.run(run())
 
 
-def test_two_hundred_are_started_with_one_request_and_all_are_told() -> None:
+def test_two_hundred_are_started_with_one_request_and_all_are_reported() -> None:
     async def run() -> None:
         async with rig() as own:
             told: list[int] = []

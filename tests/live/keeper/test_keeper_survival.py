@@ -73,7 +73,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
     asyncio.run(run())
 
 
-def test_a_spawn_whose_answer_nobody_read_is_told_to_the_successor() -> None:
+def test_a_spawn_whose_answer_was_not_read_is_reported_to_the_successor() -> None:
     async def run() -> None:
         async with rig() as own:
             asked = asyncio.create_task(own.client.spawn(Spawn("a", ["sleep", "60"], ENV, meta={"n": 1})))
@@ -111,7 +111,7 @@ def test_the_exit_status_is_known_although_the_keeper_that_started_it_is_dead() 
     asyncio.run(run())
 
 
-def test_exits_while_no_keeper_is_there_are_told_by_the_next() -> None:
+def test_exits_while_no_keeper_is_there_are_reported_by_the_next() -> None:
     async def run() -> None:
         async with rig() as own:
             spawned, _ = await own.shell("a", "trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done")
@@ -145,7 +145,7 @@ def test_every_request_works_after_the_keepers_death_and_waits_for_the_next_one(
     asyncio.run(run())
 
 
-def test_a_stop_under_way_goes_on_under_the_next_keeper_with_what_is_left_of_its_grace() -> None:
+def test_a_stop_under_way_continues_under_the_next_keeper_with_what_is_left_of_its_grace() -> None:
     async def run() -> None:
         async with rig() as own:
             _, out = await own.shell("a", "trap '' TERM; echo up; while :; do sleep 60; done")
@@ -348,7 +348,7 @@ def test_a_server_that_ends_with_another_status_is_started_again(short_dir: Path
         assert "the server has ended (exit code 0)" in launched.log
 
 
-def test_nobody_is_told_of_units_that_a_closed_client_knew() -> None:
+def test_units_of_a_closed_client_are_reported_to_no_other() -> None:
     async def run() -> None:
         async with rig() as own:
             await own.spawn("a", "sleep", "60")
@@ -386,7 +386,7 @@ def test_a_leader_that_is_gone_is_remembered_when_the_keeper_dies_before_its_chi
     asyncio.run(run())
 
 
-def test_a_bad_signal_is_refused_and_the_keeper_goes_on() -> None:
+def test_a_bad_signal_is_refused_and_the_keeper_continues() -> None:
     async def run() -> None:
         async with rig() as own:
             spawned, _ = await own.spawn("a", "sleep", "60")

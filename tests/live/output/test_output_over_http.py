@@ -92,7 +92,7 @@ async def run(row: FakeRow, command: str) -> None:
     row.exit()
 
 
-def test_a_hundred_thousand_lines_arrive_by_every_road(short_dir: Path) -> None:
+def test_a_hundred_thousand_lines_arrive_by_every_route(short_dir: Path) -> None:
     numbers = [str(number) for number in range(1, 100_001)]
 
     async def exchange() -> None:
@@ -138,7 +138,7 @@ def test_a_client_that_vanishes_is_forgotten(short_dir: Path) -> None:
     asyncio.run(exchange())
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(short_dir: Path) -> None:
+def test_a_client_that_does_not_read_blocks_nothing(short_dir: Path) -> None:
     async def exchange() -> None:
         source = FakeSource(short_dir, limit=64 << 20)
         row = source.start("web")

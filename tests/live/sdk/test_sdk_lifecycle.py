@@ -201,7 +201,7 @@ def test_the_reserved_port_is_refused(sdk: Sdk, name: str, vendor_host: Host) ->
 # -- suspending ----------------------------------------------------------------------------------------------------
 
 
-def test_suspend_freezes_and_resume_goes_on_with_the_same_processes(sdk: Sdk, box: str) -> None:
+def test_suspend_freezes_and_resume_continues_with_the_same_processes(sdk: Sdk, box: str) -> None:
     code = """
         row = await sb.start_process("sh", ["-c", "echo up; exec sleep 1000"], name="web")
         await sb.suspend()

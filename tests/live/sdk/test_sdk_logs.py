@@ -34,7 +34,7 @@ def test_head_tail_and_search(sdk: Sdk, box: str) -> None:
     assert sdk(code, box) == [["one"], ["three"], ["Two"]]
 
 
-def test_a_page_goes_on_where_the_last_one_ended(sdk: Sdk, box: str) -> None:
+def test_a_page_begins_where_the_last_one_ended(sdk: Sdk, box: str) -> None:
     code = (
         THREE
         + """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.live.sdk.clients import ClientError, Host, Sdk
+from tests.support.ports import free_port
 
 LOOP = "while :; do sleep 1000 & wait $!; done"
 
@@ -182,13 +183,10 @@ def test_a_restart_policy_alone_makes_it_managed_and_addressed_by_pid(sdk: Sdk, 
 def test_health_checks_over_http_and_tcp(sdk: Sdk, box: str) -> None:
     for kind, more in (("tcp", {}), ("http", {"path": "/"})):
         check = {"type": kind, "interval_ms": 20, "initial_delay_ms": 0, "failure_threshold": 1000, **more}
+        check["port"] = free_port()
         row = sdk(
             f"""
             check = {check!r}
-            import socket
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                check["port"] = probe.getsockname()[1]
             server = ["-m", "http.server", "--bind", "127.0.0.1", str(check["port"])]
             await sb.start_process("python3", server, name={kind!r}, health_check=check)
             while True:
@@ -243,7 +241,7 @@ def test_kill_ends_a_plain_process_and_what_left_it(sdk: Sdk, box: str) -> None:
     sdk(f"await sb.kill_process({row['pid']})", box)
 
 
-def test_kill_asks_a_managed_process_politely(sdk: Sdk, box: str) -> None:
+def test_kill_sends_a_managed_process_its_stop_signal(sdk: Sdk, box: str) -> None:
     started(
         sdk,
         box,
@@ -279,7 +277,7 @@ def test_a_signal_is_delivered_to_the_group(sdk: Sdk, box: str) -> None:
     assert refused(sdk, f"await sb.send_signal({row['pid']}, 15)", box)[0] == 400
 
 
-def test_a_signal_that_there_is_not(sdk: Sdk, box: str) -> None:
+def test_an_unknown_signal(sdk: Sdk, box: str) -> None:
     row = started(sdk, box, LOOP)
     assert refused(sdk, f"await sb.send_signal({row['pid']}, 99)", box)[:2] == (400, "INVALID_SIGNAL")
 
@@ -355,5 +353,5 @@ def test_double_slashes_and_prefixes_of_the_address(sdk: Sdk, box: str, vendor_h
     assert sdk(code, box) == "hi"
 
 
-def test_bytes_that_are_no_utf8_are_replaced(sdk: Sdk, box: str) -> None:
+def test_bytes_that_are_not_utf8_are_replaced(sdk: Sdk, box: str) -> None:
     assert sdk("return (await sb.run('printf', [r'a\\377b\\n'])).stdout", box) == "a\ufffdb"

@@ -20,7 +20,7 @@ def test_a_session_is_typed_into_resized_and_ends_with_its_code(sdk: Sdk, box: s
                                   env={"TERM": "xterm"}, rows=30, cols=100, on_data=seen.extend)
         await pty.resize(120, 40)
         await pty.send_input("hello\\r")
-        code = await pty.wait(20)
+        code = await pty.wait(120)
         return code, seen.decode()
     """
     code_, seen = sdk(code, box)
@@ -29,10 +29,10 @@ def test_a_session_is_typed_into_resized_and_ends_with_its_code(sdk: Sdk, box: s
     assert "got:hello" in seen
 
 
-def test_a_signal_is_told_as_a_shell_tells_it(sdk: Sdk, box: str) -> None:
+def test_a_signal_is_reported_as_a_shell_does(sdk: Sdk, box: str) -> None:
     code = """
         pty = await sb.create_pty("sh", ["-c", "kill -TERM $$"])
-        return await pty.wait(20)
+        return await pty.wait(120)
     """
     assert sdk(code, box) == 128 + 15
 
@@ -44,7 +44,7 @@ def test_a_second_client_sees_what_was_there(sdk: Sdk, box: str) -> None:
         one = await sb.connect_pty(session["session_id"], session["token"], on_data=first.extend)
         two = await sb.connect_pty(session["session_id"], session["token"], on_data=second.extend)
         await one.send_input("x\\r")
-        codes = [await one.wait(20), await two.wait(20)]
+        codes = [await one.wait(120), await two.wait(120)]
         return codes, first.decode(), second.decode()
     """
     codes, first, second = sdk(code, box)
@@ -59,7 +59,7 @@ def test_a_session_is_killed(sdk: Sdk, box: str) -> None:
         pty = await sb.create_pty("sleep", ["1000"])
         await pty.kill()
         try:
-            return await pty.wait(20)
+            return await pty.wait(120)
         except SandboxError as error:
             return str(error)
     """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.sdk.clients import Host, Tl
+from tests.support.ports import free_port
 
 ID = re.compile(r"^[a-z0-9]{21}$")
 
@@ -231,8 +232,7 @@ def test_a_tunnel(tl: Tl, box: str) -> None:
         "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True);"
         "c, _ = s.accept(); c.sendall(b'welcome'); c.close()"
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        local = free.getsockname()[1]
+    local = free_port()
     with tl.start("exec", box, "python3", "-c", server) as serving:
         port = re.search(r"\d+\n", serving.wait_for(r"\d+\n"))
         assert port

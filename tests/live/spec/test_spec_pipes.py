@@ -105,7 +105,7 @@ def test_a_pipe_without_a_writer_is_refused(folder: Path, monkeypatch: pytest.Mo
     ]
 
 
-def test_who_only_looks_does_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_only_reads_does_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipes_module, "WITHOUT_WRITER", 0.0)
     os.mkfifo(folder / ".env")
     pipes = Pipes(lenient=True)
@@ -144,7 +144,7 @@ def test_a_large_content_comes_whole(tmp_path: Path) -> None:
         assert read_pipe(str(tmp_path / "pipe"), 1_000_000) == b"x" * 300_000
 
 
-def test_a_look_that_may_not_wait_does_not_open_a_pipe(tmp_path: Path) -> None:
+def test_a_check_that_may_not_wait_does_not_open_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     assert read_content(str(path)) == errno.EINVAL

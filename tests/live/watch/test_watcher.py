@@ -175,7 +175,7 @@ def test_a_symbolic_link_that_is_turned_to_another_release_is_a_change(tmp_path:
     asyncio.run(main())
 
 
-def test_what_is_moved_away_is_not_watched_any_more(tmp_path: Path) -> None:
+def test_what_is_moved_away_is_no_longer_watched(tmp_path: Path) -> None:
     inside = tmp_path / "project"
     (inside / "old").mkdir(parents=True)
 

@@ -90,7 +90,7 @@ def test_the_key_goes_nowhere_else(url: str, named: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "api.example.com", "ftp://x", "https://", "http://x:99999", "https://a b", "https://u:secret@x/"]
 )
-def test_what_is_no_url_is_said_with_the_name_of_its_variable(url: str) -> None:
+def test_an_invalid_url_is_reported_with_the_name_of_its_variable(url: str) -> None:
     with pytest.raises(ConfigurationError, match="TEST_URL") as caught:
         site(url)
     assert "secret" not in str(caught.value)

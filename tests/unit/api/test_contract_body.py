@@ -43,7 +43,7 @@ def test_all_that_the_contract_has_is_sent() -> None:
     }
 
 
-def test_nothing_of_ours_is_sent() -> None:
+def test_no_extension_is_sent() -> None:
     ours = StartRequest(
         command="x",
         log="x.1",

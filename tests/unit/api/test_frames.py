@@ -117,7 +117,7 @@ def test_a_stream_that_ends_within_a_frame_says_so() -> None:
         frame_encoding.encode_ref(1, 1, 1, 1, 1, 5, 1, 1),
     ],
 )
-def test_what_is_no_frame_is_an_error(wire: bytes) -> None:
+def test_what_is_not_a_frame_is_an_error(wire: bytes) -> None:
     with pytest.raises(FrameError):
         FrameDecoder(refs=False).feed(wire)
 

@@ -30,7 +30,7 @@ def test_messages_within_messages(variable: str) -> None:
     assert decode(encode({"request": request}))["request"] == request.write()
 
 
-def test_what_is_no_number_is_read() -> None:
+def test_what_is_not_a_number_is_read() -> None:
     assert math.isnan(decode(b"[NaN]")[0])
 
 
@@ -43,7 +43,7 @@ def refusal(read: Callable[[bytes], object], data: bytes) -> str | None:
 
 
 @pytest.mark.parametrize("data", [b"", b"nope", b"\xff", b"{}}"])
-def test_what_is_no_json_is_refused_as_by_the_standard_library(data: bytes) -> None:
+def test_what_is_not_json_is_refused_as_by_the_standard_library(data: bytes) -> None:
     words = refusal(decode, data)
     assert words is not None
     assert words == refusal(json.loads, data)

@@ -43,7 +43,7 @@ def test_streams_woven_differently_the_second_time_lose_and_double_nothing(
 
 
 @given(records, st.data())
-def test_a_record_whose_head_has_gone_is_told_from_times(record: list[RecordLine], data: st.DataObject) -> None:
+def test_a_record_whose_head_has_gone_is_recognised_by_times(record: list[RecordLine], data: st.DataObject) -> None:
     """Retention: the second replay begins later. What had been seen is not shown again, what is new is."""
     replay = Replay()
     cut = data.draw(st.integers(0, len(record)))
@@ -61,7 +61,7 @@ def test_a_break_while_passing_old_lines_of_a_shortened_record_doubles_nothing()
     assert fed(replay, record[2:]) == []
 
 
-def test_lines_of_one_millisecond_are_told_apart_by_their_number() -> None:
+def test_lines_of_one_millisecond_are_distinguished_by_their_number() -> None:
     same = [RecordLine(1, 1000, b"x")] * 5
     replay = Replay()
     head = RecordLine(1, 999, b"head")
@@ -88,5 +88,5 @@ def test_a_line_is_read_with_its_stream_and_time() -> None:
 
 
 @pytest.mark.parametrize("data", ["{}", "", "nonsense", "[]", '{"type": "heartbeat"}', '{"line": 5}', "null"])
-def test_what_is_no_line_is_passed_over(data: str) -> None:
+def test_what_is_not_a_line_is_passed_over(data: str) -> None:
     assert read_line(data) is None

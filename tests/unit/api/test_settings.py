@@ -66,6 +66,6 @@ def test_the_network_timeout_is_45_seconds_unless_it_is_set() -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan", "90s"])
-def test_a_network_timeout_that_is_no_number_of_seconds_is_refused(value: str) -> None:
+def test_a_network_timeout_that_is_not_a_number_of_seconds_is_refused(value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"SBXCOMPOSE_NETWORK_TIMEOUT: invalid timeout `{value}`"):
         _ = read_settings({"SBXCOMPOSE_NETWORK_TIMEOUT": value}).silence

@@ -30,12 +30,12 @@ from sbxcompose.api.wire_errors import failure_words
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_broke_a_connection_is_said_without_jargon(error: Exception, words: str) -> None:
+def test_the_failure_of_a_connection_is_worded_without_jargon(error: Exception, words: str) -> None:
     assert failure_words(error).startswith(words)
     assert "Connect call" not in failure_words(error)
 
 
-def test_addresses_of_the_sixth_version_are_written_as_in_a_url() -> None:
+def test_ipv6_addresses_are_written_as_in_a_url() -> None:
     assert authority("::1", 80) == "[::1]:80"
     assert str(HostAddress(host="::1", port=8900)) == "http://[::1]:8900"
     assert str(HostAddress(host="127.0.0.1", port=8900, prefix="/x")) == "http://127.0.0.1:8900/x"

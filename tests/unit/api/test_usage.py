@@ -53,7 +53,7 @@ def test_what_has_ended_uses_nothing() -> None:
     assert used(task(10, 1), task(11, 10, state="Z", ticks=9)) == {10: Usage(0.0, 0, 1)}
 
 
-def test_a_circle_of_reused_numbers_ends() -> None:
+def test_a_cycle_of_reused_process_ids_ends() -> None:
     assert used(task(10, 1), task(11, 12), task(12, 11)) == {10: Usage(0.0, 0, 1)}
 
 

@@ -108,7 +108,7 @@ def test_a_close_without_a_code() -> None:
         *("too-large", "endless", "short-close", "continues-nothing"),
     ],
 )
-def test_who_breaks_the_rules_is_told_and_closed(data: bytes, code: int) -> None:
+def test_a_peer_that_breaks_the_rules_is_told_why_and_closed(data: bytes, code: int) -> None:
     wire = Wire(data)
     messages, closed = received(wire, limit=10)
     assert messages == []
@@ -159,7 +159,7 @@ def test_a_pipe_that_breaks_is_a_close_of_its_own() -> None:
     assert run(wire, work) is True
 
 
-def test_who_does_not_answer_pings_has_vanished() -> None:
+def test_a_peer_that_does_not_answer_pings_is_gone() -> None:
     wire = Wire(more=True)
 
     async def work(socket: WebSocket) -> None:

@@ -27,20 +27,20 @@ def texts(*events: EngineEvent) -> list[str]:
     return [said.text for event in events for said in announcer(event)]
 
 
-def test_an_end_that_somebody_waits_for_is_said_once() -> None:
+def test_an_awaited_end_is_announced_once() -> None:
     end, wait = RowChanged(FAILED, RUNNING), StepFailed(WAIT, ProcessFailed("db exited with code 3"))
     assert texts(end, wait) == ["exited with code 3"]
     assert texts(wait, end) == ["db exited with code 3"]
 
 
-def test_the_same_end_of_another_run_is_said_again() -> None:
+def test_the_same_end_of_another_run_is_announced_again() -> None:
     again = replace(RUNNING, run=2)
     ends = [RowChanged(FAILED, RUNNING), RowChanged(again, FAILED), RowChanged(replace(FAILED, run=2), again)]
     started = "started by another command (run 2)"
     assert texts(*ends) == ["exited with code 3", started, "exited with code 3"]
 
 
-def test_a_pause_is_told_as_it_was_meant() -> None:
+def test_a_pause_is_reported_as_it_was_meant() -> None:
     for seconds, said in ((0.5004, "0.5s"), (1.001, "1s"), (4.0009, "4s"), (0.01, "0.01s")):
         row = replace(FAILED, phase=Phase.BACKING_OFF, next_restart_at=100.0 + seconds)
         assert texts(RowChanged(row, RUNNING)) == [f"exited with code 3, restarts in {said}"]
@@ -51,7 +51,7 @@ START = Step(1, Start(WEB, DB, "db.3f2a9c1d"), "db", "not running")
 READY = Step(2, Await(DB, Condition.READY, WEB, "db.3f2a9c1d"), "db", "another needs it", (1,))
 
 
-def test_what_another_command_starts_is_said() -> None:
+def test_what_another_command_starts_is_announced() -> None:
     stopped, again = replace(RUNNING, phase=Phase.STOPPED), replace(RUNNING, run=2)
     assert texts(RowChanged(RUNNING, None)) == ["started by another command"]
     assert texts(RowChanged(stopped, RUNNING), RowChanged(again, stopped)) == [
@@ -64,7 +64,7 @@ def test_what_was_there_when_we_came_is_not_news() -> None:
     assert texts(RowChanged(RUNNING, None, known=True)) == []
 
 
-def test_what_we_start_is_said_once_in_whatever_order_it_is_told() -> None:
+def test_what_we_start_is_announced_once_whatever_the_order_of_events() -> None:
     began = RunBegan(DB, 1, 100.0)
     row = RowChanged(RUNNING, None)
     for events in ((row, began, StepDone(START)), (began, row, StepDone(START)), (StepDone(START), began, row)):
@@ -83,12 +83,12 @@ def test_the_end_of_the_run_before_may_come_after_the_stop() -> None:
     assert texts(before, begun, StepDone(START), end, row) == ["started"]
 
 
-def test_a_restart_by_the_supervisor_is_told_from_a_start() -> None:
+def test_a_restart_by_the_supervisor_is_distinguished_from_a_start() -> None:
     waiting = replace(RUNNING, phase=Phase.BACKING_OFF, exit=Exit(1))
     assert texts(RowChanged(replace(RUNNING, run=2), waiting)) == ["restarted (run 2)"]
 
 
-def test_readiness_is_said_once_for_each_run() -> None:
+def test_readiness_is_announced_once_for_each_run() -> None:
     ready = BecameReady(DB)
     assert texts(ready, StepDone(READY)) == ["is ready"]
     assert texts(StepDone(READY), ready) == ["is ready"]

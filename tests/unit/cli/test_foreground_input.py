@@ -55,7 +55,7 @@ def test_input_that_was_cut_off_is_an_error() -> None:
     assert client.taken == [b"one"]
 
 
-def test_the_end_of_input_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_input_is_reported_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "PAUSE", 0.0)
     client = Client([None], [Unreachable("broken"), Unreachable("broken"), None])
     asyncio.run(command(client).feed(pieces(b"one")))

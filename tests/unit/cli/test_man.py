@@ -14,7 +14,7 @@ from sbxcompose.cli.man import pages, write_pages
 PAGES = pages()
 
 
-def test_there_is_a_page_for_every_command_and_each_below_one() -> None:
+def test_there_is_a_page_for_every_command_and_subcommand() -> None:
     assert {f"sbxcompose-{name}.1" for name in COMMANDS} | {"sbxcompose.1"} <= set(PAGES)
     assert "sbxcompose-host-serve.1" in PAGES
 

@@ -43,7 +43,7 @@ def test_of_a_long_output_the_end_is_kept() -> None:
     assert text == "(10 characters left out)\n" + "b" * MOST_OUTPUT
 
 
-def test_errors_have_their_causes_and_the_way_out() -> None:
+def test_errors_have_their_causes_and_the_remedy() -> None:
     failed = ProcessFailed("api exited with code 3")
     failed.add_note("api exited with code 3\n  | boom")
     assert error_words(failed) == "api exited with code 3\n  | boom"

@@ -46,7 +46,7 @@ def test_a_foreign_command_is_harmless_too() -> None:
     assert shown[1].split() == ["(evil)", "foreign", "9", "cat", "''", "***"]
 
 
-def test_what_is_said_keeps_our_colours_and_nothing_else_that_acts() -> None:
+def test_messages_keep_our_colours_and_nothing_else_that_acts() -> None:
     assert harmless("\x1b[31merror:\x1b[0m it said \x1b[2J\x1b]0;x\x07boo\nnext\tone") == (
         "\x1b[31merror:\x1b[0m it said boo\nnext\tone"
     )

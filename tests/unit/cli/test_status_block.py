@@ -41,7 +41,7 @@ def test_names_stay_whole_while_there_is_room() -> None:
     assert shown(Live(None, (DB, JOB)), width=20) == ["  db       starting…", "  migrate  waiting …"]
 
 
-def test_what_has_no_room_is_counted() -> None:
+def test_what_does_not_fit_is_counted() -> None:
     found = shown(Live(None, (JOB,) * 12), rows=12)
     assert len(found) == 4
     assert found[-1] == "  and 9 more"

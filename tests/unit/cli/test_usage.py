@@ -80,7 +80,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ),
     ],
 )
-def test_a_mistake_is_told_in_the_style_of_all_others(
+def test_a_mistake_is_reported_in_the_style_of_all_others(
     capsys: pytest.CaptureFixture[str], line: str, message: str, hint: str
 ) -> None:
     first, second = said(capsys, line)

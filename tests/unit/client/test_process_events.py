@@ -69,11 +69,12 @@ def test_programs_get_fields_and_people_a_time() -> None:
     assert event.to_json() == {
         "time": 6.0, "type": "process", "action": "exited", "name": "web", "sandbox": "main", "process": "web",
         "replica": 1, "run": 2, "exit_code": 3, "signal": None, "oom_killed": False,
+            "out_of_memory": False,
     }  # fmt: skip
     assert event.line() == "1970-01-01T00:00:06.000Z web exited with code 3 (run 2)"
 
 
-def test_what_the_log_records_is_known_again_when_it_is_told_live() -> None:
+def test_what_the_log_records_is_known_again_when_it_is_reported_live() -> None:
     recorded = [*events(RunBegan(WEB, 2, 5.0)), *events(RunEnded(WEB, 2, Exit(signal=15, at=6.0)))]
     live = [
         *events(RowChanged(RUNS, None)),

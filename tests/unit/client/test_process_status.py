@@ -51,7 +51,7 @@ def test_a_status_is_what_is_known_of_the_instance() -> None:
     assert status.labels == {"team": "shop"}
 
 
-def test_the_end_of_the_latest_run_is_told() -> None:
+def test_the_end_of_the_latest_run_is_reported() -> None:
     status = process_status(replace(ENTRY, row=FAILED_RUN), str)
     assert (status.exit_code, status.exit_signal, status.exited_at, status.running) == (3, None, 9.0, False)
 

@@ -238,7 +238,7 @@ def test_a_variable_without_a_proper_name_is_left_out() -> None:
         ("stop_signal: 'now; rm'", NoteKind.MANUAL, "web.stop_signal: `now; rm` is not a signal"),
     ],
 )
-def test_nothing_is_lost_in_silence(keys: str, kind: NoteKind, words: str) -> None:
+def test_nothing_is_dropped_silently(keys: str, kind: NoteKind, words: str) -> None:
     found = converted(f"services: {{web: {{command: x, {keys}}}}}")
     assert any(note.startswith(words) for note in notes(found, kind)), found.notes
 

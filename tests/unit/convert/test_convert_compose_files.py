@@ -69,7 +69,7 @@ def test_a_service_extends_one_of_another_file() -> None:
             "services: {a: {extends: {file: gone.yaml, service: b}}}",
             "extends: `b` of gone.yaml cannot be read: copy its",
         ),
-        ("services: {a: {extends: b}}", "extends: there is no service `b`: copy its keys"),
+        ("services: {a: {extends: b}}", "extends: no such service `b`: copy its keys"),
     ],
 )
 def test_a_file_that_is_not_there_is_reported(text: str, words: str) -> None:

@@ -52,7 +52,7 @@ def test_what_a_native_server_does_not_read_is_named(image: str, volume: str, wo
     assert notes(f"db: {{image: {image}, volumes: ['{volume}']}}") == words
 
 
-def test_the_steps_of_a_dockerfile_that_nobody_repeats_are_named() -> None:
+def test_the_steps_of_a_dockerfile_that_are_not_repeated_are_named() -> None:
     dockerfile = """\
 FROM golang AS build
 RUN --mount=type=cache,target=/root/.cache \\
@@ -83,7 +83,7 @@ def test_many_and_long_steps_are_shortened() -> None:
         ("npm ci && npm cache clean --force", []),
     ],
 )
-def test_housekeeping_is_not_worth_a_word(step: str, others: list[str]) -> None:
+def test_housekeeping_is_not_reported(step: str, others: list[str]) -> None:
     assert parse_dockerfile(f"FROM x\nRUN {step}\n").others == others
 
 

@@ -94,7 +94,7 @@ processes:
     assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
 
 
-def test_keys_of_process_compose_that_nobody_knows_are_named() -> None:
+def test_unknown_keys_of_process_compose_are_named() -> None:
     found = converted("process-compose", "env_cmds: {A: date}\nprocesses: {a.b: {command: x, mcp: {}, x-y: 1}}\n")
     assert subjects(found, NoteKind.MANUAL) == ["env_cmds", "a-b.mcp"]
     assert found.processes.keys() == {"a-b"}
@@ -299,7 +299,7 @@ def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("a: &x {b: *x}", "stands inside what it means"),
+        ("a: &x {b: *x}", "refers to itself"),
         ("a:\n\tb: 1", "cannot start any token"),
         ("a: " + "[" * 5000, "nest"),
         ("a: 1\n---\nb: 2", "a second document begins here"),

@@ -36,7 +36,7 @@ def test_a_procfile_keeps_its_ports_and_dollars() -> None:
         ("worker: echo $PORTAL", False),
     ],
 )
-def test_a_port_on_which_nobody_listens_is_only_a_variable(line: str, listens: bool) -> None:
+def test_a_port_without_a_listener_is_only_a_variable(line: str, listens: bool) -> None:
     """Where it is the process's port, it cannot start while another program has it."""
     [process] = converted("procfile", line).processes.values()
     assert (process.get("port"), process.get("env")) == ((5000, None) if listens else (None, {"PORT": "5000"}))

@@ -165,7 +165,7 @@ def test_a_python_project_runs(kind: str) -> None:
     assert not draft.notes
 
 
-def test_a_server_that_is_no_dependency_is_to_be_added() -> None:
+def test_a_server_that_is_not_a_dependency_is_to_be_added() -> None:
     draft = inspected({"pyproject.toml": "[project]\ndependencies = ['fastapi']\n", "shop/app.py": FASTAPI})
     assert [str(note) for note in draft.notes] == ["web: add uvicorn, which is not among the dependencies"]
 
@@ -241,5 +241,5 @@ def test_a_server_waits_for_its_migration_and_has_a_port() -> None:
     [{}, {"README.md": ""}, {"package.json": "{"}, {"package.json": "[]"}, {"Cargo.toml": "["}, {"Makefile": "x := 1"}],
     ids=["nothing", "readme", "broken json", "json list", "broken toml", "no target"],
 )
-def test_a_repository_that_tells_nothing(files: dict[str, str]) -> None:
+def test_a_repository_in_which_nothing_is_recognised(files: dict[str, str]) -> None:
     assert inspected(files).processes == {}

@@ -62,7 +62,7 @@ def test_the_clock_of_a_command_passes_evenly(step: float) -> None:
     assert clocks.steady.moment(T + 6 + step) == T + 5, "a moment in the future counts as now"
 
 
-def test_moments_stay_as_they_are_told_while_no_clock_is_set() -> None:
+def test_moments_stay_as_they_are_given_while_no_clock_is_set() -> None:
     assert Clocks().steady.moment(T - 0.125) == T - 0.125
 
 

@@ -127,7 +127,7 @@ def test_the_daemon_is_where_the_answer_says_or_at_the_proxy() -> None:
 
 
 @pytest.mark.parametrize("url", [None, "https://evil.example", "http://127.0.0.1:1", "http://x.sandbox.tensorlake.ai"])
-def test_the_key_is_not_sent_where_nobody_named_a_place(url: str | None) -> None:
+def test_the_key_is_not_sent_to_a_place_that_was_not_named(url: str | None) -> None:
     with pytest.raises(Refused) as caught:
         daemon_site(read_settings({}), replace(INFO, sandbox_url=url))
     assert "TENSORLAKE_SANDBOX_PROXY_URL" in (caught.value.hint or "")
@@ -157,7 +157,7 @@ def grouped(error: Exception) -> Exception:
         (EOFError(), "EOFError"),
     ],
 )
-def test_what_keeps_us_from_an_answer_has_words_and_a_way_out(error: Exception, words: str) -> None:
+def test_a_failed_request_is_explained_with_a_hint(error: Exception, words: str) -> None:
     said, hint = explain(error, parse_site("https://x.example", "TEST"))
     assert words in said
     assert hint
@@ -179,7 +179,7 @@ def test_moments_are_read_in_every_form(value: str | float, expected: int) -> No
     assert millis(value) == expected
 
 
-def test_a_strangers_row_is_read() -> None:
+def test_a_row_of_another_server_is_read() -> None:
     row = ProcessInfo.read(
         {"pid": 1, "status": "running", "command": "x", "args": None, "started_at": 1795000000, "handle": None}
     )
@@ -187,7 +187,7 @@ def test_a_strangers_row_is_read() -> None:
     assert row.started_at == 1795000000000
 
 
-def test_a_strangers_sandbox_is_read_by_either_name_of_its_fields() -> None:
+def test_a_sandbox_of_another_server_is_read_by_either_name_of_its_fields() -> None:
     info = SandboxInfo.read({"sandbox_id": "x", "status": "running", "network_policy": {"allow_out": ["a"]}})
     assert info.id == "x"
     assert info.network == {"allow_out": ["a"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -114,8 +114,65 @@ class TestInterrupted:
         self.cancelled_when(cloud, lambda: bool(cloud.sandboxes))
 
 
+class TestTwoClients:
+    """Two commands that need the same sandbox; the first creates it and is interrupted."""
+
+    def interrupt_first(self, cloud: FakeCloud, waits: Callable[[], bool]) -> list[str]:
+        """Return what the second is told; `waits` says when the first is interrupted."""
+        told: list[str] = []
+
+        async def body(first: CloudProvider) -> None:
+            second = CloudProvider(read_settings({"TENSORLAKE_API_URL": URL, "TENSORLAKE_API_KEY": "k"}))
+            second.listen(lambda sandbox, text, pending: told.append(text))
+            creating = asyncio.ensure_future(first.create(APP))
+            while not cloud.sandboxes:
+                await asyncio.sleep(0)
+            joining = asyncio.ensure_future(second.create(APP))
+            while not waits():
+                await asyncio.sleep(0)
+            creating.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await creating
+            cloud.pending = []
+            assert (await joining).id == "id2"
+
+        using(body)
+        return told
+
+    def test_the_second_makes_its_own(self, cloud: FakeCloud) -> None:
+        cloud.pending = ["scheduling"] * 100_000
+        told = self.interrupt_first(cloud, lambda: len(cloud.asked) == 2 and len(cloud.log) > 9)
+        assert told[-1] == "was terminated before it was running; creating another"
+        assert cloud.running == ["id2"]
+
+    def test_also_while_the_name_still_leads_to_the_first(self, cloud: FakeCloud) -> None:
+        cloud.pending, cloud.late = ["scheduling"] * 100_000, 3
+        self.interrupt_first(cloud, lambda: len(cloud.asked) == 2 and len(cloud.log) > 9)
+        assert cloud.running == ["id2"]
+
+    @pytest.mark.parametrize(
+        "rows, left",
+        [([], []), ([{"pid": 7, "status": "running", "command": "sh", "started_at": 1795000000000}], ["id1"])],
+    )
+    def test_a_sandbox_that_another_client_uses_by_now_is_left(
+        self, cloud: FakeCloud, rows: list[dict[str, Any]], left: list[str]
+    ) -> None:
+        async def body(provider: CloudProvider) -> None:
+            creating = asyncio.ensure_future(provider.create(APP))
+            while not cloud.sandboxes:
+                await asyncio.sleep(0)
+            cloud.rows, cloud.pending = rows, []
+            creating.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await creating
+
+        cloud.pending = ["scheduling"] * 100_000
+        using(body)
+        assert cloud.running == left
+
+
 class TestPending:
-    def test_the_reasons_are_told(self, cloud: FakeCloud) -> None:
+    def test_the_reasons_are_reported(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> list[str]:
             told: list[str] = []
             provider.listen(lambda sandbox, text, pending: told.append(f"{sandbox.name} {text} <{pending}>"))
@@ -169,7 +226,7 @@ class TestPrepare:
         assert using(body) == [False, False]
         assert len(cloud.ran) == 1
 
-    def test_what_kept_it_from_being_done_is_no_reason_to_end_the_sandbox(self, cloud: FakeCloud) -> None:
+    def test_what_kept_it_from_being_done_is_not_a_reason_to_end_the_sandbox(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> bool:
             with pytest.raises(Refused, match="slow down"):
                 await provider.create(APP)
@@ -247,5 +304,5 @@ class TestUpdate:
         ("Permission denied", False),
     ],
 )
-def test_a_missing_command_is_told_from_other_failures(words: str, missing: bool) -> None:
+def test_a_missing_command_is_distinguished_from_other_failures(words: str, missing: bool) -> None:
     assert is_missing_command(words) is missing

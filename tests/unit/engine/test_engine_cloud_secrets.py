@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from sbxcompose.engine.cloud_secrets import FOLDER, MOST, forget, recall, remember
 
@@ -19,7 +22,7 @@ def test_what_was_remembered_is_found_for_its_sandbox_only(tmp_path: Path) -> No
     assert recall("one", environ) == set()
 
 
-def test_what_cannot_be_read_or_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_what_cannot_be_read_or_written_is_not_a_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "file")}
     remember("one", ["secret"], environ)
@@ -31,9 +34,28 @@ def test_what_cannot_be_read_or_written_is_no_reason_to_fail(tmp_path: Path) -> 
     assert recall("one", environ) == {"secret", "two"}
 
 
-def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+def test_a_file_does_not_grow_forever(tmp_path: Path) -> None:
     environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}
     for number in range(40):
         remember("one", [f"{number}" * 8192], environ)
     assert (tmp_path / "state" / FOLDER / "one.jsonl").stat().st_size < MOST + 20_000
     assert "39" * 8192 in recall("one", environ)
+
+
+def test_a_command_that_ends_while_it_shortens_the_file_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}
+    number = 0
+    while not number or (tmp_path / "state" / FOLDER / "one.jsonl").stat().st_size <= MOST:
+        remember("one", [f"{number}" * 8192], environ)
+        number += 1
+    before = recall("one", environ)
+
+    def ends(*_: object) -> Path:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, suppress(SystemExit):
+        patch.setattr(Path, "replace", ends)
+        remember("one", ["new"], environ)
+    assert recall("one", environ) == before

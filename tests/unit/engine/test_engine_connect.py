@@ -150,7 +150,7 @@ def test_whoever_starts_the_program_last_has_the_connections(no_tunnels: list[in
     assert daemon.done == ["start"], "that of the other one is left alone"
 
 
-def test_a_sandbox_that_does_not_run_is_asked_for_nothing(no_tunnels: list[int]) -> None:
+def test_a_sandbox_that_is_not_running_is_asked_for_nothing(no_tunnels: list[int]) -> None:
     daemon, looks = FakeDaemon(), 0
 
     def running() -> bool:

@@ -26,7 +26,7 @@ def test_the_project_came_up_when_what_runs_of_it_did() -> None:
     assert came_up({}, [WEB], NOW) == NOW
 
 
-def test_an_up_is_a_new_one_and_all_else_goes_on_with_the_one_before() -> None:
+def test_an_up_is_a_new_one_and_all_else_continues_with_the_one_before() -> None:
     known = {WEB: notes((1, 100, 100), (2, 500, 100))}
     assert up_times(known, WEB, 100, NOW, is_up=True) == UpTimes(NOW, 100)
     assert up_times(known, WEB, 100, NOW, is_up=False) == UpTimes(500, 100)

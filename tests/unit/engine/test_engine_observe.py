@@ -76,7 +76,7 @@ def test_exit_codes_that_count_as_success() -> None:
     assert [end.success for end in ends if end is not None] == [True, False, True, False]
 
 
-def test_a_completed_one_shot_is_told_from_one_that_was_stopped() -> None:
+def test_a_completed_one_shot_is_distinguished_from_one_that_was_stopped() -> None:
     ended: dict[str, Any] = {"status": "exited", "exit_code": 0}
     done = {"status": "stopped", "restart": {"policy": "never"}, "last_exit": {"exit_code": 0, "ended_at": 1}}
     completed = read_row("app", info(**ended, managed=done))
@@ -99,7 +99,7 @@ def test_rows_that_we_did_not_start_are_foreign() -> None:
     }
 
 
-def test_a_sandbox_that_nobody_knows_is_missing() -> None:
+def test_an_unknown_sandbox_is_missing() -> None:
     assert observed_sandbox("app", None, []).state is SandboxState.MISSING
 
 

@@ -14,7 +14,7 @@ def said(*looks: tuple[float, str | None], status: str = "pending") -> list[str]
     return [text for waited, info in infos if (text := report(info, waited)) is not None]
 
 
-def test_a_reason_is_said_once_and_another_one_too() -> None:
+def test_a_reason_is_reported_once_and_another_one_too() -> None:
     assert said((0.1, "scheduling"), (0.2, "scheduling"), (7, "no_resources_available"), (8, "something new")) == [
         "is pending: scheduling",
         "is pending: no resources available (for 7 s)",
@@ -22,11 +22,11 @@ def test_a_reason_is_said_once_and_another_one_too() -> None:
     ]
 
 
-def test_without_a_reason_it_is_said_after_a_while() -> None:
+def test_without_a_reason_it_is_reported_after_a_while() -> None:
     assert said((0.1, None), (4.9, None), (5, None), (6, None)) == ["is pending (for 5 s)"]
 
 
-def test_the_same_is_said_again_ever_more_rarely() -> None:
+def test_the_same_is_reported_again_ever_more_rarely() -> None:
     looks: list[tuple[float, str | None]] = [(float(second), "scheduling") for second in range(300)]
     assert said(*looks) == [
         "is pending: scheduling",

@@ -84,7 +84,7 @@ def test_a_row_has_ended_once_its_supervisor_has() -> None:
     assert not ended(row(managed="backing_off", status="exited"))
 
 
-def test_a_crash_between_two_looks_is_told() -> None:
+def test_a_crash_between_two_looks_is_reported() -> None:
     between = missed_end(row(), row(restarts=1, last=FAILED, pid=8, started_at=T + 20))
     assert between is not None
     seen = read_row("app", between)
@@ -134,7 +134,7 @@ def test_a_list_from_before_a_start_is_older_than_its_answer() -> None:
     assert is_older(row(handle=2, started_at=T + 9, managed="starting", pid=0), answer)
 
 
-def test_an_older_list_that_is_told_late_does_not_hide_the_answer_to_a_start() -> None:
+def test_an_older_list_that_arrives_late_does_not_hide_the_answer_to_a_start() -> None:
     async def emit() -> list[object]:
         watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
         starting, running = row(managed="starting", pid=0), row(started_at=T + 5)
@@ -159,7 +159,7 @@ def test_an_answer_to_a_start_is_news_unless_the_list_knows_more() -> None:
     assert not is_news(row(handle=3, started_at=T + 9), answer)
 
 
-def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
+def test_an_end_that_only_the_answer_to_a_start_reports_is_reported_once() -> None:
     over = row(managed="stopped", status="exited", last=GOOD)
 
     class Client:
@@ -179,7 +179,7 @@ def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
     assert asyncio.run(emit()) == [RowSeen(over)]
 
 
-def test_a_run_that_began_and_ended_between_two_looks_is_told_as_both() -> None:
+def test_a_run_that_began_and_ended_between_two_looks_is_reported_as_both() -> None:
     async def emit() -> list[object]:
         watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
         before, after = (row(managed="stopped", status="exited", started_at=T + n, last=GOOD) for n in (0, 5))

@@ -29,7 +29,7 @@ class Outputs:
         self.sinks.remove(output)
 
 
-def test_an_abandoned_watch_sends_who_waits_to_the_log() -> None:
+def test_an_abandoned_watch_sends_waiters_to_the_log() -> None:
     """The line of a run that another command started may have come before its output was followed."""
 
     async def main() -> None:

@@ -22,7 +22,7 @@ APP = Sandbox("app", "shop-app", (*SETUP, Process("app", "web", ("x",), "ccccccc
 SHOP = Project("shop", "/shop", "tensorlake", (APP,))
 
 
-def test_what_the_set_up_leads_to_is_told_by_what_it_depends_on() -> None:
+def test_the_result_of_a_setup_is_identified_by_what_it_depends_on() -> None:
     same = replace(APP, ports=(80,), processes=SETUP)
     others = [replace(APP, image="x"), replace(APP, workspace="/w"), replace(APP, processes=SETUP[:1])]
     assert setup_digest(APP) == setup_digest(same) is not None
@@ -130,7 +130,7 @@ def test_only_what_this_command_has_made_is_kept_and_counts_as_restored(rig: Rig
     assert not rig.snapshots.is_restored("app")
 
 
-def test_a_snapshot_that_cannot_be_taken_is_no_failure(rig: Rig) -> None:
+def test_a_snapshot_that_cannot_be_taken_is_not_a_failure(rig: Rig) -> None:
     rig.cloud.refuses = True
     rig.take("id1")
-    assert rig.told == [SandboxNote("app", "could not be kept for the next set-up: no more")]
+    assert rig.told == [SandboxNote("app", "could not be saved as a snapshot of its setup: no more")]

@@ -31,6 +31,6 @@ def test_a_supervised_process_is_never_it() -> None:
     assert unnamed_after_failure(REQUEST, set(), [row(1, managed=managed)]) is None
 
 
-def test_two_of_them_cannot_be_told_apart() -> None:
+def test_two_of_them_cannot_be_distinguished() -> None:
     with pytest.raises(Ambiguous):
         unnamed_after_failure(REQUEST, set(), [row(1), row(2)])

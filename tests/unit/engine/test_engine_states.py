@@ -72,7 +72,7 @@ def told(states: InstanceStates, name: str) -> InstanceState:
     return found
 
 
-def test_what_was_there_before_the_command_is_told_from_what_it_has_started() -> None:
+def test_what_was_there_before_the_command_is_distinguished_from_what_it_has_started() -> None:
     link = Link(done("job"), row("web"))
     states = states_of(link)
     states.expect(Plan())

@@ -63,7 +63,7 @@ def test_a_suspension_is_asked_for_once_and_waited_for() -> None:
     assert suspend(Cloud("suspending", "suspending", "suspended")) == ["suspend shop-app"]
 
 
-def test_a_sandbox_that_was_woken_by_a_late_request_is_suspended_again() -> None:
+def test_a_sandbox_that_a_late_request_resumed_is_suspended_again() -> None:
     assert suspend(Cloud("running", "suspended")) == ["suspend shop-app"] * 2
 
 

@@ -24,9 +24,9 @@ def begin(starts: PendingStarts, plan: Plan, kind: type, now: float) -> StepDone
 
 def test_before_there_is_a_plan_nothing_is_claimed() -> None:
     starts = PendingStarts()
-    assert starts.words(WEB, row("web"), 5.0) == "has not been looked at yet"
+    assert starts.words(WEB, row("web"), 5.0) == "has not been planned yet"
     begin(starts, plan_up(SHOP, MISSING), CreateSandbox, 1.0)
-    assert starts.words(WEB, None, 5.0) == "has not been looked at yet: waiting for sandbox main to be created"
+    assert starts.words(WEB, None, 5.0) == "has not been planned yet: waiting for sandbox main to be created"
 
 
 def test_a_start_that_has_not_begun_names_the_step_before_it() -> None:
@@ -49,7 +49,7 @@ def test_a_restart_waits_for_the_old_run_to_stop() -> None:
     assert starts.words(WEB, old, 5.0) == "has not been started yet: waiting for web to stop"
 
 
-def test_a_start_under_way_is_told_by_the_row_that_has_come_already() -> None:
+def test_a_start_under_way_is_described_by_the_row_that_has_come_already() -> None:
     starts = PendingStarts()
     plan = plan_up(SHOP, world())
     starts.expect(plan)

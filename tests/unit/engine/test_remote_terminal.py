@@ -84,7 +84,7 @@ def data(*pieces: bytes) -> list[bytes]:
     return [pty.encode_data(piece) for piece in pieces]
 
 
-def test_it_goes_on_where_it_was_at_a_daemon_that_knows_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_continues_where_it_was_at_a_daemon_that_knows_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     first = FakeSocket(data(b"one ", b"two "), BROKEN, 0)
     second = FakeSocket([*data(b"three"), pty.encode_exit(7)], BROKEN, 8)
     assert shown(first, Unreachable("not yet"), second, monkeypatch=monkeypatch) == (b"one two three", 7, [None, 8, 8])

@@ -40,7 +40,7 @@ def test_a_mode_alone_sends_nothing() -> None:
     assert compare({"d": ManifestEntry("dir", 0o700)}, {"d": FOLDER}) == PathChanges(directories=("d",))
 
 
-def test_what_nobody_knows_is_sent_again() -> None:
+def test_unknown_files_are_sent_again() -> None:
     assert compare({"a": file()}, {"a": ManifestEntry("file", -1)}) == PathChanges(send=("a",))
     assert compare({"a": file()}, {"a": ManifestEntry("file", 0o644, 1)}) == PathChanges(send=("a",))
     assert compare({}, {"a": ManifestEntry("file", -1)}) == PathChanges(deleted=("a",))

@@ -98,10 +98,10 @@ def test_lines_that_say_nothing_match_nothing(line: str) -> None:
         ("??", "é"),
     ],
 )
-def test_odd_names(pattern: str, path: str) -> None:
+def test_unusual_names(pattern: str, path: str) -> None:
     assert rules({".gitignore": pattern + "\n"}).ignores(path, is_dir=False)
 
 
-def test_bytes_that_are_no_text_are_matched_as_they_are() -> None:
+def test_bytes_that_are_not_text_are_matched_as_they_are() -> None:
     contents = {".gitignore": b"bad\xff\n"}
     assert Rules(contents.get).ignores("bad\udcff", is_dir=False)

@@ -81,7 +81,7 @@ def test_one_member_that_leads_out_refuses_the_archive(what: str) -> None:
         check([info("harmless"), *HOSTILE[what]])
 
 
-def test_a_refused_link_is_named_with_the_way_out() -> None:
+def test_a_refused_link_is_named_with_the_remedy() -> None:
     with pytest.raises(
         SbxError, match=r"a link that leads out of the folder: bin/python -> /usr/bin/python3"
     ) as caught:

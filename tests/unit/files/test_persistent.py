@@ -50,7 +50,7 @@ def fetched(*tries: tuple[list[bytes], bool]) -> bytes:
     return b"".join(found)
 
 
-def test_a_file_goes_on_where_it_was_cut() -> None:
+def test_a_file_continues_where_it_was_cut() -> None:
     assert fetched(([b"ab", b"cd"], False), ([b"a"], False), ([b"abc", b"def"], True)) == b"abcdef"
 
 

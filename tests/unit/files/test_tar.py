@@ -32,7 +32,7 @@ def test_long_names_and_targets(length: int) -> None:
     assert (found.name, found.linkname) == ("n" * length, "n" * length)
 
 
-def test_names_that_are_no_text() -> None:
+def test_names_that_are_not_text() -> None:
     (found,) = read(member(b"a\xff\nb", b"5", 0o755))
     assert found.name == "a\udcff\nb"
 

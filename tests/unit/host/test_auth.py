@@ -31,13 +31,13 @@ def test_the_key_from_a_loopback_name_is_let_in() -> None:
         ({"origin": "null"}, 403, "FORBIDDEN_ORIGIN"),
     ],
 )
-def test_everybody_else_is_not(changes: dict[str, str], status: int, code: str) -> None:
+def test_any_other_is_refused(changes: dict[str, str], status: int, code: str) -> None:
     refused = refusal({**GOOD, **changes}, "secret")
     assert refused is not None
     assert (refused.status, refused.code) == (status, code)
 
 
-def test_a_host_without_a_key_lets_nobody_in() -> None:
+def test_a_host_without_a_key_refuses_every_client() -> None:
     refused = refusal({**GOOD, "authorization": "Bearer "}, None)
     assert refused is not None
     assert refused.status == 401
@@ -82,7 +82,7 @@ def test_the_scheme_is_bearer_in_any_case() -> None:
     assert has_key("bearer  secret ", "secret")
 
 
-def test_the_hosts_own_address_is_no_web_page() -> None:
+def test_the_hosts_own_address_is_not_a_web_page() -> None:
     own = {**GOOD, "origin": "http://127.0.0.1:8900"}
     assert refusal(own, "secret", 8900) is None
     assert refusal({**own, "origin": "http://localhost:8900"}, "secret", 8900) is None
@@ -111,7 +111,7 @@ def test_which_requests_are_for_a_user_port(headers: dict[str, str], port: int |
     assert user_port(headers) == port
 
 
-def test_a_user_port_needs_the_key_whatever_page_asks_unless_it_is_open_to_everybody() -> None:
+def test_a_user_port_needs_the_key_whatever_page_asks_unless_it_is_open() -> None:
     page = {"host": "8080-box.localhost:8900", "origin": "http://8080-box.localhost:8900"}
     good = {**page, "authorization": "Bearer secret"}
     assert user_port_refusal(good, "secret", public=False) is None

@@ -85,7 +85,7 @@ def test_a_group_knows_who_is_in_it(group: FreezerGroup, tmp_path: Path) -> None
     assert (tmp_path / "cgroup.procs").read_text().startswith("14")
 
 
-def test_a_directory_that_is_no_group_is_left_as_it_was(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_group_is_left_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot be frozen"):
         FreezerGroup.make(str(tmp_path / "unit"))
     assert list(tmp_path.iterdir()) == []

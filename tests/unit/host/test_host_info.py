@@ -23,7 +23,7 @@ def state(tmp_path: Path) -> Path:
     return state
 
 
-def test_a_killed_host_is_no_interruption_for_good(state: Path) -> None:
+def test_a_killed_host_is_not_an_interruption_for_good(state: Path) -> None:
     assert host_info.interruption(state) is Interruption.HOST_KILLED
     assert not Interruption.HOST_KILLED.for_good
 
@@ -51,7 +51,7 @@ def test_a_copy_and_a_move(state: Path, tmp_path: Path) -> None:
     assert host_info.interruption(tmp_path / "moved") is Interruption.HOST_KILLED
 
 
-def test_a_lock_that_somebody_has_removed_makes_no_copy(state: Path) -> None:
+def test_a_removed_lock_makes_no_copy(state: Path) -> None:
     (state / paths.LOCK).unlink()
     assert host_info.interruption(state) is Interruption.HOST_KILLED
 

@@ -76,7 +76,7 @@ def test_an_entry_is_the_link_itself(root: int, tmp_path: Path) -> None:
         inside.entry(root, b"/")
 
 
-def test_links_in_a_circle_are_an_error(root: int, tmp_path: Path) -> None:
+def test_links_in_a_cycle_are_an_error(root: int, tmp_path: Path) -> None:
     link(tmp_path, "a", "b")
     link(tmp_path, "b", "a")
     for find in (inside.existing, inside.to_write):

@@ -87,7 +87,7 @@ def test_freezing_many_sandboxes_at_once_looks_at_the_machine_as_often_as_for_on
     ]
 
 
-def test_who_asked_for_what_cannot_be_frozen_is_told() -> None:
+def test_a_failed_freeze_is_reported_to_the_client_that_asked_for_it() -> None:
     answers = asked(FakeUnits(), freeze(1, "a"), freeze(2, "ending", "b"))
     assert [answer["result"] for answer in answers] == [{"a": "group of a"}, {"b": "group of b"}]
     answers = asked(FakeUnits(broken=True), freeze(1, "a"), freeze(2, "b"))

@@ -12,6 +12,7 @@ from sbxcompose.host.keeper.census import owner_of_orphan
 from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
+from sbxcompose.host.keeper.oom import KillCount
 from sbxcompose.host.keeper.options import KeeperOptions, keeper_argv
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
@@ -176,11 +177,12 @@ def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
     unit.tag, unit.stop_signal, unit.deadline = 99, 15, 1000.5
     unit.leader_gone, unit.status, unit.ended_at, unit.oom_killed = True, 9, 2.5, True
     unit.frozen = [[12, 100]]
+    unit.limited, unit.kill_count, unit.oom_kills = True, KillCount("/group/memory.events", 3), 2
     other = Unit.handed_over(unit.describe(), {})
     assert other.describe() == unit.describe()
     assert not other.ours
     unit.hunt.left_behind.append("13 sleep")
     end = unit.end()
-    told = {"unit": "a", "pid": 12, "status": 9, "at": 2.5, "oom_killed": True}
+    told = {"unit": "a", "pid": 12, "status": 9, "at": 2.5, "oom_killed": True, "oom_kills": 2}
     assert end == {**told, "left_behind": ["13 sleep"]}
     assert not Unit.handed_over(unit.describe(), {}).live

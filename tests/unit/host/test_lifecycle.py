@@ -509,7 +509,7 @@ def test_an_unhealthy_run_ends_as_a_failure_even_with_exit_code_0() -> None:
     assert after.last_error == "unhealthy: TCP :1: refused"
 
 
-def test_giving_up_is_said_after_what_went_wrong() -> None:
+def test_giving_up_is_reported_after_what_went_wrong() -> None:
     request = replace(REQUEST, restart=RestartConfig(max_restarts=0))
     after, _ = transition(record(Starting(3), ENDED, request), StartFailed("no such file"), NOW)
     assert after.state == Stopped(77)

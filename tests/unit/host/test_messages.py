@@ -108,7 +108,7 @@ def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
-def test_what_is_no_object_is_refused(body: bytes) -> None:
+def test_what_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object"):
         read_object(body)
 
@@ -129,7 +129,7 @@ def test_a_float_has_its_limits_named(value: object) -> None:
         read_value(RunOptions, {"timeout": value})
 
 
-def test_what_is_decoded_later_is_no_reason_to_refuse_the_rest() -> None:
+def test_what_is_decoded_later_is_not_a_reason_to_refuse_the_rest() -> None:
     operation = r'{"op": "start", "args": ["\u0000", "\\u0000"]}'
     found = read(Batch, b'{"env": null, "operations": [%s]}' % operation.encode())
     assert [bytes(one_operation).decode() for one_operation in found.operations] == [operation]

@@ -66,7 +66,7 @@ def test_what_lies_between_is_refused(policy: dict[str, Any], which: str) -> Non
         ({"deny_out": [1]}, "network.deny_out must be a list, each entry a string"),
     ],
 )
-def test_what_is_no_policy_is_said(policy: dict[str, Any], words: str) -> None:
+def test_what_is_not_a_policy_is_reported(policy: dict[str, Any], words: str) -> None:
     with pytest.raises(Problem) as raised:
         network.check(policy)
     assert (raised.value.status, raised.value.error) == (422, words)

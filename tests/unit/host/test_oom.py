@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, victim_of
+from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, KillCount, kills_in, victim_of
 from sbxcompose.host.supervise.state import exit_of
 
 OF_A_GROUP = (
@@ -34,7 +34,7 @@ def test_a_victim_is_named(record: bytes, victim: int) -> None:
         b"\xff;",
     ],
 )
-def test_nobody_is_named(record: bytes) -> None:
+def test_no_victim_is_named(record: bytes) -> None:
     assert victim_of(record) is None
 
 
@@ -50,7 +50,7 @@ def append(path: Path, record: bytes) -> None:
         file.write(record)
 
 
-def test_what_was_said_before_does_not_count_and_each_victim_is_told_once(log: Path) -> None:
+def test_earlier_lines_do_not_count_and_each_victim_is_reported_once(log: Path) -> None:
     kernel = KernelLog(str(log), INITIAL_PID_NAMESPACE)
     assert not kernel.has_killed(12)
     append(log, OF_A_GROUP)
@@ -59,7 +59,7 @@ def test_what_was_said_before_does_not_count_and_each_victim_is_told_once(log: P
     assert not kernel.has_killed(30113)
 
 
-def test_a_victim_that_nobody_asked_for_is_forgotten(log: Path) -> None:
+def test_a_victim_that_is_not_asked_for_is_forgotten(log: Path) -> None:
     kernel = KernelLog(str(log), INITIAL_PID_NAMESPACE)
     append(log, OF_A_GROUP)
     assert not kernel.has_killed(1)
@@ -77,3 +77,40 @@ def test_nothing_is_claimed_where_the_numbers_mean_others_or_the_log_cannot_be_r
 def test_an_end_for_want_of_memory_is_a_death_by_signal() -> None:
     ended = exit_of(9, 5, oom_killed=True)
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (None, 9, True)
+
+
+EVENTS = "low 0\nhigh 0\nmax 31\noom 2\noom_kill {}\noom_group_kill 0\n"
+CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
+
+
+@pytest.mark.parametrize(
+    "text, kills",
+    [
+        (EVENTS.format(2), 2),
+        (CONTROL.format(5), 5),
+        ("oom_kill_disable 0\nunder_oom 0\n", None),  # before Linux 4.13
+        ("oom_kill max\n", None),
+        ("", None),
+    ],
+)
+def test_a_group_counts_its_victims(text: str, kills: int | None) -> None:
+    assert kills_in(text) == kills
+
+
+@pytest.mark.parametrize("name, text", [("memory.events", EVENTS), ("memory.oom_control", CONTROL)])
+def test_the_victims_since_the_start_of_a_run_are_counted(tmp_path: Path, name: str, text: str) -> None:
+    group = tmp_path / "memory"
+    group.mkdir()
+    (group / name).write_text(text.format(3))
+    count = KillCount.begin([str(tmp_path / "pids"), str(group)])
+    assert count is not None
+    assert count.since == 0
+    (group / name).write_text(text.format(5))
+    assert count.since == 2
+    (group / name).unlink()
+    assert count.since == 0
+
+
+def test_without_a_group_of_memory_there_is_no_count(tmp_path: Path) -> None:
+    assert KillCount.begin([str(tmp_path)]) is None
+    assert KillCount.begin([]) is None

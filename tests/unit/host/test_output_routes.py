@@ -86,7 +86,7 @@ def test_an_unknown_process_is_a_problem(source: FakeSource, which: str) -> None
     assert (problem.value.status, problem.value.code) == (404, "NOT_FOUND")
 
 
-def test_a_follow_replays_then_goes_on_over_restarts_to_the_end(source: FakeSource) -> None:
+def test_a_follow_replays_then_continues_over_restarts_to_the_end(source: FakeSource) -> None:
     async def exchange() -> Client:
         row = source.start("web")
         row.write(b"past\nhalf")
@@ -185,7 +185,7 @@ def test_a_client_that_goes_away_frees_everything_also_while_it_is_stalled(sourc
     asyncio.run(exchange())
 
 
-def test_who_comes_too_late_is_told_in_a_comment(tmp_path: Path) -> None:
+def test_a_late_client_is_told_in_a_comment(tmp_path: Path) -> None:
     source = FakeSource(tmp_path, limit=8_000)
     row = source.start("web")
     for _ in range(100):

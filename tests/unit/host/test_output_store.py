@@ -185,7 +185,7 @@ def test_times_never_go_back(feed: Feed) -> None:
         assert [event.time_ms for event in everything(reader) if isinstance(event, Chunk)] == [1_000_000] * 2
 
 
-def test_runs_go_on_after_reopening_and_tell_how_they_ended(tmp_path: Path) -> None:
+def test_runs_continue_after_reopening_and_tell_how_they_ended(tmp_path: Path) -> None:
     feed = open_log(tmp_path, Clock())
     first = feed.log.begin_run(1_000.0)
     feed.write(STDOUT, b"one")
@@ -273,7 +273,7 @@ def test_a_reader_whose_segment_was_dropped_while_it_had_all_of_it_sees_no_gap(t
     assert total == reader.position
 
 
-def test_a_process_that_says_nothing_and_restarts_for_ever_does_not_fill_the_disk(tmp_path: Path) -> None:
+def test_a_silent_process_that_restarts_forever_does_not_fill_the_disk(tmp_path: Path) -> None:
     feed = open_log(tmp_path, Clock(), limit=8_000)
     for _ in range(200):
         feed.log.end_run(feed.log.begin_run(1_000.0), 1, None, 1_000.0)
@@ -284,7 +284,7 @@ def test_a_process_that_says_nothing_and_restarts_for_ever_does_not_fill_the_dis
     assert again.log.runs()[-1].run == 200
 
 
-def test_the_run_that_goes_on_is_known_when_its_beginning_is_gone(tmp_path: Path) -> None:
+def test_the_run_that_continues_is_known_when_its_beginning_is_gone(tmp_path: Path) -> None:
     feed = open_log(tmp_path, Clock(), limit=8_000)
     feed.log.begin_run(900.0)
     for _ in range(100):
@@ -382,7 +382,7 @@ def test_on_a_full_disk_nothing_is_lost(feed: Feed, monkeypatch: pytest.MonkeyPa
         assert b"".join(data for _, data in chunks(everything(reader))) == b"one\ntwo\n"
 
 
-def test_listeners_are_told_until_they_leave(feed: Feed) -> None:
+def test_listeners_are_notified_until_they_leave(feed: Feed) -> None:
     told: list[LogStore] = []
     feed.log.subscribe(told.append)
     run = feed.log.begin_run(1_000.0)
@@ -393,7 +393,7 @@ def test_listeners_are_told_until_they_leave(feed: Feed) -> None:
     assert told == [feed.log] * 3
 
 
-def test_descriptors_are_given_back_when_nothing_runs_and_nobody_reads(feed: Feed) -> None:
+def test_descriptors_are_given_back_when_nothing_runs_and_nothing_reads(feed: Feed) -> None:
     before = set(os.listdir("/proc/self/fd"))
     run = feed.log.begin_run(1_000.0)
     feed.write(STDOUT, b"x")

@@ -189,7 +189,7 @@ def test_places_in_a_log(source: FakeSource, place: dict[str, int], seen: bytes)
     assert outputs(look(source, logs=[{"log": "web", **place}])) == seen
 
 
-def test_one_run_ends_with_its_end_although_the_log_goes_on(source: FakeSource) -> None:
+def test_one_run_ends_with_its_end_although_the_log_continues(source: FakeSource) -> None:
     row = source.start("web")
     row.write(b"one")
     row.exit(1, for_good=False)
@@ -207,7 +207,7 @@ def test_one_stream_alone(source: FakeSource) -> None:
     assert outputs(look(source, logs="all", streams=["stderr"])) == b"err"
 
 
-def test_who_comes_back_names_the_positions_and_neither_loses_nor_repeats(source: FakeSource) -> None:
+def test_a_returning_client_names_its_positions_and_neither_loses_nor_repeats(source: FakeSource) -> None:
     row = source.start("web")
     row.write(b"seen, ")
     row.write(b"not seen")
@@ -248,7 +248,7 @@ def test_every_log_stands_for_those_that_are_not_named_and_those_that_appear(sou
     assert [outputs(found, log) for log in (1, 2, 3)] == [b"b\n", b"c\nd\n", b"e\n"]
 
 
-def test_dropped_output_is_told(tmp_path: Path) -> None:
+def test_dropped_output_is_reported(tmp_path: Path) -> None:
     source = FakeSource(tmp_path, limit=8_000)
     row = source.start("web")
     for _ in range(100):
@@ -380,6 +380,6 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
     assert begun == [1, 1, 2, 2]
 
 
-def test_who_has_not_asked_is_not_told_what_runs_were_started_with(source: FakeSource) -> None:
+def test_a_client_that_has_not_asked_is_not_told_what_runs_were_started_with(source: FakeSource) -> None:
     source.notes.append(StartNote("web.1", 1, 5, None, None, ["secret"]))
     assert look(source) == [frames.SyncedFrame()]

@@ -13,7 +13,7 @@ def test_one_too_many_and_the_oldest_has_to_go() -> None:
     assert len(pending) == 2
 
 
-def test_who_takes_too_long_is_overdue_once() -> None:
+def test_a_slow_client_is_overdue_once() -> None:
     pending: PendingClients[str] = PendingClients(patience=10.0)
     for now, client in ((0.0, "a"), (1.0, "b"), (5.0, "c")):
         pending.enter(client, now)
@@ -24,7 +24,7 @@ def test_who_takes_too_long_is_overdue_once() -> None:
     assert pending.next_at == 15.0
 
 
-def test_who_sends_a_request_is_waited_for_no_longer_and_anew_after_it() -> None:
+def test_a_client_that_sends_a_request_is_waited_for_again_only_after_it() -> None:
     pending: PendingClients[str] = PendingClients(most=2, patience=10.0)
     pending.enter("a", 0.0)
     pending.enter("b", 1.0)

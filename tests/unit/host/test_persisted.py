@@ -165,7 +165,7 @@ def test_a_token_says_what_was_put_in() -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "", "!!!", "eJyrBQAAdgB6", "é", encode({"a": PagePosition(-1)}), "e" * 100_000])
-def test_what_is_no_token(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(Problem, match="invalid nextToken") as refused:
         decode(token)
     assert refused.value.status == 400

@@ -51,7 +51,7 @@ def test_a_pid_means_the_latest_run_that_has_had_it(tmp_path: Path) -> None:
     assert number_of(processes, "100") == 1
 
 
-def test_a_former_pid_of_a_restarted_row_means_nothing(tmp_path: Path) -> None:
+def test_a_former_pid_of_a_restarted_row_finds_nothing(tmp_path: Path) -> None:
     processes = loaded(tmp_path, ended(1, 100, name="web"))
     web = processes.find("web")
     assert web is not None

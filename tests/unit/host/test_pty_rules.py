@@ -16,7 +16,7 @@ def test_sizes_are_clamped(given: tuple[int, int], size: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("status, code", [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (1, 129), (None, 255)])
-def test_a_death_by_signal_is_said_as_shells_say_it(status: int | None, code: int) -> None:
+def test_a_death_by_signal_is_worded_as_in_shells(status: int | None, code: int) -> None:
     assert exit_code(status) == code
 
 

@@ -90,7 +90,7 @@ def test_a_change_that_was_cut_short_is_as_good_as_not_made(tmp_path: Path, cut:
     assert [record.state for record in Records(tmp_path).load()] == [BackingOff(3)]
 
 
-def test_a_journal_does_not_grow_for_ever(tmp_path: Path) -> None:
+def test_a_journal_does_not_grow_forever(tmp_path: Path) -> None:
     records = Records(tmp_path)
     sizes = []
     for until in range(500):
@@ -135,7 +135,5 @@ def test_records_are_the_users_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)])
-def test_an_end_has_a_code_or_a_signal_or_nobody_knows(
-    status: int | None, code: int | None, signal: int | None
-) -> None:
+def test_an_end_has_a_code_or_a_signal_or_is_unknown(status: int | None, code: int | None, signal: int | None) -> None:
     assert exit_of(status, 5) == LastExit(exit_code=code, signal=signal, ended_at=5)

@@ -92,11 +92,11 @@ def test_it_gives_up_after_max_restarts_and_says_so() -> None:
     assert decision == StayDown("gave up after 2 restarts")
 
 
-def test_no_restarts_at_all_are_told_apart_from_giving_up() -> None:
+def test_no_restarts_at_all_are_distinguished_from_giving_up() -> None:
     assert after_exit(RestartConfig(max_restarts=0), Tally(), CRASH) == StayDown("not restarted: max_restarts is 0")
 
 
-def test_a_success_is_no_giving_up() -> None:
+def test_a_success_does_not_count_as_giving_up() -> None:
     assert after_exit(RestartConfig(max_restarts=0), Tally(), SUCCESS) == StayDown(None)
 
 

@@ -57,18 +57,18 @@ def test_a_suspension_that_fails_is_undone(tmp_path: Path, capfd: pytest.Capture
         box.begin_to_suspend()
         await at_rest(box)
         assert (box.status, keeper.asked, box.workload.paused) == ("running", ["freeze", "thaw"], False)
-        assert "cannot be held still and is resumed: the keeper failed: too many open files" in capfd.readouterr().err
+        assert "cannot be frozen and is resumed: the keeper failed: too many open files" in capfd.readouterr().err
 
     asyncio.run(check())
 
 
-def test_a_copy_of_what_cannot_be_held_still_fails_and_the_sandbox_goes_on(tmp_path: Path) -> None:
+def test_a_copy_of_what_cannot_be_suspended_fails_and_the_sandbox_continues(tmp_path: Path) -> None:
     async def check() -> None:
         keeper = Freezing(freezes=False)
         box = sandbox(tmp_path, keeper)
-        with pytest.raises(Problem, match="cannot be held still: the keeper failed"):
+        with pytest.raises(Problem, match="cannot be frozen: the keeper failed"):
             async with box.held_still():
-                raise AssertionError("it is not held still")
+                raise AssertionError("it is not suspended")
         assert (box.status, keeper.asked, box.workload.paused) == ("running", ["freeze", "thaw"], False)
 
     asyncio.run(check())
@@ -91,7 +91,7 @@ def test_one_that_cannot_be_resumed_stays_suspended_and_can_be_resumed_later(tmp
     asyncio.run(check())
 
 
-def test_a_copy_that_is_given_up_lets_the_sandbox_go_on(tmp_path: Path) -> None:
+def test_a_copy_that_is_given_up_lets_the_sandbox_continue(tmp_path: Path) -> None:
     async def check() -> None:
         keeper = Freezing()
         box = sandbox(tmp_path, keeper)

@@ -125,7 +125,7 @@ class TestList:
     def test_an_empty_list_has_one_empty_page(self, sandboxes: Sandboxes) -> None:
         assert self.pages(sandboxes, 3) == [[]]
 
-    def test_a_cursor_of_somebody_else_is_refused(self, sandboxes: Sandboxes) -> None:
+    def test_a_foreign_cursor_is_refused(self, sandboxes: Sandboxes) -> None:
         with pytest.raises(Problem, match="not a cursor"):
             sandboxes.page("default", PageQuery(3, "x"))
 
@@ -139,7 +139,7 @@ class TestList:
             sandboxes.create(request(name="box"))
         assert (raised.value.status, raised.value.code) == (409, "ALREADY_EXISTS")
 
-    def test_another_directory_is_told_whose_the_name_is(self, sandboxes: Sandboxes) -> None:
+    def test_the_refusal_of_another_directory_names_the_owner(self, sandboxes: Sandboxes) -> None:
         sandboxes.create(request(name="box", project_directory="/home/a"))
         with pytest.raises(Problem, match="/home/a") as raised:
             sandboxes.create(request(name="box", project_directory="/home/b"))

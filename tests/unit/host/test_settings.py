@@ -17,7 +17,7 @@ def test_the_idle_timeout(value: str, seconds: float, monkeypatch: pytest.Monkey
     assert settings.idle_seconds() == seconds
 
 
-def test_an_idle_timeout_that_is_no_number_is_named(
+def test_an_idle_timeout_that_is_not_a_number_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SBXCOMPOSE_HOST_IDLE", "soon")

@@ -26,7 +26,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_two_who_delete_the_same_one_are_both_content(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_deletes_of_the_same_snapshot_both_succeed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     removed: list[str] = []
     remove = trees.remove_tree
 
@@ -48,7 +48,7 @@ def test_two_who_delete_the_same_one_are_both_content(directory: Path, monkeypat
     assert list(directory.iterdir()) == []
 
 
-def test_what_cannot_be_removed_is_said_and_can_be_asked_for_again(
+def test_what_cannot_be_removed_is_reported_and_can_be_asked_for_again(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(path: str) -> None:

@@ -36,7 +36,7 @@ def test_only_the_last_part_is_kept_and_positions_stay(tmp_path: Path) -> None:
     tape.close()
 
 
-def test_a_successor_goes_on_where_the_last_one_was_killed(tmp_path: Path) -> None:
+def test_a_successor_continues_where_the_last_one_was_killed(tmp_path: Path) -> None:
     written = b"".join(b"%07d\n" % number for number in range(500))
     for start in range(0, len(written), 56):
         tape = Scrollback(tmp_path, kept=300)  # killed after each piece: never closed in order

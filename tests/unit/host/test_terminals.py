@@ -68,8 +68,7 @@ def with_terminals(directory: Path, work: Callable[[TerminalSessions, FakeKeeper
     async def main() -> None:
         keeper = FakeKeeper()
         keeper.terminals = TerminalSessions("box", directory, cast(KeeperClient, keeper), describe, emit)
-        async with asyncio.timeout(20):
-            await work(keeper.terminals, keeper)
+        await work(keeper.terminals, keeper)
         for slave in keeper.slaves.values():
             os.close(slave)
         keeper.terminals.closed()
@@ -88,7 +87,7 @@ def unit(terminal: Terminal) -> str:
     return f"box.pty.{terminal.record.session_id}"
 
 
-def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten(
+def test_an_unwatched_session_is_ended_and_an_ended_one_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNWATCHED", 0.0)
@@ -105,7 +104,7 @@ def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten
     assert with_terminals(tmp_path, work) == 2
 
 
-def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watched_session_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         timers = [terminal.timer]
@@ -122,7 +121,7 @@ def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatc
     assert with_terminals(tmp_path, work) == 2
 
 
-def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
+def test_while_the_sandbox_is_suspended_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         assert terminals.units == [unit(terminal)]
@@ -153,7 +152,57 @@ def test_what_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "terminals").exists()
 
 
-def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
+class SlowKeeper(FakeKeeper):
+    """Answers starts only when the test says so; the first one has failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = asyncio.Event()
+        self.asked = 0
+
+    async def spawn(self, spawn: Spawn) -> Spawned:
+        self.asked += 1
+        is_first = self.asked == 1
+        await self.answer.wait()
+        if is_first:
+            raise SpawnFailed("no memory", 12)
+        return await super().spawn(spawn)
+
+
+def repeats(directory: Path, meanwhile: Callable[[TerminalSessions], None]) -> list[Terminal | BaseException]:
+    """What three requests with one key are answered, of which the first fails while the others wait for it."""
+    answers: list[Terminal | BaseException] = []
+
+    async def work(terminals: TerminalSessions, fast: FakeKeeper) -> None:
+        keeper = terminals._keeper = cast(Any, SlowKeeper())
+        keeper.terminals, keeper.slaves = terminals, fast.slaves
+        opening = [asyncio.ensure_future(terminals.open(PtyRequest(command="sh", key="one"))) for _ in range(3)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        meanwhile(terminals)
+        keeper.answer.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert keeper.asked == 1 or not terminals._paused
+        terminals.unpause()
+        answers.extend(await asyncio.gather(*opening, return_exceptions=True))
+        assert len(keeper.slaves) == len(list(terminals)) == 1
+
+    with_terminals(directory, work)
+    return answers
+
+
+@pytest.mark.parametrize("meanwhile", [lambda _: None, TerminalSessions.pause])
+def test_repeats_of_a_start_that_failed_start_one_session(
+    tmp_path: Path, meanwhile: Callable[[TerminalSessions], None]
+) -> None:
+    first, *others = repeats(tmp_path, meanwhile)
+    assert "no memory" in str(first)
+    assert isinstance(others[0], Terminal)
+    assert others[0] is others[1]
+
+
+def test_a_viewer_that_takes_nothing_blocks_the_command_for_a_while_and_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal_module, "MAX_LAG", 1000)
@@ -202,7 +251,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
     with_terminals(tmp_path, after)
 
 
-def test_an_end_for_want_of_memory_is_told(tmp_path: Path) -> None:
+def test_an_end_for_want_of_memory_is_reported(tmp_path: Path) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         session = await terminals.open(PtyRequest(command="sh"))
         os.close(keeper.slaves.pop(unit(session)))

@@ -137,7 +137,7 @@ def _disk(path: Path) -> int:
     return path.stat().st_blocks * 512
 
 
-def test_what_cannot_be_written_is_said(source: Path) -> None:
+def test_what_cannot_be_written_is_reported(source: Path) -> None:
     (source / "a").write_text("x")
     with pytest.raises(OSError, match="nowhere"):
         copy_tree(str(source), str(source.parent / "nowhere"))
@@ -147,7 +147,7 @@ def test_to_remove_what_is_not_there_is_fine(tmp_path: Path) -> None:
     remove_tree(str(tmp_path / "nothing"))
 
 
-def test_shut_directories_are_removed_by_who_is_not_root() -> None:
+def test_shut_directories_are_removed_by_a_user_who_is_not_root() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         os.chmod(place, 0o777)
         with as_nobody():

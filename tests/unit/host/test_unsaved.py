@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -92,12 +94,47 @@ def test_the_next_server_knows_what_the_last_one_could_not_write(disk: Disk, tmp
     assert (first.read_bytes(), unsaved.paths()) == (b"2", [])
 
 
-def test_an_entry_that_was_cut_short_is_left_out(keeper: Kept) -> None:
-    unsaved.hold("/a", b"whole")
-    unsaved.hold("/b", b"cut short")
-    memory = keeper.fds[unsaved.NAME]
-    os.ftruncate(memory, os.fstat(memory).st_size - 1)
-    assert unsaved.read(memory) == {"/a": b"whole"}
+class Killed(Exception):
+    """The server is killed before a call."""
+
+
+def killed_before(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Let the server be killed before one of the coming calls that change the memory file; half of a write happens."""
+    left = calls
+
+    def counted(change: Callable[..., int | None], *arguments: Any) -> int | None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            return change(*arguments)
+        if change is pwrite and arguments[2]:
+            change(arguments[0], arguments[1][: len(arguments[1]) // 2], arguments[2])
+        raise Killed
+
+    pwrite, ftruncate = os.pwrite, os.ftruncate
+    monkeypatch.setattr(os, "pwrite", partial(counted, pwrite))
+    monkeypatch.setattr(os, "ftruncate", partial(counted, ftruncate))
+
+
+@pytest.mark.parametrize("before", range(40))
+def test_a_kill_at_any_moment_loses_only_what_was_being_noted(
+    keeper: Kept, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    monkeypatch.setattr(unsaved, "_COMPACT", 200)
+    noted: dict[str, bytes] = {}
+    unsaved.hold("/kept", b"from the start")
+    with monkeypatch.context() as patch, suppress(Killed):
+        killed_before(patch, before)
+        for number in range(20):
+            data = bytes([number]) * (20 + number)
+            unsaved.hold(f"/{number % 3}", data)
+            noted[f"/{number % 3}"] = data
+    successor(keeper)
+    unsaved.hold("/later", b"by the successor")
+    found = unsaved.read(keeper.fds[unsaved.NAME])
+    assert found.pop("/kept") == b"from the start"
+    assert found.pop("/later") == b"by the successor"
+    assert found == noted or len({*found.items()} ^ {*noted.items()}) <= 2, "all but what was being noted"
 
 
 def test_the_memory_file_does_not_grow_without_bound(keeper: Kept) -> None:

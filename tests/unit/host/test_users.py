@@ -12,7 +12,7 @@ from sbxcompose.host.supervise.users import BadUser, RequestedUser, UserError, r
 ROOT = pwd.getpwuid(0)
 
 
-def test_nobody_asked_for_is_ourselves_and_nothing_is_switched() -> None:
+def test_without_a_user_it_is_ourselves_and_nothing_is_switched() -> None:
     who = resolve(None)
     assert (who.uid, who.gid, who.groups) == (None, None, None)
     assert who.home
@@ -42,7 +42,7 @@ def test_a_number_without_an_account_is_a_user_all_the_same() -> None:
         ("a\0b", "user not found: a\0b"),
     ],
 )
-def test_what_cannot_be_found_is_said(wanted: RequestedUser, words: str) -> None:
+def test_what_cannot_be_found_is_reported(wanted: RequestedUser, words: str) -> None:
     with pytest.raises(UserError) as raised:
         resolve(wanted, own_uid=0)
     assert str(raised.value) == words
@@ -62,7 +62,7 @@ def test_what_cannot_be_found_is_said(wanted: RequestedUser, words: str) -> None
         ({"uid": "root"}, "user.uid and user.gid must be numbers"),
         ({"uid": True}, "user.uid and user.gid must be numbers"),
         ({"uid": 0, "gid": "wheel"}, "user.uid and user.gid must be numbers"),
-        ({"name": "root", "group": "root"}, "'group' means nothing"),
+        ({"name": "root", "group": "root"}, "'group' is unknown"),
     ],
 )
 def test_what_names_no_user_is_refused(wanted: RequestedUser, words: str) -> None:

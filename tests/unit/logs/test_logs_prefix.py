@@ -11,7 +11,7 @@ from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, co
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_./", min_size=1, max_size=12)
 
 
-def test_the_streams_are_told_apart_without_colour() -> None:
+def test_the_streams_are_distinguished_without_colour() -> None:
     prefixes = Prefixes(["web", "app/worker"])
     assert prefixes.of("web", STDOUT, 1) == b"web        | "
     assert prefixes.of("web", STDERR, 1) == b"web        ! "

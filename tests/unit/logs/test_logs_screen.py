@@ -81,7 +81,7 @@ def drawn(log: LogOutput, terminal: Terminal) -> bytes:
     return terminal.raw
 
 
-def test_half_a_line_is_shown_once_it_stands_still_and_goes_on_where_it_is() -> None:
+def test_half_a_line_is_shown_once_no_more_comes_and_continues_where_it_is() -> None:
     terminal = Terminal()
     log = output(terminal)
     log.feed(WEB, b"Name? ", 0)

@@ -21,7 +21,7 @@ def test_a_run_hides_what_it_was_started_with_and_what_is_secret_today() -> None
     assert line(known, "web", 3) == line(known, "web", 9) == "*** first *** third"
 
 
-def test_what_is_no_secret_any_more_is_shown_by_runs_that_began_after_that() -> None:
+def test_a_value_that_is_no_longer_secret_is_shown_by_runs_that_began_after_that() -> None:
     known = KnownSecrets()
     known.note(WEB, 1, 100, ["first"])
     known.note(WEB, 2, 200, [])

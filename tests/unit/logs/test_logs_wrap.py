@@ -39,7 +39,7 @@ def test_a_link_stays_whole() -> None:
     assert rows("look at http://a.b/c-d-e") == ["look at", "http://a.b/c-d-e"]
 
 
-def test_colours_go_on_in_the_next_row_and_end_before_the_blanks() -> None:
+def test_colours_continue_in_the_next_row_and_end_before_the_blanks() -> None:
     assert rows("\x1b[1m\x1b[31m" + "x" * 25 + "\x1b[0m y") == [
         "\x1b[1m\x1b[31m" + "x" * 20 + "\x1b[0m",
         "\x1b[1m\x1b[31m" + "x" * 5 + "\x1b[0m y",

@@ -47,8 +47,7 @@ class Reader:
         self._thread.start()
 
     def result(self) -> bytes:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+        self._thread.join()
         return self._read
 
     def _run(self, fd: int, size: int) -> None:
@@ -64,7 +63,7 @@ def test_a_file_gets_all_parts_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b"one two" + b" three" * 3000
 
 
-def test_a_slow_reader_holds_up_nobody(pipe: Pipe) -> None:
+def test_a_slow_reader_blocks_nothing(pipe: Pipe) -> None:
     sink = FdSink(pipe.writer)
     data = os.urandom(300_000)
     sink.write([data[:100_000], data[100_000:]])
@@ -103,7 +102,7 @@ def test_a_descriptor_that_is_non_blocking_already_is_waited_for(pipe: Pipe) -> 
     sink.close()
 
 
-def test_the_event_loop_goes_on_while_the_reader_stalls(pipe: Pipe) -> None:
+def test_the_event_loop_continues_while_the_reader_stalls(pipe: Pipe) -> None:
     async def main() -> bytes:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])
@@ -111,8 +110,7 @@ def test_the_event_loop_goes_on_while_the_reader_stalls(pipe: Pipe) -> None:
         await asyncio.sleep(0)
         assert not drained.done()
         reading = asyncio.to_thread(read_all, pipe.reader, 200_000)
-        async with asyncio.timeout(10):
-            data, _ = await asyncio.gather(reading, drained)
+        data, _ = await asyncio.gather(reading, drained)
         sink.close()
         return data
 
@@ -132,8 +130,7 @@ def test_what_a_slow_reader_leaves_follows_without_another_call(pipe: Pipe) -> N
                 complete.set()
 
         asyncio.get_running_loop().add_reader(pipe.reader, read)
-        async with asyncio.timeout(10):
-            await complete.wait()
+        await complete.wait()
         asyncio.get_running_loop().remove_reader(pipe.reader)
         assert not sink.waiting
         sink.close()
@@ -142,14 +139,13 @@ def test_what_a_slow_reader_leaves_follows_without_another_call(pipe: Pipe) -> N
     assert asyncio.run(main()) == b"x" * 200_000
 
 
-def test_a_reader_that_goes_before_it_has_read_everything_is_told_with_the_next_call(pipe: Pipe) -> None:
+def test_a_reader_that_goes_before_it_has_read_everything_is_reported_with_the_next_call(pipe: Pipe) -> None:
     async def main() -> None:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])
         pipe.close_reader()
-        async with asyncio.timeout(10):
-            while sink.waiting:
-                await asyncio.sleep(0)
+        while sink.waiting:
+            await asyncio.sleep(0)
         with pytest.raises(ReaderGone):
             sink.write([b"y"])
         sink.close()
@@ -166,8 +162,7 @@ def test_draining_can_be_given_up_and_begun_again(pipe: Pipe) -> None:
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
-        async with asyncio.timeout(10):
-            data, _ = await asyncio.gather(asyncio.to_thread(read_all, pipe.reader, 200_000), sink.drain())
+        data, _ = await asyncio.gather(asyncio.to_thread(read_all, pipe.reader, 200_000), sink.drain())
         sink.close()
         return data
 
@@ -175,7 +170,7 @@ def test_draining_can_be_given_up_and_begun_again(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize("gone_before", [True, False])
-def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> None:
+def test_a_reader_that_has_gone_is_reported(pipe: Pipe, gone_before: bool) -> None:
     if gone_before:
         pipe.close_reader()
         sink = FdSink(pipe.writer)
@@ -190,16 +185,15 @@ def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> Non
     sink.close()
 
 
-def test_a_reader_that_goes_while_we_wait_is_said_so(pipe: Pipe) -> None:
+def test_a_reader_that_goes_while_we_wait_is_reported(pipe: Pipe) -> None:
     async def main() -> None:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])
         drained = asyncio.ensure_future(sink.drain())
         await asyncio.sleep(0)
         pipe.close_reader()
-        async with asyncio.timeout(10):
-            with pytest.raises(ReaderGone):
-                await drained
+        with pytest.raises(ReaderGone):
+            await drained
         sink.close()
 
     asyncio.run(main())

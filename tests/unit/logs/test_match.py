@@ -54,7 +54,7 @@ def test_a_line_under_way_is_matched_at_once_if_nothing_can_take_the_match_back(
     assert not found("^listening on$", b"listening on")
 
 
-def test_a_line_that_stands_still_is_matched_as_it_is() -> None:
+def test_an_unfinished_line_is_matched_as_it_is() -> None:
     matcher = LineMatcher("login: $")
     assert not matcher.feed(b"login: ")
     assert matcher.undecided
@@ -64,7 +64,7 @@ def test_a_line_that_stands_still_is_matched_as_it_is() -> None:
     assert not matcher.flush()
 
 
-def test_the_beginning_of_a_sequence_is_no_text() -> None:
+def test_the_beginning_of_a_sequence_is_not_text() -> None:
     matcher = LineMatcher("^done$")
     matcher.feed(b"done\x1b[")
     assert matcher.flush()

@@ -37,7 +37,7 @@ def test_a_dependent_waits_for_the_end() -> None:
     )
 
 
-def test_any_end_will_do_but_not_that_somebody_stopped_it() -> None:
+def test_any_end_counts_except_a_stop_on_request() -> None:
     for end in (GOOD, FAILED, Exit(signal=9)):
         assert satisfies(row("lint", Phase.EXITED, exit=end, one_shot=True), ENDED, LINT, job=True)
     for phase in (Phase.STOPPED, Phase.RUNNING, Phase.BACKING_OFF):
@@ -70,14 +70,14 @@ def test_an_inactive_profile_is_in_order_where_it_is_not_required() -> None:
     check_profiles(shop, world(), PlanOptions())
 
 
-def test_who_names_both_gets_them_in_order() -> None:
+def test_naming_both_gives_them_in_order() -> None:
     cache, web = process("cache", autostart=False), process("web", [need("cache", required=False)])
     shop = project(web, inactive=[cache])
     both = PlanOptions(targets=frozenset({Target("main", "web"), Target("main", "cache")}))
     assert str(plan_up(shop, world(), both)) == "1. start cache: not running\n2. start web, after 1: not running"
 
 
-def test_an_optional_need_that_nobody_wants_holds_nobody_up() -> None:
+def test_an_unwanted_optional_need_blocks_nothing() -> None:
     shop = project(process("web", [need("cache", required=False)]), inactive=[process("cache", autostart=False)])
     found = why(shop, world(), Instance("main", "web"), 0)
     assert found.cause is Cause.NOT_STARTED
@@ -149,7 +149,7 @@ def test_replicas_that_share_a_health_check_are_told_of_it() -> None:
     )
 
 
-def test_nothing_is_said_where_each_has_its_own_or_nothing_starts() -> None:
+def test_nothing_is_reported_where_each_has_its_own_or_nothing_starts() -> None:
     check = HealthCheck("http", 8000)
     silent = [
         (process("web", check=check, replicas=2, port=8000), world()),

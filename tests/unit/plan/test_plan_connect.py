@@ -62,7 +62,7 @@ def test_up_starts_the_connector_and_then_what_needs_it() -> None:
     assert after(plan, "@connect-agent", Start) == {"create sandbox @connect"}
 
 
-def test_down_suspends_a_sandbox_once_nothing_connects_to_it_any_more() -> None:
+def test_down_suspends_a_sandbox_once_nothing_connects_to_it() -> None:
     project = load(PROJECT)
     plan = plan_down(project, observed(project, rows(project)))
     for sandbox in ("main", "agent"):

@@ -136,7 +136,7 @@ def test_a_start_whose_answer_was_cut_off_counts_if_it_has_happened() -> None:
     assert work.targets == {DB}
 
 
-def test_a_restart_with_nothing_to_start_is_not_tried_for_ever() -> None:
+def test_a_restart_with_nothing_to_start_is_not_tried_forever() -> None:
     core = up()
     planned(core)
     core.finished(good=True)

@@ -105,7 +105,7 @@ def test_terminate_does_not_resume_a_suspended_sandbox() -> None:
     assert str(ended) == "1. terminate sandbox main: down --terminate was asked for"
 
 
-def test_down_wakes_a_suspended_sandbox_on_this_machine_to_stop_what_is_in_it() -> None:
+def test_down_resumes_a_suspended_sandbox_on_this_machine_to_stop_what_is_in_it() -> None:
     assert str(plan_down(SHOP, in_state(SandboxState.SUSPENDED))) == lines(
         "1. resume sandbox main: is suspended",
         "2. stop web, after 1: down was asked for",
@@ -136,7 +136,7 @@ def test_down_suspends_a_sandbox_that_is_still_being_made() -> None:
     assert str(plan_down(CLOUD, in_state(SandboxState.PENDING))) == ("1. suspend sandbox main: down was asked for")
 
 
-def test_down_stops_what_its_profile_does_not_want_any_more() -> None:
+def test_down_stops_what_its_profile_no_longer_wants() -> None:
     shop = project(process("web"), inactive=[process("debug", ["web"])])
     found = plan_down(shop, world(row("web"), row("debug")))
     assert [step.subject for step in found] == ["debug", "web"]
@@ -168,7 +168,7 @@ def test_orphans_and_foreign_processes_end_with_their_sandbox() -> None:
     assert notes(found) == ["sandbox main: 1 process that was not started from the file, ends with it"]
 
 
-def test_stops_are_ordered_across_processes_that_do_not_run() -> None:
+def test_stops_are_ordered_across_processes_that_are_not_running() -> None:
     shop = project(process("db"), process("migrate", ["db"]), process("web", ["migrate"]))
     assert str(plan_down(shop, world(row("db"), done("migrate"), row("web")))) == lines(
         "1. stop web: down was asked for",
@@ -210,7 +210,7 @@ def test_set_up_commands_stay_completed_as_long_as_their_sandbox() -> None:
     assert titles(plan_down(shop, world(done("@setup1"), row("web")))) == ["stop web"]
 
 
-def test_in_the_cloud_down_forgets_before_the_sandbox_sleeps() -> None:
+def test_in_the_cloud_down_forgets_before_the_sandbox_is_suspended() -> None:
     shop = project(process("job", restart=NEVER), provider="tensorlake")
     assert str(plan_down(shop, world(done("job")))) == lines(
         "1. reset completed one-shots in main: down was asked for",
@@ -279,7 +279,7 @@ def test_a_reason_can_be_given() -> None:
 # start
 
 
-def test_start_starts_what_does_not_run_and_what_it_needs() -> None:
+def test_start_starts_what_is_not_running_and_what_it_needs() -> None:
     assert [step.title for step in plan_start(SHOP, world(), targets("web"))] == [
         "start db",
         "wait until db is ready",
@@ -322,7 +322,7 @@ def test_restart_gives_the_target_a_new_run_of_its_present_definition() -> None:
     assert step.to_json()["digest"] == V2
 
 
-def test_restart_starts_what_does_not_run() -> None:
+def test_restart_starts_what_is_not_running() -> None:
     assert str(plan_restart(SHOP, world(row("db", check=True)), targets("web"))) == ("1. start web: not running")
 
 
@@ -379,7 +379,7 @@ def test_a_dependent_that_follows_from_outside_brings_what_it_needs() -> None:
     assert found.steps[-1].after == (1, 2, 4)
 
 
-def test_every_command_takes_the_same_road() -> None:
+def test_every_command_is_planned_the_same_way() -> None:
     for intent, function in (
         (Intent.UP, plan_up),
         (Intent.DOWN, plan_down),
@@ -419,7 +419,7 @@ def test_down_in_the_cloud_says_what_may_cost() -> None:
 # -- sandboxes that the file no longer has -----------------------------------------------------------------
 
 
-def test_sandboxes_that_the_file_no_longer_has_are_told_or_taken_down() -> None:
+def test_sandboxes_that_the_file_no_longer_has_are_reported_or_taken_down() -> None:
     gone = LeftSandbox("old", "shop-old", "local", 2)
     moved = LeftSandbox("app", "shop-app", "tensorlake", None, moved_to="local")
     observed = replace(world(), left=(gone, moved))

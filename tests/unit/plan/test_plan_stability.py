@@ -48,7 +48,7 @@ def test_a_run_is_stable_after_one_second(age: float, left: float) -> None:
     assert stable_in(running(age, now=2000.0), 2000.0) == left
 
 
-def test_what_does_not_run_is_not_stable() -> None:
+def test_what_is_not_running_is_not_stable() -> None:
     assert stable_in(backing_off(1, BEGAN + 1), BEGAN + 9) is None
 
 
@@ -152,7 +152,7 @@ def test_a_crash_loop_beside_the_process_whose_exit_code_is_wanted_ends_it_too()
     assert [report.label for report in found.causes] == ["web"]
 
 
-def test_an_attached_up_lets_a_crash_loop_go_on() -> None:
+def test_an_attached_up_lets_a_crash_loop_continue() -> None:
     assert isinstance(judge(WEB, backing_off(9, BEGAN + 2), BEGAN + 3, Mode(Goal.ENDED)), Pending)
 
 
@@ -167,7 +167,7 @@ def test_a_stable_run_ends_a_loop() -> None:
     assert judge(WEB, running(1.2, now=BEGAN + 9, failed=3, exit_at=BEGAN + 7), BEGAN + 9) == Success(1, 0)
 
 
-def test_failed_runs_are_estimated_from_rows_where_nobody_counts_them() -> None:
+def test_failed_runs_are_estimated_from_rows_where_they_are_not_counted() -> None:
     first = replace(row("web"), started_at=1.0)
     crashed = replace(first, phase=Phase.BACKING_OFF, exit=Exit(1, at=1.1))
     again = replace(crashed, phase=Phase.RUNNING, restarts=1, run=2, started_at=1.6)

@@ -140,7 +140,7 @@ def test_unknown_names_are_refused(text: str) -> None:
     assert caught.value.hint == "the file defines `admin/web`, `app/web`, `db`, `debug`"
 
 
-def test_a_name_in_two_sandboxes_has_to_be_told_apart() -> None:
+def test_a_name_in_two_sandboxes_has_to_be_distinguished() -> None:
     with pytest.raises(UsageError) as caught:
         ProcessNames(SHOP).resolve("web")
     assert caught.value.hint == "say which one: `app/web` and `admin/web`"

@@ -59,7 +59,7 @@ def test_a_start_that_fails_is_a_failure(on: str) -> None:
     assert (found.exit_code, found.ended_by) == (1, "tests")
 
 
-def test_without_anybody_attached_it_ends_nothing() -> None:
+def test_detached_it_ends_nothing() -> None:
     found = judged("exit", state("tests", over("tests", GOOD)), WAIT)
     assert isinstance(found, Success)
     assert found.ended_by is None
@@ -89,13 +89,13 @@ CHECKS = project(LINT, REPORT)
 BAD_LINT = state("lint", over("lint", FAILED))
 
 
-def test_a_failure_that_nobody_minds_is_no_failure_of_the_bring_up() -> None:
+def test_a_failure_that_nothing_depends_on_is_not_a_failure_of_the_bring_up() -> None:
     found = verdict(CHECKS, [BAD_LINT, state("report", row("report"))], 0, mode=WAIT)
     assert isinstance(found, Success)
     assert str(found) == "1 ready, 1 ended"
 
 
-def test_it_neither_aborts_nor_dooms_what_waits_for_its_end() -> None:
+def test_it_neither_aborts_nor_fails_what_waits_for_its_end() -> None:
     for mode in (WAIT, ATTACHED, ABORT):
         found = verdict(CHECKS, [BAD_LINT, state("report")], 0, mode=mode)
         assert isinstance(found, Pending)
@@ -108,7 +108,7 @@ def test_when_all_have_ended_it_is_a_failure_after_all() -> None:
     assert [cause.label for cause in found.causes] == ["lint"]
 
 
-def test_who_needs_its_success_minds() -> None:
+def test_a_dependent_that_needs_its_success_fails() -> None:
     shop = project(LINT, REPORT, process("web", [need("lint", ENDED.COMPLETED)]))
     found = verdict(shop, [BAD_LINT, state("report", row("report")), state("web")], 0, mode=WAIT)
     assert isinstance(found, Failed)

@@ -67,7 +67,7 @@ def test_a_new_project_gets_its_sandbox_and_its_processes_in_order() -> None:
     )
 
 
-def test_what_nobody_waits_for_is_not_waited_for() -> None:
+def test_what_no_dependent_waits_for_is_not_waited_for() -> None:
     shop = project(process("db", check=CHECK), process("web"))
     assert str(plan_up(shop, world())) == lines("1. start db: not running", "2. start web: not running")
 
@@ -97,6 +97,13 @@ def test_the_process_started_is_the_wanted_one_under_its_managed_name() -> None:
         (row("web", Phase.EXITED, exit=GOOD), "exited with code 0"),
         (row("web", Phase.EXITED, exit=Exit(signal=9)), "was killed by signal 9"),
         (row("web", Phase.EXITED, exit=Exit(signal=9, oom_killed=True)), "was killed: out of memory"),
+        (row("web", Phase.EXITED, exit=Exit(code=137, oom_kills=1)), "exited with code 137: out of memory"),
+        (
+            row("web", Phase.EXITED, exit=Exit(code=1, oom_kills=2)),
+            "exited with code 1 after its sandbox ran out of memory",
+        ),
+        (row("web", Phase.EXITED, exit=Exit(code=137)), "exited with code 137"),
+        (row("web", Phase.EXITED, exit=Exit(code=0, oom_kills=1)), "exited with code 0"),
         (row("web", Phase.EXITED), "ended; exit code unknown"),
         (row("web", Phase.STOPPED, exit=Exit(signal=15)), "was stopped"),
         (row("web", Phase.EXITED, exit=FAILED, digest=V2), "definition changed"),
@@ -255,7 +262,7 @@ def test_a_readiness_that_no_row_shows_is_waited_for_when_a_dependent_starts(
     assert plan_up(shop, world(row("db"), row("web"))).empty
 
 
-def test_a_healthy_need_holds_nobody_up() -> None:
+def test_a_healthy_need_blocks_nothing() -> None:
     shop = project(process("db", check=CHECK), process("web", ["db"]))
     assert str(plan_up(shop, world(row("db", check=True)))) == "1. start web: not running"
 
@@ -313,7 +320,7 @@ def test_dependents_wait_until_a_one_shot_has_completed() -> None:
     )
 
 
-def test_ready_means_completed_for_a_one_shot_that_somebody_needs_completed() -> None:
+def test_ready_means_completed_for_a_one_shot_that_a_dependent_needs_completed() -> None:
     other = process("other", ["migrate"])
     assert "4. start other, after 2: not running" in str(plan_up(project(MIGRATE, WEB, other), world()))
 
@@ -468,12 +475,12 @@ def test_a_need_that_is_started_again_restarts_dependents_too() -> None:
     )
 
 
-def test_a_need_that_never_ran_restarts_nobody() -> None:
+def test_a_need_that_never_ran_restarts_nothing() -> None:
     shop = project(process("db"), process("web", [need("db", restart=True)]))
     assert str(plan_up(shop, world(row("web")))) == "1. start db: not running"
 
 
-def test_more_replicas_of_a_need_restart_nobody() -> None:
+def test_more_replicas_of_a_need_restart_nothing() -> None:
     shop = project(process("db", replicas=2), process("web", [need("db", restart=True)]))
     assert str(plan_up(shop, world(row("db"), row("web")))) == "1. start db.2: not running"
 
@@ -533,20 +540,20 @@ def test_orphans_are_shown_and_stopped_only_when_asked() -> None:
     assert notes(removed) == []
 
 
-def test_ended_orphans_are_nobodys_business() -> None:
+def test_ended_orphans_are_ignored() -> None:
     found = plan_up(project(process("web")), world(row("web"), row("old", Phase.STOPPED)))
     assert found.empty
     assert notes(found) == []
 
 
-def test_inactive_profiles_are_no_orphans() -> None:
+def test_inactive_profiles_are_not_orphans() -> None:
     shop = project(process("web"), inactive=[process("debug", profiles=("dev",))])
     found = plan_up(shop, world(row("web"), row("debug")), PlanOptions(remove_orphans=True))
     assert found.empty
     assert notes(found) == []
 
 
-def test_a_process_without_its_profile_comes_when_somebody_needs_it_or_names_it() -> None:
+def test_an_inactive_process_is_started_when_it_is_needed_or_named() -> None:
     shop = project(process("web", ["db"]), inactive=[process("db"), process("debug")])
     assert [step.subject for step in plan_up(shop, world())] == ["db", "web"]
     assert [step.subject for step in plan_up(shop, world(), targets("debug"))] == ["debug"]
@@ -589,15 +596,15 @@ def test_a_target_that_does_not_exist_is_refused() -> None:
         plan_up(project(process("web")), world(), targets("wbe"))
 
 
-def test_processes_in_a_circle_are_refused() -> None:
-    with pytest.raises(SpecError, match="in a circle: main/a, main/b"):
+def test_a_dependency_cycle_is_refused() -> None:
+    with pytest.raises(SpecError, match="dependency cycle among main/a, main/b"):
         plan_up(project(process("a", ["b"]), process("b", ["a"]), process("c")), world())
 
 
 # Names.
 
 
-def test_two_processes_of_one_name_are_told_apart() -> None:
+def test_two_processes_of_one_name_are_distinguished() -> None:
     shop = project(process("web", sandbox="app"), process("web", sandbox="admin"))
     observed = Observed((seen(name="app"), seen(name="admin")))
     assert str(plan_up(shop, observed)) == lines("1. start app/web: not running", "2. start admin/web: not running")
@@ -687,7 +694,7 @@ def test_replacing_the_sandbox_of_a_target_takes_its_neighbours_along() -> None:
     assert started == ["web", "docs"]
 
 
-def test_a_suspended_sandbox_is_replaced_without_waking_it() -> None:
+def test_a_suspended_sandbox_is_replaced_without_resuming_it() -> None:
     observed = Observed((seen(row("web"), state=SandboxState.SUSPENDED, differences=IMAGE),))
     found = plan_up(project(process("web")), observed, PlanOptions(recreate_sandboxes=True))
     assert [step.title for step in found] == ["terminate sandbox main", "create sandbox main", "start web"]
@@ -701,7 +708,7 @@ def test_what_a_suspended_sandbox_shows_is_kept() -> None:
     assert not found.provisional
 
 
-def test_keys_without_meaning_on_this_machine_are_said_once() -> None:
+def test_keys_without_meaning_on_this_machine_are_reported_once() -> None:
     box = Sandbox("main", "shop-main", (), image="ubuntu", resources=Resources(cpus=2, disk=1))
     local = project(process("web"), sandboxes=[box])
     assert notes(plan_up(local, MISSING)) == [
@@ -730,7 +737,7 @@ def test_a_long_chain_needs_no_deep_stack() -> None:
     assert found.steps[-1].after == (2999,)
 
 
-def test_what_ended_well_but_was_to_go_on_is_started_again() -> None:
+def test_what_ended_well_but_was_to_continue_is_started_again() -> None:
     for restart in (ALWAYS, Restart(RestartPolicy.ON_FAILURE)):
         ended = row("web", Phase.EXITED, exit=GOOD)
         assert str(plan_up(project(process("web", restart=restart)), world(ended))) == (

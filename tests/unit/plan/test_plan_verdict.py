@@ -87,7 +87,7 @@ def test_nothing_wanted_is_a_success() -> None:
     assert str(judge(SHOP)) == "0 ready"
 
 
-def test_a_one_shot_that_nobody_waits_for_is_good_when_running_and_when_done() -> None:
+def test_a_one_shot_that_nothing_waits_for_is_good_when_running_and_when_done() -> None:
     shop = project(process("seed", restart=NEVER))
     assert judge(shop, state("seed", row("seed", one_shot=True))) == Success(1, 0)
     assert judge(shop, state("seed", done("seed"))) == Success(0, 1)
@@ -103,7 +103,7 @@ def test_a_job_that_still_runs_is_pending() -> None:
     )
 
 
-def test_the_roots_of_the_waiting_are_told_from_those_held_up() -> None:
+def test_the_roots_of_the_waiting_are_distinguished_from_those_held_up() -> None:
     starting = replace(row("db", Phase.STARTING, check=True), last_check="connection refused")
     found = judge(SHOP, state("db", starting), state("migrate"), state("web"))
     assert isinstance(found, Pending)
@@ -136,7 +136,7 @@ def test_the_roots_of_the_waiting_are_told_from_those_held_up() -> None:
         ),
     ],
 )
-def test_what_somebody_behind_was_last_seen_doing(found: InstanceState, doing: str) -> None:
+def test_the_last_known_state_of_what_is_not_ready(found: InstanceState, doing: str) -> None:
     given = judge(SHOP, HEALTHY, MIGRATED, found)
     assert isinstance(given, Pending)
     assert [report.doing for report in given.causes] == [doing]
@@ -147,12 +147,12 @@ def test_a_command_that_has_not_succeeded_is_named() -> None:
     assert "waiting for `curl -f localhost` to succeed" in str(judge(shop, state("web", row("web"))))
 
 
-def test_who_was_ready_and_crashed_is_not_ready() -> None:
+def test_a_process_that_was_ready_and_crashed_is_not_ready() -> None:
     backing = state("web", row("web", Phase.BACKING_OFF, exit=FAILED), ready=True)
     assert isinstance(judge(SHOP, HEALTHY, MIGRATED, backing), Pending)
 
 
-def test_a_failure_is_told_at_once_with_its_last_lines_and_what_it_holds_up() -> None:
+def test_a_failure_is_reported_at_once_with_its_last_lines_and_what_it_holds_up() -> None:
     failed = row("migrate", Phase.EXITED, exit=Exit(code=3), one_shot=True)
     found = judge(SHOP, HEALTHY, state("migrate", failed, lines=("no such table", "giving up")), state("web"))
     assert isinstance(found, Failed)
@@ -207,7 +207,7 @@ def test_what_is_always_restarted_has_no_good_end() -> None:
     assert isinstance(judge(shop, state("web", row("web", Phase.EXITED, exit=GOOD))), Failed)
 
 
-def test_the_deadline_names_who_was_behind() -> None:
+def test_a_timeout_names_what_was_not_ready() -> None:
     waiting = [
         state("db", row("db", Phase.STARTING, check=True), lines=("recovering",)),
         state("migrate"),
@@ -227,7 +227,7 @@ def test_the_deadline_names_who_was_behind() -> None:
     )
 
 
-def test_what_was_too_late_is_told_with_its_age_or_how_its_start_stands() -> None:
+def test_what_was_too_late_is_reported_with_its_age_or_how_its_start_stands() -> None:
     young = replace(row("web"), started_at=NOW - 0.2)
     early = judge(SHOP, HEALTHY, MIGRATED, state("web", young), deadline=NOW + 1)
     assert "web is running, not ready yet" in str(early)
@@ -422,7 +422,7 @@ def test_exit_code_from_takes_no_code_from_before_the_command() -> None:
     assert isinstance(judge(shop, completed_at("tests", NOW), mode=mode), Success)
 
 
-def test_a_failure_behind_a_one_shot_that_was_not_run_again_dooms_what_waits() -> None:
+def test_a_failure_behind_a_one_shot_that_was_not_run_again_fails_what_waits() -> None:
     failed = state("db", row("db", Phase.EXITED, exit=FAILED, check=True))
     found = judge(SHOP, failed, before(MIGRATED), state("web"), mode=FROM_WEB)
     assert isinstance(found, Failed)

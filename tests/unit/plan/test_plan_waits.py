@@ -38,7 +38,7 @@ def test_lines_come_after_five_seconds_and_then_sparsely() -> None:
     assert printed[4][1].startswith("waiting for db to be ready (2 min;")
 
 
-def test_who_looks_late_says_each_wait_once() -> None:
+def test_a_late_report_names_each_wait_once() -> None:
     waits = Waits()
     waits.set(["db"], 0.0)
     assert len(waits.reports({"db": DB}, 47.0)) == 1

@@ -61,7 +61,7 @@ def test_output_that_cannot_be_written() -> None:
         "web has been running for 1 min 5 s",
         "it matches the file",
         "its output cannot be written (no space left on device); it waits once its pipe is full",
-        "hint: make room on the disk that holds the host's state; `host status` shows where that is",
+        "hint: free space on the disk that holds the host's state; `host status` shows where that is",
     )
 
 
@@ -83,7 +83,7 @@ def test_the_limit_of_restarts_is_named_once() -> None:
     )
 
 
-def test_that_max_restarts_is_0_is_said_once() -> None:
+def test_max_restarts_of_0_is_mentioned_once() -> None:
     shop = project(process("web", restart=Restart(max_restarts=0)))
     words = "not restarted: max_restarts is 0"
     last = replace(row("web", Phase.EXITED, exit=Exit(code=7, at=NOW - 4)), last_error=words)
@@ -97,6 +97,16 @@ def test_earlier_crashes_are_mentioned() -> None:
         "it was restarted 2 times, the last time after it exited with code 1",
         "it matches the file",
     )
+
+
+@pytest.mark.parametrize("phase", [Phase.EXITED, Phase.BACKING_OFF])
+def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
+    short = row("web", phase, exit=Exit(code=137, at=NOW - 4, oom_kills=1))
+    found = of_row(short)
+    assert found.lines[0].startswith("web exited with code 137: out of memory")
+    assert found.hint == "raise `resources.memory` of sandbox main, or let its processes use less"
+    other = of_row(replace(short, exit=Exit(code=137, at=NOW - 4)))
+    assert "memory" not in str(other)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +195,7 @@ def test_readiness_that_is_not_known_is_said_to_be_unknown() -> None:
 def test_a_row_that_runs_twice() -> None:
     found = ask(SHOP, world(row("web"), row("web", suffix=1)))
     assert found.cause is Cause.OUTDATED
-    assert "it runs 2 times" in str(found)
+    assert "it is running 2 times" in str(found)
 
 
 def test_a_policy_that_does_not_restart_is_named() -> None:
@@ -233,7 +243,7 @@ def test_a_long_chain_is_cut_between_the_nearest_and_the_root() -> None:
     assert found.lines[-1] == "p1 waits until p0 is started; p0 has not been started"
 
 
-def test_a_need_in_a_sandbox_that_does_not_run() -> None:
+def test_a_need_in_a_sandbox_that_is_not_running() -> None:
     shop = project(process("web", [need("db", sandbox="data")]), process("db", sandbox="data"))
     found = ask(shop, Observed((seen(), seen(name="data", state=SandboxState.SUSPENDED))))
     assert found.lines[1] == ("web waits until db is started; db is in sandbox data, which is suspended")
@@ -262,7 +272,7 @@ def test_profiles() -> None:
     assert ask(shop, world(row("web"))).cause is Cause.FINE
 
 
-def test_orphans_and_strangers() -> None:
+def test_orphans_and_foreign_processes() -> None:
     found = ask(SHOP, world(row("old")), "old")
     assert found.cause is Cause.ORPHAN
     assert str(found) == lines("old is no longer in the file, but is running", "hint: `up --remove-orphans` stops it")
@@ -272,7 +282,7 @@ def test_orphans_and_strangers() -> None:
 def test_surplus_replicas() -> None:
     found = ask(SHOP, world(row("web", replica=2)), replica=2)
     assert found.cause is Cause.SURPLUS
-    assert found.lines == ("the file wants 1 of web, so there is no web.2", "web.2 is running")
+    assert found.lines == ("the file has 1 replica of web: web.2 is not among them", "web.2 is running")
     assert ask(SHOP, world(), replica=2).hint is None
 
 
@@ -285,7 +295,7 @@ def test_surplus_replicas() -> None:
         (Observed((seen(state=SandboxState.PENDING),)), "is still being made", None),
     ],
 )
-def test_sandboxes_that_do_not_run(observed: Observed, words: str, hint: str | None) -> None:
+def test_sandboxes_that_are_not_running(observed: Observed, words: str, hint: str | None) -> None:
     found = ask(SHOP, observed)
     assert found.cause is Cause.SANDBOX
     assert found.lines == (f"web is not running: its sandbox main {words}",)
@@ -336,7 +346,7 @@ def test_a_start_that_failed_is_remembered_with_what_was_tried() -> None:
     assert found.cause is Cause.FAILED
     assert found.lines == (
         "web could not be started, 12 s ago: no such file: ./run.sh",
-        "it was to run `./run.sh now` in /shop",
+        "its command was `./run.sh now` in /shop",
     )
     assert found.hint == "`up web` tries again"
 
@@ -347,7 +357,7 @@ def test_a_start_that_failed_matters_more_than_the_run_before_it() -> None:
     assert found.lines[-1] == "its definition in the file has changed since"
 
 
-def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_told() -> None:
+def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_reported() -> None:
     found = why(project(process("web", digest=V2)), failed_start(row("web"), digest=V2), Instance("main", "web"), 100.0)
     assert found.cause is Cause.OUTDATED
     assert "web could not be started, 12 s ago: no such file: ./run.sh" in found.lines

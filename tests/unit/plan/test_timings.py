@@ -48,7 +48,7 @@ def test_each_instance_in_the_order_of_starts_with_what_it_waited_for() -> None:
     ]
 
 
-def test_without_a_check_one_is_ready_after_a_second_but_keeps_nobody_waiting_for_it() -> None:
+def test_without_a_check_a_process_is_ready_after_a_second_but_blocks_nothing() -> None:
     shop = project(process("db"), process("web", ["db"]))
     found = timings(shop, {DB: Moments(100.1), WEB: Moments(100.2)}, 100.0)
     assert parts(found) == [("db", 0.1), ("web", 1.0)]
@@ -63,7 +63,7 @@ def test_what_was_not_ready_has_no_time() -> None:
     assert found.to_json()["processes"][-1]["ready"] is None
 
 
-def test_a_need_whose_readiness_nobody_saw_was_ready_by_the_start_of_what_waited() -> None:
+def test_a_need_whose_readiness_was_not_seen_was_ready_by_the_start_of_what_waited() -> None:
     found = timings(SHOP, {DB: Moments(100.5), MIGRATE: Moments(103.6, 105.1)}, 100.0)
     assert parts(found) == [("db", 3.1), ("migrate", 1.5)]
 

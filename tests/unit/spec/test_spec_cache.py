@@ -100,7 +100,7 @@ def test_every_kind_of_value_comes_back_as_it_was(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("value", ["\udcff", "a\0b"])
-def test_a_variable_that_is_no_text_is_no_error(folder: Folder, value: str) -> None:
+def test_a_variable_that_is_not_text_is_not_an_error(folder: Folder, value: str) -> None:
     folder.environ["A"] = value
     assert outcome(folder.open) == outcome(lambda: load_project(folder.request()))
 
@@ -112,7 +112,7 @@ def test_a_project_in_a_directory_whose_name_is_not_utf_8_is_remembered(tmp_path
     assert folder.known() == project == load_project(folder.request())
 
 
-def test_text_that_cannot_be_told_from_undecodable_bytes_is_no_error(tmp_path: Path) -> None:
+def test_text_that_looks_like_undecodable_bytes_is_not_an_error(tmp_path: Path) -> None:
     folder = Folder(tmp_path / os.fsdecode(b"caf\xe9"))
     folder.environ["A"] = chr(0xFFF80)
     project = folder.open()
@@ -120,7 +120,7 @@ def test_text_that_cannot_be_told_from_undecodable_bytes_is_no_error(tmp_path: P
     assert folder.open() == project
 
 
-def test_a_number_that_the_format_cannot_hold_is_no_error(folder: Folder) -> None:
+def test_a_number_that_the_format_cannot_hold_is_not_an_error(folder: Folder) -> None:
     request = folder.request()
     sources = Sources(request.environ)
     project = load_project(request, sources)
@@ -213,7 +213,7 @@ def test_a_nearer_file_is_seen(folder: Folder) -> None:
     assert folder.open(directory=str(below)).directory == str(folder.project / "a")
 
 
-def test_a_variable_that_nobody_asked_for_changes_nothing(folder: Folder) -> None:
+def test_an_unused_variable_changes_nothing(folder: Folder) -> None:
     folder.open()
     folder.environ["UNRELATED"] = "1"
     assert folder.known() is not None

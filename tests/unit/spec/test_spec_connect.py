@@ -90,7 +90,7 @@ sandboxes:
     assert connector.command[3:] == ("here", f"5432={target}:5432", f"6000={target}:6000")
 
 
-def test_the_connector_of_what_does_not_run_does_not_run() -> None:
+def test_the_connector_of_a_stopped_process_is_not_running() -> None:
     project = load(mixed("{db: 5432}", agent="processes: {agent: {command: agent, profiles: [ai]}}"))
     assert [process.name for process in project.inactive] == ["agent", "@connect-agent"]
     assert "@connect/@connect-agent" in project.disabled

@@ -10,7 +10,7 @@ from tests.support.spec_files import load, web
 CHECK = HealthCheck("http", 8080)
 
 
-def test_the_digest_is_the_same_for_ever() -> None:
+def test_the_digest_never_changes() -> None:
     """A change of these values would restart everybody's processes with an upgrade."""
     assert digest(("run",)) == "c624e1e2"
     env = (("A", "1"), ("B", "\udcff"))
@@ -40,7 +40,7 @@ def test_everything_that_makes_a_process_counts() -> None:
     assert len(set(variants)) == len(variants)
 
 
-def test_the_path_of_a_tcp_check_means_nothing() -> None:
+def test_the_path_of_a_tcp_check_has_no_effect() -> None:
     one, other = HealthCheck("tcp", 80, "/"), HealthCheck("tcp", 80, "/x")
     assert digest(("run",), health_check=one) == digest(("run",), health_check=other)
 
@@ -67,7 +67,7 @@ def test_what_does_not_make_a_process_leaves_its_digest(keys: str) -> None:
     assert web(keys).digest == web("replicas: 1").digest
 
 
-def test_the_order_of_keys_means_nothing() -> None:
+def test_the_order_of_keys_has_no_effect() -> None:
     assert web("env: {A: 1, B: 2}, user: me").digest == web("user: me, env: [B=2, A=1]").digest
 
 

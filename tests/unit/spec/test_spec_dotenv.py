@@ -77,7 +77,7 @@ def test_mistakes(text: str, mistakes: list[str]) -> None:
         ("nonsense here", None),
     ],
 )
-def test_mistakes_show_the_way_out(text: str, hint: str | None) -> None:
+def test_mistakes_show_the_remedy(text: str, hint: str | None) -> None:
     found: list[Mistake] = []
     parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found)
     assert [item.hint for item in found] == [hint]

@@ -73,10 +73,10 @@ def test_a_process_of_a_procfile() -> None:
             "1:28: no process is named `wbe2`",
             "did you mean `web2`?",
         ),
-        ("processes: {web: {command: x, extends: web}}", "1:40: these extend each other: web -> web", None),
+        ("processes: {web: {command: x, extends: web}}", "1:40: cycle of `extends`: web -> web", None),
         (
             "processes: {a: {extends: b, command: x}, b: {extends: a, command: x}}",
-            "1:55: these extend each other: a -> b -> a",
+            "1:55: cycle of `extends`: a -> b -> a",
             None,
         ),
         (
@@ -92,6 +92,6 @@ def test_what_cannot_be_extended(text: str, mistake: str, hint: str | None) -> N
     assert hint in hints(text)
 
 
-def test_a_mistake_below_is_told_once_and_at_its_place() -> None:
+def test_a_mistake_below_is_reported_once_and_at_its_place() -> None:
     text = "processes:\n  a: {command: x, replicas: many}\n  b: {extends: a}\n  c: {extends: a}"
     assert mistakes(text) == ["2:29: `replicas` must be a whole number, not `many`"]

@@ -102,7 +102,7 @@ def test_an_included_file_and_the_mistakes_of_others() -> None:
     assert found == ["compose.yaml:0:0: this is a Docker Compose file, which sbxcompose does not read"]
 
 
-def test_the_way_out_leads_to_the_guide() -> None:
+def test_the_remedy_leads_to_the_guide() -> None:
     with pytest.raises(InvalidSpec) as caught:
         load(None, {}, {"compose.yaml": "services: {a: }"}, named=("compose.yaml",))
     assert f"{GUIDE}#docker-compose" in (caught.value.mistakes[0].hint or "")

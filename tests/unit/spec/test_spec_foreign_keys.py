@@ -36,7 +36,7 @@ EVERY_KEY = set().union(*ALL.values())
         ("shell: x", "`command`"),
         ("scale: 2", "`replicas`"),
         ("image: x", "nothing is pulled"),
-        ("ports: ['1:2']", "nothing is mapped"),
+        ("ports: ['1:2']", "no port is mapped"),
         ("volumes: [a]", "remove it"),
         ("deploy: {}", "`resources` of a sandbox"),
         ("cpuset: '0'", "in a sandbox"),

@@ -21,15 +21,15 @@ def test_unknown_needs_do_not_count() -> None:
     assert dependency_order({"web": ["nobody"]}) == ["web"]
 
 
-def test_a_circle_is_shown_in_the_order_of_need() -> None:
+def test_a_cycle_is_shown_in_the_order_of_need() -> None:
     assert find_cycles({"x": ["a"], "a": ["b"], "b": ["c"], "c": ["a"]}) == [["a", "b", "c"]]
 
 
-def test_each_separate_circle_is_found() -> None:
+def test_each_separate_cycle_is_found() -> None:
     assert find_cycles({"a": ["a"], "b": ["c"], "c": ["b"], "d": ["b"], "e": []}) == [["a"], ["b", "c"]]
 
 
-def test_ten_thousand_in_a_row_are_no_problem() -> None:
+def test_ten_thousand_in_a_row_are_put_in_order() -> None:
     chain = {number: [number + 1] for number in range(10_000)}
     assert dependency_order(chain)[0] == 9999
     assert find_cycles(chain | {10_000: [0]}) == [list(range(10_001))]
@@ -45,7 +45,7 @@ def test_the_order_respects_every_need(needs: dict[int, list[int]]) -> None:
 
 
 @given(GRAPHS)
-def test_there_is_a_circle_exactly_if_somebody_is_left_out(needs: dict[int, list[int]]) -> None:
+def test_there_is_a_cycle_exactly_if_something_is_left_out(needs: dict[int, list[int]]) -> None:
     cycles = find_cycles(needs)
     assert bool(cycles) == (len(dependency_order(needs)) < len(needs))
     for cycle in cycles:

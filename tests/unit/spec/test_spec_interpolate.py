@@ -88,7 +88,7 @@ def test_all_problems_at_once() -> None:
     ]
 
 
-def test_a_swallowed_dollar_is_told_its_way_out() -> None:
+def test_a_swallowed_dollar_has_a_hint() -> None:
     (problem,) = interpolate("echo $HOME", ENV.get)[1]
     assert problem.hint is not None
     assert "`$$HOME`" in problem.hint

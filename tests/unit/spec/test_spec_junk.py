@@ -60,7 +60,7 @@ def survives(files: dict[str, str | SourceContent]) -> None:
 
 @examples(2)
 @given(st.one_of(st.binary(), st.text().map(str.encode)))
-def test_junk(content: bytes) -> None:
+def test_any_bytes_are_refused_or_read(content: bytes) -> None:
     for name in ("sbxcompose.yaml", "Procfile"):
         survives({name: content})
     survives({"sbxcompose.yaml": "processes: {web: {command: x}}", ".env": content})

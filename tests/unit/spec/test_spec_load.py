@@ -74,7 +74,7 @@ def test_two_files_of_variables_on_the_command_line() -> None:
     assert web("env: {V: $C}", {"X": "x"}, files, env_files=("a.env", "b.env")).env == (("V", "1x"),)
 
 
-def test_a_missing_file_of_variables_is_told_wherever_it_is_named() -> None:
+def test_a_missing_file_of_variables_is_reported_wherever_it_is_named() -> None:
     text = "processes:\n  a: {command: x, env_file: [no.env]}\n  b: {command: x, env_file: [no.env]}"
     assert mistakes(text) == ["2:30: the file `no.env` does not exist", "3:30: the file `no.env` does not exist"]
 
@@ -282,7 +282,7 @@ def test_a_file_may_be_included_twice_but_not_by_itself() -> None:
     assert process("include: [a.yaml, b.yaml]", {}, base).command[2] == "x"
     circle = {"a.yaml": "include: b.yaml", "b.yaml": "include: a.yaml"}
     (mistake,) = mistakes("include: a.yaml", {}, circle)
-    assert mistake == "b.yaml:1:10: the files include each other: sbxcompose.yaml -> a.yaml -> b.yaml -> a.yaml"
+    assert mistake == "b.yaml:1:10: cycle of `include`: sbxcompose.yaml -> a.yaml -> b.yaml -> a.yaml"
 
 
 def test_the_nearest_folder_upward_is_the_projects() -> None:
@@ -334,7 +334,7 @@ def test_named_files_that_do_not_exist() -> None:
     assert mistake == "1:11: the file `x.env` does not exist"
 
 
-def test_an_empty_override_is_no_mistake() -> None:
+def test_an_empty_override_is_not_a_mistake() -> None:
     assert load("processes: {web: {command: x}}", files={"sbxcompose.override.yaml": "# later\n"}).sandboxes
 
 
@@ -354,7 +354,7 @@ def test_the_folder_names_the_project(folder: str, name: str) -> None:
     assert load(None, {}, files, directory=folder).name == name
 
 
-def test_who_names_the_project() -> None:
+def test_what_names_the_project() -> None:
     text = "name: file\nprocesses: {web: {command: x}}"
     env = {"SBXCOMPOSE_PROJECT_NAME": "env"}
     assert load(text, env, project_name="flag").name == "flag"
@@ -365,7 +365,7 @@ def test_who_names_the_project() -> None:
         load(text, project_name="My Shop")
 
 
-def test_who_names_the_provider() -> None:
+def test_what_names_the_provider() -> None:
     text = "provider: tensorlake\nprocesses: {web: {command: x}}"
     assert load(text).provider == "tensorlake"
     assert load(text, {"SBXCOMPOSE_PROVIDER": "local"}).provider == "local"
@@ -397,7 +397,7 @@ def test_profiles(flags: tuple[str, ...], environ: dict[str, str], wanted: list[
     assert [item.name for item in project.inactive] == left
 
 
-def test_a_profile_that_nobody_has_is_told() -> None:
+def test_an_unknown_profile_is_reported() -> None:
     with pytest.raises(UnknownName, match="no profile named `b`"):
         load(PROFILES, profiles=("b",))
 
@@ -432,7 +432,7 @@ processes:
     assert set(log.secrets) == {"TOKEN", "URL"}
 
 
-def test_a_secret_may_not_stand_where_everybody_sees_it() -> None:
+def test_a_secret_may_not_be_where_every_user_sees_it() -> None:
     text = "secrets: [TOKEN]\nprocesses:\n  web:\n    command: use ${TOKEN}\n"
     (mistake,) = mistakes(text, {"TOKEN": "hunter2"})
     assert mistake == "4:14: the secret `TOKEN` would be visible to every user here"
@@ -455,13 +455,13 @@ def test_setup_is_there_even_where_nothing_else_is() -> None:
     assert second.depends_on == (Dependency("app", "@setup1", Condition.COMPLETED),)
 
 
-def test_a_thousand_processes_in_a_row_and_in_a_circle() -> None:
+def test_a_thousand_processes_in_a_row_and_in_a_cycle() -> None:
     lines = [f"  p{n}: {{command: run, depends_on: [{f'p{n - 1}' if n else ''}]}}" for n in range(1000)]
     assert len(load("processes:\n" + "\n".join(lines)).sandboxes[0].processes) == 1000
     circle = [*lines, "  first: {command: run}"]
     circle[0] = "  p0: {command: run, depends_on: [p999]}"
     (mistake,) = mistakes("processes:\n" + "\n".join(circle))
-    assert mistake.startswith("2:34: these wait for each other: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
+    assert mistake.startswith("2:34: dependency cycle: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def of_web(keys: str) -> list[str]:
         ("env: ['DEBUG = true']", "4:11: `DEBUG ` cannot be the name of a variable"),
         ("env: {A B: 1}", "4:16: `A B` cannot be the name of a variable"),
         ("health_check: {tcp: 1, timeout: 500us}", "4:37: it must be at least 1ms"),
-        ("env: !reset {A: 1}", "4:10: the tag `!reset` means nothing here"),
+        ("env: !reset {A: 1}", "4:10: unknown tag `!reset`"),
         ("env: [[1]]", "4:11: an entry must be `NAME=value`"),
         ("stdin: open", "4:12: `stdin` must be 'closed' or 'pipe', not `open`"),
         ("restart: maybe", "4:14: `maybe` is not one of `never`, `on_failure`, `always`"),
@@ -46,8 +46,8 @@ def of_web(keys: str) -> list[str]:
         ("health_check: {http: 1, tcp: 1}", "4:19: a health check has `http` or `tcp`, not both"),
         ("health_check: {tcp: 70000}", "4:25: `tcp` must be at most 65535, not the number 70000"),
         ("health_check: {tcp: 1, interval: 0s}", "4:38: it must be more than zero"),
-        ("health_check: {tcp: 1, interval: 5}", "4:38: `5` is not a duration"),
-        ("health_check: {tcp: 1, interval: fast}", "4:38: `fast` is not a duration"),
+        ("health_check: {tcp: 1, interval: 5}", "4:38: invalid duration `5`"),
+        ("health_check: {tcp: 1, interval: fast}", "4:38: invalid duration `fast`"),
         ("health_check: {http: {path: /}}", "4:19: the health check has no port"),
         ("health_check: {http: {port: 1, path: x}}", "4:42: `path` must match `^/`, which `x` does not"),
         ("ready_when: {}", "4:17: `ready_when` needs `log` or `exec`"),
@@ -58,9 +58,9 @@ def of_web(keys: str) -> list[str]:
         ("depends_on: [[web]]", "4:18: an entry must be the name of a process"),
         ("depends_on: {web: service_healthy}", "4:23: `service_healthy` is not one of `started`, `ready`,"),
         ("stop: SIGINT", "4:11: `stop` must be a mapping (`key: value`), not `SIGINT`"),
-        ("stop: {signal: SIGTREM}", "4:20: no signal is named `SIGTREM`"),
+        ("stop: {signal: SIGTREM}", "4:20: unknown signal `SIGTREM`"),
         ("stop: {signal: 0}", "4:20: invalid signal `0`"),
-        ("stop: {grace: 10}", "4:19: `10` is not a duration"),
+        ("stop: {grace: 10}", "4:19: invalid duration `10`"),
         ("watch: [{action: restart}]", "4:13: `path` is missing"),
         ("watch: ['*.py']", "4:13: `*.py` is a pattern; `watch` takes files and directories"),
         ("watch: [{path: 'src/**/*.py'}]", "4:20: `src/**/*.py` is a pattern; `watch` takes files and directories"),
@@ -89,7 +89,7 @@ def test_a_mistake_in_a_process(keys: str, mistake: str) -> None:
         ("ports: [80, 80]", "3:17: port 80 is listed twice"),
         ("ports: [9501]", "3:13: port 9501 is the sandbox's own"),
         ("ports: 80", "3:12: `ports` must be a list, not the number 80"),
-        ("resources: {memory: 512}", "3:25: `512` is not a size"),
+        ("resources: {memory: 512}", "3:25: invalid size `512`"),
         ("resources: {cpus: 0}", "3:23: `cpus` must be more than 0"),
         ("resources: {cpus: .inf}", "3:23: `cpus` must be a finite number"),
         ("timeout: 1500ms", "3:14: `timeout` must be whole seconds"),
@@ -175,7 +175,7 @@ def subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from subclasses(item)
 
 
-def test_circles_are_shown() -> None:
+def test_cycles_are_shown() -> None:
     text = """
 processes:
   a: {command: x, depends_on: [b]}
@@ -184,18 +184,18 @@ processes:
   d: {command: x, depends_on: [a, d]}
 """
     assert mistakes(text) == [
-        "3:31: these wait for each other: a -> b -> c -> a",
+        "3:31: dependency cycle: a -> b -> c -> a",
         "6:31: `d` depends on itself",
     ]
 
 
-def test_a_circle_through_two_sandboxes_names_them() -> None:
+def test_a_cycle_through_two_sandboxes_names_them() -> None:
     text = """
 sandboxes:
   one: {processes: {a: {command: x, depends_on: [two/b]}}}
   two: {processes: {b: {command: x, depends_on: [one/a]}}}
 """
-    assert mistakes(text) == ["3:49: these wait for each other: one/a -> two/b -> one/a"]
+    assert mistakes(text) == ["3:49: dependency cycle: one/a -> two/b -> one/a"]
 
 
 def test_what_never_completes_cannot_be_waited_for() -> None:
@@ -207,7 +207,7 @@ processes:
     assert mistakes(text) == ["4:34: `a` never completes: it is always restarted"]
 
 
-def test_a_need_whose_profile_is_not_active_is_no_mistake_of_the_file() -> None:
+def test_a_need_whose_profile_is_not_active_is_not_a_mistake_of_the_file() -> None:
     """It matters only to what would start it (`plan.profiles`): looking and stopping never depend on profiles."""
     text = """
 processes:
@@ -253,7 +253,7 @@ processes:
         ("processes: {web: {comand: x, command: y}}", "did you mean `command`?"),
         ("processes: {web: {command: x, environment: {}}}", "did you mean `env`?"),
         ("processes: {web: {command: x, ports: [1]}}",
-         "write `port: 8000`, the one it listens on: nothing is mapped (`ports` of a sandbox is for the cloud)"),
+         "write `port: 8000`, the one it listens on: no port is mapped (`ports` of a sandbox is for the cloud)"),
         ("sandboxes: {a: {command: x}}", "`command` belongs to a process"),
         ("services: {web: {command: x}}\nprocesses: {web: {command: x}}", "did you mean `processes`?"),
         ("processes: {web: {command: x, restart: no}}", "did you mean `never`?"),
@@ -291,5 +291,5 @@ processes:
         ("processes: {web: {command: x, workdir: 3}}", 'put quotes around it: "3"'),
     ],
 )  # fmt: skip
-def test_mistakes_show_the_way_out(text: str, hint: str) -> None:
+def test_mistakes_show_the_remedy(text: str, hint: str) -> None:
     assert hints(text) == [hint]

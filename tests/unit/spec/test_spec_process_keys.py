@@ -180,7 +180,7 @@ processes:
     assert hints(text) == ([hint] if message else [])
 
 
-def test_process_composes_word_for_it() -> None:
+def test_the_key_of_process_compose_for_it() -> None:
     text = "processes: {web: {command: run, depends_on: {web2: process_completed}}, web2: {command: run}}"
     assert hints(text) == ["did you mean `ended`?"]
 

@@ -46,7 +46,7 @@ def test_the_first_port_can_be_given() -> None:
     "environ,dotenv,place",
     [({"PORT": "abc"}, "", "the environment"), ({}, "PORT=0", "`.env`"), ({"PORT": "70000"}, "PORT=1", "the env")],
 )
-def test_a_first_port_that_is_none(environ: dict[str, str], dotenv: str, place: str) -> None:
+def test_an_invalid_first_port(environ: dict[str, str], dotenv: str, place: str) -> None:
     with pytest.raises(SpecError, match=r"invalid PORT `.*`; expected 1 to 65535") as caught:
         read("web: a", environ, env=dotenv)
     assert place in (caught.value.hint or "")

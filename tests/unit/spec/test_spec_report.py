@@ -23,7 +23,7 @@ class Marked:
 WRONG = Mistake("it is wrong", file="f.yaml", line=12, column=6, source="  a: oops", hint="mend it")
 
 
-def test_a_mistake_shows_its_place_its_line_and_the_way_out() -> None:
+def test_a_mistake_shows_its_place_its_line_and_the_remedy() -> None:
     assert render(InvalidSpec([WRONG])) == ("f.yaml:12:6: it is wrong\n12 |   a: oops\n   |      ^\nhint: mend it")
 
 
@@ -62,7 +62,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert "\x07" not in text
 
 
-def test_nobody_reads_a_thousand_mistakes() -> None:
+def test_a_thousand_mistakes_are_shortened() -> None:
     text = render(InvalidSpec([WRONG] * 1000))
     assert text.count("it is wrong") == 50
     assert text.endswith("… and 950 more mistakes")

@@ -46,7 +46,7 @@ def test_words_that_only_share_letters_are_not(word: str, known: str) -> None:
     assert similar(word, [known]) == []
 
 
-def test_the_nearest_comes_first_and_only_so_many() -> None:
+def test_the_nearest_comes_first_and_their_number_is_limited() -> None:
     assert similar("worker", ["worker1", "workers2", "worker", "forker"]) == ["worker", "worker1", "forker"]
 
 

@@ -43,13 +43,13 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "-1s", "s", "5 s", "1s1m", "5x", "1e3s", "five", "9" * 400 + "s"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(BadUnit, match="is not a duration"):
+def test_an_invalid_duration(text: str) -> None:
+    with pytest.raises(BadUnit, match="invalid duration"):
         parse_duration(text)
     assert len(text) > 100 or not re.fullmatch(DURATION_PATTERN, text, re.ASCII)
 
 
-def test_a_bare_number_is_told_its_units() -> None:
+def test_the_hint_for_a_bare_number_names_the_units() -> None:
     with pytest.raises(BadUnit) as caught:
         parse_duration("5")
     assert caught.value.hint == "say the unit: `5s` or `5ms`"
@@ -79,8 +79,8 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "512", "-1mb", "mb", "1pb", "1 000mb", "one"])
-def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(BadUnit, match="is not a size"):
+def test_an_invalid_size(text: str) -> None:
+    with pytest.raises(BadUnit, match="invalid size"):
         parse_size(text)
     assert not re.fullmatch(SIZE_PATTERN, text)
 

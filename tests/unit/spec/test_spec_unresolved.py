@@ -97,17 +97,17 @@ def test_a_variable_of_a_sandbox_concerns_its_processes(key: str) -> None:
         "include: [$X]\nprocesses: {web: {command: run}}",
     ],
 )
-def test_what_says_where_processes_are_is_needed_by_everybody(text: str) -> None:
+def test_what_says_where_processes_are_is_needed_by_every_command(text: str) -> None:
     with pytest.raises(InvalidSpec):
         load(text, lenient=True)
 
 
-def test_what_is_no_substitution_is_a_mistake_of_the_file() -> None:
+def test_what_is_not_a_substitution_is_a_mistake_of_the_file() -> None:
     with pytest.raises(InvalidSpec):
         load("processes: {web: {command: 'run ${X'}}", lenient=True)
 
 
-def test_all_mistakes_are_told_together() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     text = "processes:\n  a: {command: $X, env_file: [no.env]}\n  b: {command: run, nonsense: 1}\n"
     said = mistakes(text)
     assert len(said) == 3

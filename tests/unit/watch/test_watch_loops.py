@@ -53,17 +53,17 @@ def test_a_file_that_always_changes_at_the_same_offset_is_caught_with_the_third_
 
 
 @given(st.lists(OFFSETS, max_size=SIMILAR.runs - 1))
-def test_fewer_saves_than_a_loop_needs_are_none_unless_three_moments_are_the_same(offsets: list[float]) -> None:
+def test_fewer_saves_than_a_loop_needs_are_not_one_unless_three_moments_are_the_same(offsets: list[float]) -> None:
     assert not any(verdicts(runs(unlike(SAME, offsets))))
 
 
 @given(st.lists(st.tuples(moments(0, 10), moments(30, 60)), max_size=40))
-def test_moments_that_are_never_alike_are_no_loop_however_many(pairs: list[tuple[float, float]]) -> None:
+def test_moments_that_are_never_alike_are_not_a_loop_however_many(pairs: list[tuple[float, float]]) -> None:
     assert not any(verdicts(runs([offset for pair in pairs for offset in pair])))
 
 
 @given(st.lists(moments(0, QUICK - TICK), max_size=10), moments(0, QUICK - TICK))
-def test_ten_quick_saves_are_no_loop_not_even_at_the_same_moment(offsets: list[float], offset: float) -> None:
+def test_ten_quick_saves_are_not_a_loop_even_at_the_same_moment(offsets: list[float], offset: float) -> None:
     assert not any(verdicts(runs(offsets)))
     assert not any(verdicts(runs([offset] * 10)))
 
@@ -105,7 +105,7 @@ def test_changes_before_a_run_or_after_its_end_are_not_its_own() -> None:
     assert not any(verdicts([change(run, 2.5, ended=100.0 * run + 2.1) for run in range(1, 20)]))
 
 
-def test_a_batch_with_a_file_that_somebody_else_has_saved_is_no_loop() -> None:
+def test_a_batch_with_a_file_saved_by_another_is_not_a_loop() -> None:
     detector = LoopDetector()
     for run in range(1, 4):
         detector.judge("web", {"made": {"web.1": change(run, 2.0)}})

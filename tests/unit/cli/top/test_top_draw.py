@@ -102,7 +102,7 @@ def test_what_has_not_been_started_says_how() -> None:
     assert "press u to start everything" in "".join(plain(line) for line in screen(empty, 80, 10, NOW))
 
 
-def test_processes_that_have_no_room_are_counted() -> None:
+def test_processes_that_do_not_fit_are_counted() -> None:
     shown = model()
     assert "↓" not in plain(table_lines(shown, 80, 7, NOW)[0])
     assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↓3 ")

@@ -1,0 +1,34 @@
+"""`resources` of a file, as commands tell what they have done to a process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.command import Sbx
+
+HUNGRY = """
+sandboxes:
+  app:
+    resources: {memory: 64mb}
+    processes:
+      web:
+        command: "python3 -S -c 'x = bytearray(300 << 20)'; exit $?"
+        restart: never
+"""
+
+
+def test_a_command_of_a_shell_that_ran_out_of_memory_is_told_as_such(sbx: Sbx) -> None:
+    sbx.write(HUNGRY)
+    up = sbx.run("up", code=None)
+    if "are not enforced" in up.stderr:
+        pytest.skip(up.stderr)
+    said = "exited with code 137: out of memory"
+    assert f"web {said}" in up.stdout + up.stderr
+    why = sbx.run("why", "web", code=None).stdout
+    assert f"web {said}" in why
+    assert "hint: raise `resources.memory` of sandbox app, or let its processes use less" in why
+    assert "exited 137, out of memory" in sbx.run("ps", "--all").stdout
+    (row,) = json.loads(sbx.run("ps", "--all", "--json").stdout)
+    assert (row["exit"]["code"], row["exit"]["oom_killed"], row["exit"]["out_of_memory"]) == (137, False, True)
