@@ -16,6 +16,7 @@ from sbxcompose.client.definition import ProjectDefinition
 from sbxcompose.client.open_project import open_project as _open_project
 from sbxcompose.client.project import OpenProject
 from sbxcompose.errors import UsageError
+from sbxcompose.tasks import cancel_all
 
 __all__ = ["SyncProject", "open_project"]
 
@@ -100,10 +101,7 @@ class SyncProject:
     async def _finish(self) -> None:
         """Close the project, and wait for calls that an interrupt has cancelled."""
         await self._project.close()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await cancel_all(task for task in asyncio.all_tasks() if task is not asyncio.current_task())
         await asyncio.get_running_loop().shutdown_asyncgens()
 
     plan = _waiting(OpenProject.plan)

@@ -1,7 +1,8 @@
 """The only module that starts asyncio tasks. Each has an owner that awaits or cancels it, and no failure is lost.
 
 `Tasks` owns the tasks of a block, `TaskOwner` those that live as long as an object, `SharedWork` what several callers
-wait for, and `Lookahead` the next item of an iterator. The functions are for the usual cases of a block.
+wait for, and `Lookahead` the next item of an iterator. The functions are for the usual cases of a block: `gather_all`
+where a failure ends the rest, `finish_all` where each has to be done.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager
 from contextvars import Context
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from sbxcompose.errors import SbxError
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 _EXTERNAL_ERRORS = (SbxError, OSError, EOFError)
 """Failures that are not defects: once a block has its answer, they do not matter in what it started beside it."""
@@ -41,7 +44,7 @@ class Tasks:
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await _end(self._tasks)
+        await cancel_all(self._tasks)
         for task in self._tasks:
             failure = None if task.cancelled() else task.exception()
             # `error` may be the failure of a task that the block has awaited: it is on its way to the caller already.
@@ -85,7 +88,7 @@ class TaskOwner:
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it has ended."""
-        await _end(list(self._tasks))
+        await cancel_all(list(self._tasks))
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,7 +118,7 @@ class SharedWork(Generic[T]):
         finally:
             self._waiting -= 1
             if not self._waiting:
-                await _end([self._task])
+                await cancel_all([self._task])
 
 
 class Lookahead(Generic[T]):
@@ -139,7 +142,7 @@ class Lookahead(Generic[T]):
     async def close(self) -> None:
         """Wait for no further item, and close the generator."""
         if self._next is not None:
-            await _end([self._next])
+            await cancel_all([self._next])
         await self._items.aclose()
 
 
@@ -223,6 +226,37 @@ async def _raise_cancellation(task: asyncio.Task[Any]) -> None:
     await asyncio.sleep(0)
 
 
+@overload
+async def gather_all(first: Awaitable[A], second: Awaitable[B], /) -> tuple[A, B]: ...
+@overload
+async def gather_all(*work: Awaitable[T]) -> tuple[T, ...]: ...
+async def gather_all(*work: Awaitable[Any]) -> tuple[Any, ...]:
+    """Do it all at once, and return the results in order. The first failure ends the rest and is raised as it is.
+
+    For what is read, or is of no use if a part of it is missing.
+    """
+    if len(work) < 2:
+        return tuple([await one for one in work])
+    async with task_group() as group:
+        tasks = [group.create_task(_wait_for(one)) for one in work]
+    return tuple(task.result() for task in tasks)
+
+
+async def finish_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do it all at once, and return the results in order. The first failure in order is raised once all have ended.
+
+    For what has to be done for each whatever becomes of the others, as what is killed or closed.
+    """
+    # `gather` cancels all and waits for them if this task is cancelled.
+    results = await asyncio.gather(*work, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
 async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, Any, object]) -> T:
     """Return the result of `work`. What runs in the background is cancelled then, and ends it all if it fails."""
     async with task_group() as group:
@@ -232,6 +266,15 @@ async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, A
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until all have ended, whatever they raise."""
+    running = [task for task in tasks if not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def report_failure(error: BaseException) -> None:
@@ -246,12 +289,3 @@ def _begin(work: Awaitable[T]) -> asyncio.Task[T]:
 
 async def _wait_for(work: Awaitable[T]) -> T:
     return await work
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until all have ended, whatever they raise."""
-    running = [task for task in tasks if not task.done()]
-    for task in running:
-        task.cancel()
-    if running:
-        await asyncio.gather(*running, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from sbxcompose.cli.context import Shell
@@ -15,6 +14,7 @@ from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
     from sbxcompose.cli.view.template import Template
@@ -37,7 +37,7 @@ async def show_processes(
     secrets = KnownSecrets(secret_values(project))
     async with Session(project, emit=connection_notes(shell), secrets=secrets) as session:
         listing = list_processes(session, names, everything=everything)
-        found, left = await asyncio.gather(listing, session.find_left())
+        found, left = await gather_all(listing, session.find_left())
     if left:
         from sbxcompose.plan.world import left_words
 

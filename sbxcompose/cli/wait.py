@@ -21,6 +21,7 @@ from sbxcompose.plan.judge import Judge, Mode
 from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import gather_all
 
 
 def wait_until_ready(
@@ -76,7 +77,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
             await session.observe()
             try:
                 async with reporter.waiting(session), asyncio.timeout(timeout):
-                    rows = await asyncio.gather(*(ended(session, instance) for instance in wanted))
+                    rows = await gather_all(*(ended(session, instance) for instance in wanted))
             except TimeoutError:
                 raise DeadlinePassed(f"still running after {timeout:g}s", hint="`sbxcompose ps` shows what") from None
         exits = [row.exit for row in rows if row is not None and row.exit is not None]

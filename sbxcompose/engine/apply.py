@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.profiles import check_profiles, check_resolved
 from sbxcompose.plan.steps import Plan
+from sbxcompose.tasks import finish_all, gather_all
 
 COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
 """The commands that copy files before they start anything."""
@@ -30,7 +30,7 @@ async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Pl
     if intent in COPYING:
         check_resolved(session.project, options)
     if intent in (Intent.UP, Intent.DOWN) and options.targets is None:
-        observed, left = await asyncio.gather(session.observe(), session.find_left())
+        observed, left = await gather_all(session.observe(), session.find_left())
         observed = replace(observed, left=left)
     else:
         observed = await session.observe()
@@ -75,6 +75,4 @@ async def kill(session: Session, instances: list[Instance]) -> None:
         for row in connection.rows(instance)
         if row.live
     ]
-    await asyncio.gather(
-        *(session.connections[row.instance.sandbox].client.stop(row.name, signal=9, grace=0) for row in rows)
-    )
+    await finish_all(session.connections[row.instance.sandbox].client.stop(row.name, signal=9, grace=0) for row in rows)

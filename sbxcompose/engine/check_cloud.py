@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import time
@@ -18,6 +17,7 @@ from sbxcompose.api.wire_errors import KeyRefused
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
 from sbxcompose.spec.project import Sandbox
+from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
     from sbxcompose.engine.cloud import CloudProvider
@@ -59,7 +59,7 @@ async def check_daemons(found: CloudSettings, sandboxes: Sequence[Sandbox]) -> l
         return []
     provider = CloudProvider(found)
     try:
-        checks = await asyncio.gather(*(_check_daemon(provider, sandbox) for sandbox in sandboxes))
+        checks = await gather_all(*(_check_daemon(provider, sandbox) for sandbox in sandboxes))
     finally:
         await provider.close()
     return [check for check in checks if check is not None]

@@ -23,7 +23,7 @@ from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
 from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
-from sbxcompose.tasks import TaskOwner
+from sbxcompose.tasks import TaskOwner, finish_all
 
 LAST_ANSWER = 10.0
 """Seconds for which a command that is interrupted cleans up what it was creating."""
@@ -285,7 +285,7 @@ class CloudProvider:
     async def close(self) -> None:
         """Close all connections."""
         await self._making.close()
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+        await finish_all(channel.close() for channel in self._channels.values())
 
     def _channel(self, site: Site) -> CloudChannel:
         found = self._channels.get(site)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from enum import StrEnum
 
@@ -12,6 +11,7 @@ from sbxcompose.api.models import RestartConfig, StartRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.down_mark import PROBE
 from sbxcompose.errors import Conflict, NotFound, ProviderError, Refused, Unsupported
+from sbxcompose.tasks import finish_all
 
 IMAGE_HINT = "name an `image` with a newer daemon in the file, then `sbxcompose up --recreate-sandboxes`"
 
@@ -58,7 +58,7 @@ async def report_of(client: SandboxClient, lacking: tuple[Ability, ...]) -> Daem
 
 async def all_abilities(client: SandboxClient) -> DaemonReport:
     """Ask for everything; what is started for that does nothing, and has ended afterwards. Raises `ProviderError`s."""
-    answers = await asyncio.gather(supervises(client), _runs(client), _has_terminals(client), has_tunnels(client))
+    answers = await finish_all([supervises(client), _runs(client), _has_terminals(client), has_tunnels(client)])
     lacking = tuple(ability for ability, there in zip(Ability, answers, strict=True) if not there)
     return await report_of(client, lacking)
 

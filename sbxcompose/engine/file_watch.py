@@ -17,7 +17,7 @@ from sbxcompose.files.load_rules import load_rules
 from sbxcompose.plan.describe import command_text
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
-from sbxcompose.tasks import task_group
+from sbxcompose.tasks import gather_all, task_group
 from sbxcompose.watch.gather import Gatherer, SeenChange
 from sbxcompose.watch.loops import FileChange, LoopDetector, RestartLoop
 from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
@@ -126,7 +126,7 @@ class FileWatch:
     async def _perform(self) -> None:
         """Copy, run commands, and then do all the rest in one plan."""
         reactions = list(self._waiting.values())
-        ready = await asyncio.gather(*(self._prepare(reaction) for reaction in reactions))
+        ready = await gather_all(*(self._prepare(reaction) for reaction in reactions))
         # Not before: what a newer change cancels while it is prepared has to be merged with that one.
         self._waiting.clear()
         good = [reaction for reaction, fine in zip(reactions, ready, strict=True) if fine]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 
 from sbxcompose.engine.providers import Provider
 from sbxcompose.errors import SbxError, UnknownName
 from sbxcompose.spec.project import Project, Sandbox
+from sbxcompose.tasks import finish_all
 
 
 class Change(StrEnum):
@@ -67,4 +67,4 @@ async def _change(
             return False
         return True
 
-    return all(await asyncio.gather(*(one(sandbox) for sandbox in sandboxes)))
+    return all(await finish_all(one(sandbox) for sandbox in sandboxes))

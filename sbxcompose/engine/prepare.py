@@ -6,13 +6,12 @@ sandbox is opened in which nothing of the project has been started yet, and may 
 
 from __future__ import annotations
 
-import asyncio
-
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.daemon_abilities import Ability, is_missing_route, report_of, supervises, unsupported
 from sbxcompose.engine.start import try_again
 from sbxcompose.errors import Refused
+from sbxcompose.tasks import finish_all
 
 _AS_USER = 'mkdir -p -- "$1" 2>/dev/null && [ -w "$1" ] || { id -u; exit 3; }'
 _AS_ROOT = 'mkdir -p -- "$1" && chown "$2" "$1"'
@@ -25,10 +24,7 @@ async def prepare(client: SandboxClient, sandbox: str, workspace: str, *, known:
     """
     known = known or bool(client.extensions)
     asked = () if known else (try_again(lambda: supervises(client)),)
-    made, *answers = await asyncio.gather(_can_run(client, workspace), *asked, return_exceptions=True)
-    for failure in (made, *answers):
-        if isinstance(failure, BaseException):
-            raise failure
+    made, *answers = await finish_all([_can_run(client, workspace), *asked])
     lacking = ((Ability.SUPERVISION,) if False in answers else ()) + (() if made else (Ability.RUN,))
     if lacking:
         raise unsupported(sandbox, await report_of(client, lacking))

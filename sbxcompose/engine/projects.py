@@ -6,7 +6,6 @@ sandbox belongs to the project that is asked for if its name begins so and the r
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -19,6 +18,7 @@ from sbxcompose.engine.providers import Provider
 from sbxcompose.errors import UnknownName
 from sbxcompose.plan.observed import ObservedRow
 from sbxcompose.spec.project import Process, Project, Restart, RestartPolicy, Sandbox, StopPolicy
+from sbxcompose.tasks import gather_all
 
 
 class KnownSandbox(Struct, frozen=True):
@@ -161,7 +161,7 @@ async def project_of(
 ) -> Project:
     """Return a project that has these sandboxes, with what their process lists tell of it, see `without_file`."""
     awake = {key: provider.client(info) for key, info in sandboxes.items() if info.status == "running"}
-    lists = await asyncio.gather(*(client.processes() for client in awake.values()))
+    lists = await gather_all(*(client.processes() for client in awake.values()))
     return without_file(name, kind, sandboxes, dict(zip(awake, lists, strict=True)))
 
 

@@ -20,7 +20,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
-from sbxcompose.tasks import Tasks
+from sbxcompose.tasks import Tasks, finish_all
 
 
 class From(Struct, frozen=True):
@@ -72,7 +72,7 @@ async def read_logs(
     if begin.run is not None:
         _check_runs(connections, wanted, begin.run)
     if going_on:
-        await asyncio.gather(*(connection.unwatch() for connection in connections))
+        await finish_all(connection.unwatch() for connection in connections)
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
     readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
     for said in _merged([await reader.kept() for reader in readers]):

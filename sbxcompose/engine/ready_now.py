@@ -10,6 +10,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Process, ReadyCommand, ReadyLine
+from sbxcompose.tasks import gather_all
 
 PATIENCE = 2.0
 """Seconds that finding it out may take."""
@@ -27,7 +28,7 @@ async def probe_readiness(
         for instance, process in instances_of(session.project.every_process()).items()
         if process.ready_when is not None and wanted(instance) and (row := _running(session, process, instance))
     }
-    return dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
+    return dict(zip(looks, await gather_all(*looks.values()), strict=True))
 
 
 def _running(session: Session, process: Process, instance: Instance) -> ObservedRow | None:

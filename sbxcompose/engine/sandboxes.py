@@ -30,6 +30,7 @@ from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, LeftSandbox, Observed, ObservedSandbox, SandboxState
 from sbxcompose.spec.project import Project, ReadyLine, Sandbox
+from sbxcompose.tasks import gather_all
 
 
 class ProjectSandboxes:
@@ -117,7 +118,7 @@ class ProjectSandboxes:
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and continue to watch those that exist."""
         missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.connections]
-        await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
+        await gather_all(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
 
     async def find_left(self) -> tuple[LeftSandbox, ...]:
@@ -126,7 +127,7 @@ class ProjectSandboxes:
             return ()
         from sbxcompose.engine.left_sandboxes import left_at_host, left_in_cloud
 
-        found = await asyncio.gather(
+        found = await gather_all(
             left_at_host(self.project, self.places.in_use("local")), left_in_cloud(self.project, self._environ)
         )
         return tuple(sandbox for sandboxes in found for sandbox in sandboxes)
@@ -169,7 +170,7 @@ class ProjectSandboxes:
 
     async def refresh(self) -> Observed:
         """Look again, for certain: what was asked for last may not have been told yet."""
-        await asyncio.gather(*(connection.refresh() for connection in self.connections.values()))
+        await gather_all(*(connection.refresh() for connection in self.connections.values()))
         return self.observed()
 
     async def connection_of(self, sandbox: str) -> SandboxConnection:

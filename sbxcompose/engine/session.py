@@ -6,7 +6,6 @@ looked for before it is asked for again, so that a process is never started twic
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -56,6 +55,7 @@ from sbxcompose.plan.steps import (
     UpdateSandbox,
 )
 from sbxcompose.spec.project import Condition, Dependency, Process, Project, Sandbox
+from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Copied
@@ -110,7 +110,7 @@ class Session(ProjectSandboxes):
         files that cannot be copied as they are.
         """
         observed = await self.setup.observe(self.project, observed, anew=anew)
-        copies = await asyncio.gather(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes))
+        copies = await gather_all(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes))
         return replace(observed, sandboxes=tuple(copies))
 
     async def _with_copies(self, seen: ObservedSandbox, anew: bool) -> ObservedSandbox:
@@ -164,7 +164,7 @@ class Session(ProjectSandboxes):
             if isinstance(step.action, Start | Sync)
         }
         replaced = {step.action.sandbox.name for step in plan.steps if isinstance(step.action, TerminateSandbox)}
-        await asyncio.gather(*(self.prepare(name) for name in (names - replaced) & self.connections.keys()))
+        await gather_all(*(self.prepare(name) for name in (names - replaced) & self.connections.keys()))
 
     def last_check(self, instance: Instance) -> str | None:
         """Return what the last failed readiness check of this command saw; None if none has failed."""

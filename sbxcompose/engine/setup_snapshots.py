@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from sbxcompose.errors import ProviderError
 from sbxcompose.plan.observed import Observed, ObservedSandbox
 from sbxcompose.plan.world import GONE
 from sbxcompose.spec.project import Project, Sandbox
+from sbxcompose.tasks import gather_all
 
 
 class SetupSnapshots:
@@ -41,7 +41,7 @@ class SetupSnapshots:
                 return seen
             return replace(seen, setup_snapshot=await self._find(sandbox))
 
-        return replace(observed, sandboxes=tuple(await asyncio.gather(*map(with_snapshot, observed.sandboxes))))
+        return replace(observed, sandboxes=tuple(await gather_all(*map(with_snapshot, observed.sandboxes))))
 
     async def _find(self, sandbox: Sandbox) -> str | None:
         """Return the id of a snapshot that is still there."""

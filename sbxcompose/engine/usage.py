@@ -11,6 +11,7 @@ from sbxcompose.api.models import SandboxUsage, StartRequest
 from sbxcompose.api.usage import SCRIPT, Usage, parse_machine, tree_usage
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.plan.observed import Instance
+from sbxcompose.tasks import gather_all
 
 COMMAND_TIMEOUT = 10.0
 """Seconds that the command may take."""
@@ -49,7 +50,7 @@ async def sample(connection: SandboxConnection) -> SandboxSample | None:
 
 async def sample_all(connections: Iterable[SandboxConnection]) -> list[SandboxSample]:
     """Return a sample of each sandbox in which something runs, and that can say so. Raises as `sample`."""
-    found = await asyncio.gather(*(sample(connection) for connection in connections if _pids(connection)))
+    found = await gather_all(*(sample(connection) for connection in connections if _pids(connection)))
     return [measured for measured in found if measured is not None]
 
 

@@ -30,6 +30,7 @@ from sbxcompose.files.read import Memory, read_digests, remembered
 from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from sbxcompose.files.script import PLACE
+from sbxcompose.tasks import gather_all
 
 __all__ = ["Copied", "Copy", "CopyFailed", "Looked", "TransferProgress"]
 
@@ -137,7 +138,7 @@ class Copy:
 
     async def _compare(self, paths: tuple[str, ...] | None) -> Comparison:
         """Look at both sides and compare."""
-        (tree, manifest), state = await asyncio.gather(asyncio.to_thread(self._scan, paths), self._state())
+        (tree, manifest), state = await gather_all(asyncio.to_thread(self._scan, paths), self._state())
         if self._known is not None and state == self._known.state:
             known = self._known
         elif state and _complete(manifest) and fingerprint(manifest) == state:

@@ -8,7 +8,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 import pytest
 
 from sbxcompose.errors import SbxError
-from sbxcompose.tasks import Lookahead, SharedWork, TaskOwner, Tasks, run_beside, run_until, task_group
+from sbxcompose.tasks import (
+    Lookahead,
+    SharedWork,
+    TaskOwner,
+    Tasks,
+    finish_all,
+    gather_all,
+    run_beside,
+    run_until,
+    task_group,
+)
 
 Log = list[str]
 
@@ -318,3 +328,48 @@ def test_a_timeout_around_a_group_is_one_also_when_a_task_fails_meanwhile() -> N
         return "never"
 
     assert run(main) == ("timed out", [])
+
+
+def test_gather_all_ends_the_rest_at_the_first_failure() -> None:
+    async def body(log: Log) -> str:
+        await gather_all(*(forever(log), fail("no"), forever(log)))
+        return "never"
+
+    assert run(body) == ("raised no", ["cleaned up", "cleaned up"])
+
+
+def test_finish_all_ends_nothing_at_a_failure() -> None:
+    async def late(log: Log) -> str:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        log.append("done")
+        return "late"
+
+    async def body(log: Log) -> str:
+        return "".join(await finish_all([fail("no"), late(log), fail("nor that"), late(log)]))
+
+    assert run(body) == ("raised no", ["done", "done"])
+
+
+def test_results_of_several_come_in_order() -> None:
+    async def body(log: Log) -> str:
+        first, second = await gather_all(result("a"), result("b"))
+        return first + second + "".join([*await finish_all([result("c"), result("d")]), *await gather_all(result("e"))])
+
+    assert run(body) == ("abcde", [])
+
+
+def test_a_cancellation_ends_what_is_gathered_or_finished() -> None:
+    async def body(log: Log) -> str:
+        for work in (gather_all(forever(log), forever(log)), finish_all([forever(log), forever(log)])):
+            async with Tasks() as tasks:
+                task = tasks.start(work)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled()
+                log.append("cancelled")
+        return "over"
+
+    assert run(body) == ("over", ["cleaned up", "cleaned up", "cancelled"] * 2)

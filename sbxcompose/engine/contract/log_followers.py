@@ -15,6 +15,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import Follower, before, edges
 from sbxcompose.engine.contract.rows import LineRange, ended, log_of, rows_with, wanted_range
 from sbxcompose.engine.observe import row_key
+from sbxcompose.tasks import gather_all
 
 DRAIN = 5.0
 """Seconds that the last output of an ended process may take to come before its row is told all the same."""
@@ -53,11 +54,11 @@ class LogFollowers:
             if (log := log_of(row)) is not None and self._wants(log):
                 by_log[log].append(row)
         work = [self._begin_log(log, own) for log, own in by_log.items()]
-        await asyncio.gather(*work)
+        await gather_all(*work)
 
     async def _begin_log(self, log: str, rows: list[ProcessInfo]) -> None:
         if self._live:
-            await asyncio.gather(*(self._skip(log, row) for row in rows))
+            await gather_all(*(self._skip(log, row) for row in rows))
             return
         wanted = self._range_of(log)
         chosen = rows_with(rows, wanted)
@@ -112,4 +113,4 @@ class LogFollowers:
         if busy:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
-                    await asyncio.gather(*(follower.done.wait() for follower in busy))
+                    await gather_all(*(follower.done.wait() for follower in busy))

@@ -18,7 +18,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import NotFound
-from sbxcompose.tasks import Lookahead
+from sbxcompose.tasks import Lookahead, gather_all
 
 QUIET = 0.05
 """Seconds without a line after which what an ended run has written counts as come."""
@@ -39,7 +39,7 @@ class RecordEnd(Struct, frozen=True):
 async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
     """Return the edge of each stream (1 and 2) now. A row that is gone has none."""
     try:
-        parts = await asyncio.gather(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
+        parts = await gather_all(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
     except NotFound:
         return {}
     texts = [part[-1].encode("utf-8", "replace") if part else b"" for part in parts]

@@ -43,8 +43,9 @@ from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.sandboxes.sandbox_record import SandboxRecord, not_found
 from sbxcompose.host.sandboxes.settling import apply_record, lift_limits
 from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
-from sbxcompose.host.sandboxes.workload import Workload, gather
+from sbxcompose.host.sandboxes.workload import Workload
 from sbxcompose.host.supervise.network import begun_with
+from sbxcompose.tasks import finish_all
 
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
@@ -225,7 +226,7 @@ class Sandboxes(KnownSandboxes):
 
     async def end_all(self) -> None:
         """End every process, politely; the sandboxes stay."""
-        await gather(sandbox.end_processes() for sandbox in self)
+        await finish_all(sandbox.end_processes() for sandbox in self)
 
     # -- after the last server's death ---------------------------------------------------------------------
 

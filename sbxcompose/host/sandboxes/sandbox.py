@@ -28,9 +28,9 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     VisitEnded,
 )
 from sbxcompose.host.sandboxes.places import workdir_of, workspace_in
-from sbxcompose.host.sandboxes.workload import gather
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.terminals.sessions import TerminalSessions
+from sbxcompose.tasks import finish_all
 
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
@@ -167,7 +167,7 @@ class HostedSandbox(SandboxDriver):
         if self.workload.paused:
             # After the stops, so that what is thawed meets its signal first.
             work.append(suspension.thaw(self.workload.keeper, self.workload.units))
-        await gather(work)
+        await finish_all(work)
 
     async def end(self) -> None:
         """Wait for what is being done to it, then end everything in it."""

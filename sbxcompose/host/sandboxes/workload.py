@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.spawn_request import Workdir
 from sbxcompose.host.terminals.sessions import TerminalSessions
+from sbxcompose.tasks import finish_all
 
 
 class Workload:
@@ -85,7 +85,7 @@ class Workload:
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End everything by signal and grace; `grace_ms` limits the time that each may take."""
-        await gather([self.processes.end(grace_ms=grace_ms), self.terminals.end(grace_ms)])
+        await finish_all([self.processes.end(grace_ms=grace_ms), self.terminals.end(grace_ms)])
         await self.processes.commands.end()
 
     def closed(self) -> None:
@@ -120,8 +120,3 @@ class Workload:
     def exited(self, exited: Exited) -> bool:
         """Take note that a run has ended; False if it belongs to neither a process nor a session."""
         return self.processes.exited(exited) or self.terminals.exited(exited)
-
-
-async def gather(work: Iterable[Coroutine[Any, Any, object]]) -> None:
-    """Do all of it side by side."""
-    await asyncio.gather(*work)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.supervise.state import exit_of
+from sbxcompose.tasks import finish_all
 
 KEPT = 4096
 """Bytes of the end of a stream of output that are kept."""
@@ -76,7 +77,7 @@ class ProcessCommands:
 
     async def end(self) -> None:
         """Kill what runs."""
-        await asyncio.gather(*(self._keeper.kill(unit, SIGKILL, "everything") for unit in tuple(self._running)))
+        await finish_all(self._keeper.kill(unit, SIGKILL, "everything") for unit in tuple(self._running))
 
     def exited(self, exited: Exited) -> bool:
         """Report the end of a command, if it is one of these. Always False, so that the keeper is told to forget it."""

@@ -7,7 +7,6 @@ reported.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -60,6 +59,7 @@ from sbxcompose.host.supervise.probes import probes_of
 from sbxcompose.host.supervise.row import ProcessRow
 from sbxcompose.host.supervise.run_number import lost_run_number, run_number
 from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, exit_of
+from sbxcompose.tasks import finish_all
 
 MOST_LEFT = 20
 """The most processes left behind by a run that are remembered."""
@@ -92,7 +92,7 @@ class LifecycleDriver(ProcessRow):
     async def _report_and_wait(self, event: LifecycleEvent) -> None:
         """Change the state by an event, and wait until the keeper has answered. Raises `KeeperLost`."""
         waiting = [self._perform(effect) for effect in self._change(event)]
-        await asyncio.gather(*(answer for answer in waiting if answer is not None))
+        await finish_all(answer for answer in waiting if answer is not None)
 
     def _change(self, event: LifecycleEvent) -> list[Effect]:
         owner, before, handle = self._owner, self.record, self.handle

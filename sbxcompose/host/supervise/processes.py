@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from sbxcompose.api.models import StartRequest
@@ -24,6 +23,7 @@ from sbxcompose.host.supervise import spawn_request
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.process_table import ProcessTable
 from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting
+from sbxcompose.tasks import finish_all
 
 StartReport = Callable[[int, "SupervisedProcess | Problem"], None]
 
@@ -240,7 +240,7 @@ class Processes(ProcessTable):
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End every row by its signal and grace; `grace_ms` limits the time that each may take."""
-        await asyncio.gather(*(process.stop(grace_ms=_shorter(process, grace_ms)) for process in self.live))
+        await finish_all(process.stop(grace_ms=_shorter(process, grace_ms)) for process in self.live)
 
     def closed(self) -> None:
         """Release everything: the sandbox is terminated."""

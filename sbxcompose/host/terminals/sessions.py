@@ -45,6 +45,7 @@ from sbxcompose.host.terminals.rules import (
 )
 from sbxcompose.host.terminals.scrollback import Scrollback
 from sbxcompose.host.terminals.session import SessionRecord, Terminal
+from sbxcompose.tasks import finish_all
 
 TERM = "xterm-256color"
 """What a terminal calls itself unless the request says otherwise."""
@@ -202,7 +203,7 @@ class TerminalSessions:
     async def end(self, grace_ms: int | None = None) -> None:
         """End them all; `grace_ms` limits the time that each may take."""
         grace = GRACE if grace_ms is None else min(GRACE, grace_ms / 1000)
-        await asyncio.gather(*(self.terminate(session, grace) for session in self.live))
+        await finish_all(self.terminate(session, grace) for session in self.live)
 
     def closed(self) -> None:
         """Release everything: the sandbox is terminated."""
