@@ -119,8 +119,8 @@ class Shell:
         from sbxcompose.cli.known_projects import explain_without_file, project_without_file
 
         name = self.options.project_name
-        if self._completing:
-            raise error
+        if self._completing or (self.files and not self.options.files):
+            raise error  # a file that `SBXCOMPOSE_FILE` names is meant by `-p NAME` as well
         if name is None or self.files or not self._lenient:
             raise explain_without_file(
                 error,

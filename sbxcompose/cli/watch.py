@@ -13,6 +13,7 @@ from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, Plan
 from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.plan.scope import check_selected
 from sbxcompose.tasks import run_beside
 
 
@@ -20,13 +21,13 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
     """Watch until interrupted; the exit code."""
     request = UpRequest(names=names)
     project = shell.project()
-    request.options(project)
+    options = request.options(project)
 
     async def main(interrupts: Interrupts) -> int:
         reporter = Reporter(shell, project)
         # Output is not shown; how much there is tells what a process writes itself.
         async with Session(project, emit=reporter.on_event, output=True, secrets=reporter.secrets) as session:
-            await session.observe()
+            check_selected(project, await session.observe(), options)
             if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
             session.listen(lambda event: _show(shell, reporter, event))

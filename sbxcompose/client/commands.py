@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
+from sbxcompose.command_line import command_line
 from sbxcompose.engine.one_off import OneOff
 from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -43,7 +43,7 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
         """Return itself. Raises `ProcessFailed` if the exit code is not 0."""
         if self.exit_code == 0:
             return self
-        error = ProcessFailed(f"`{_shown(self.command)}` exited with code {self.exit_code}")
+        error = ProcessFailed(f"`{command_line(self.command)}` exited with code {self.exit_code}")
         if self.stderr:
             error.add_note(self.stderr.decode("utf-8", "replace").rstrip("\n"))
         raise error
@@ -133,7 +133,7 @@ async def run_to_end(
             ended = await one_off.follow(lambda stream, data: output[stream].extend(data))
     except TimeoutError:
         await one_off.leave()
-        raise DeadlinePassed(f"`{_shown(command)}` was ended: it had not exited after {timeout:g}s") from None
+        raise DeadlinePassed(f"`{command_line(command)}` was ended: it had not exited after {timeout:g}s") from None
     except BaseException:
         await one_off.leave()
         raise
@@ -151,12 +151,6 @@ async def run_to_end(
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data
-
-
-def _shown(command: Sequence[str]) -> str:
-    """Format a command for a shell, on one line."""
-    text = command[2] if len(command) == 3 and command[:2] == ("sh", "-c") else shlex.join(command)
-    return " ".join(text.split())
 
 
 def words_of(command: str | Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions, in_scope
+from sbxcompose.plan.scope import check_selected
 from sbxcompose.plan.steps import Start
 from sbxcompose.spec.project import Process, Project
 from sbxcompose.tasks import run_beside
@@ -76,6 +77,7 @@ class AttachedUp:
 
     async def _bring_up(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
         if watch:
+            check_selected(self.project, await self._session.observe(), self.options)
             self.watch.switch(on=True)
             await self._loop.until(lambda: self.watch.established)  # so that no change is missed once something runs
         self._loop.bring_up(self.options)

@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from sbxcompose import signals
+from sbxcompose.command_line import command_line
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.one_off import CommandEnded, OneOff
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.files.load_rules import load_rules
-from sbxcompose.plan.describe import command_text
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.tasks import gather_all, task_group
@@ -205,7 +205,7 @@ class FileWatch:
         connection = self._session.connections.get(instance.sandbox)
         if process is None or connection is None:
             return False
-        shown = command_text(command)
+        shown = command_line(command)
         self._notify(instance, f"runs `{shown}`: {self._why(reaction)}")
         request, base = self._session.command_request(process, instance, command)
         one_off = await OneOff.start(connection, request, base)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.models import Env, StartRequest
+from sbxcompose.command_line import command_line
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
@@ -195,7 +196,7 @@ class Readiness:
                 self._checks.pop(instance, None)
                 return
             words = f"exited with code {end.exit_code}" if end.signal is None else f"killed by signal {end.signal}"
-            self._checks[instance] = f"{' '.join(command)}: {said[-1] if said else words}"
+            self._checks[instance] = f"{command_line(command)}: {said[-1] if said else words}"
             said.clear()
             now = time.monotonic()
             await asyncio.sleep(next_try_in(now - begun, now - tried))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from sbxcompose.command_line import command_line
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.plurals import counted
@@ -25,11 +24,6 @@ def seconds(span: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def command_text(command: Sequence[str]) -> str:
-    """Return a command as it is written in the file: what a shell is given, or all words."""
-    return command[2] if tuple(command[:2]) == ("sh", "-c") and len(command) == 3 else " ".join(command)
 
 
 def doing(row: ObservedRow, now: float) -> str:
@@ -122,6 +116,6 @@ def awaited_sign(process: Process) -> str | None:
         case ReadyLine(pattern):
             return f"waiting for a line that matches `{pattern}`"
         case ReadyCommand(command):
-            return f"waiting for `{' '.join(command)}` to succeed"
+            return f"waiting for `{command_line(command)}` to succeed"
         case None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sbxcompose.errors import UsageError
-from sbxcompose.plan.observed import SandboxState
+from sbxcompose.plan.observed import Observed, SandboxState
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Project
@@ -23,6 +23,14 @@ class NothingSelected(UsageError):
             why = "every process has `autostart: false`"
             hint = f"name a process: {', '.join(f'`{process.name}`' for process in project.inactive[:10])}"
         super().__init__(f"nothing is selected: {why}", hint=hint)
+
+
+def check_selected(project: Project, observed: Observed, options: PlanOptions) -> None:
+    """Raise `NothingSelected` if nothing is named, the file starts nothing by itself, and nothing of it runs."""
+    if options.targets is not None or not project.inactive or any(True for _ in project.processes()):
+        return
+    if not any(row.live for sandbox in observed.sandboxes for row in sandbox.rows):
+        raise NothingSelected(project)
 
 
 class Scope:

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.plan.describe import awaited_sign, command_text, ended, seconds
+from sbxcompose.plan.describe import awaited_sign, ended, seconds
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
@@ -219,7 +219,9 @@ def standing_of(
 def setup_step(process: Process, processes: Iterable[Process]) -> str:
     """Say which step of its sandbox's set-up a process is, of the sandbox's `processes`."""
     steps = [other.name for other in processes if other.is_setup]
-    return f"step {steps.index(process.name) + 1} of {len(steps)}: {command_text(process.command)}"
+    from sbxcompose.command_line import command_line  # late: few projects have a setup
+
+    return f"step {steps.index(process.name) + 1} of {len(steps)}: {command_line(process.command)}"
 
 
 def joined(*parts: str) -> str:

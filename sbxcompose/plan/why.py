@@ -11,11 +11,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose.command_line import command_line
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.blockers import blockers, needs_started_after
 from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.describe import (
-    command_text,
     doing,
     ended,
     gave_up,
@@ -104,6 +104,7 @@ class _Why:
         self._instance = instance
         self._now = now
         self._label = world.names.instance(instance)
+        self._has_file = bool(world.project.files)
 
     def explain(self) -> Explanation:
         """Return what is the matter; the process's own description follows the headline."""
@@ -148,7 +149,7 @@ class _Why:
         lines = self._tried(failure)
         if failure.digest != process.digest:
             lines.append("its definition in the file has changed since")
-        return self._said(Cause.FAILED, lines, f"`up {self._label}` tries again")
+        return self._said(Cause.FAILED, lines, self._by_file(f"`up {self._label}` tries again"))
 
     def _tried(self, failure: StartFailure) -> list[str]:
         """Say what was tried and what the system answered."""
@@ -156,8 +157,12 @@ class _Why:
         ago = seconds(self._now - failure.at)
         return [
             f"{self._label} could not be started, {ago} ago: {failure.error}",
-            f"its command was `{command_text(failure.command)}`{where}",
+            f"its command was `{command_line(failure.command)}`{where}",
         ]
+
+    def _by_file(self, hint: str) -> str | None:
+        """Return a hint that names a command which needs the file; None where there is none."""
+        return hint if self._has_file else None
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
         return Explanation(self._instance, self._label, cause, tuple(lines), hint)
@@ -183,7 +188,7 @@ class _Why:
         lines = [f"{self._label} is not running: its sandbox {name} {words}"]
         hint = None
         if state is not SandboxState.PENDING:
-            hint = f"`up` {'creates' if state in GONE else 'resumes'} it"
+            hint = self._by_file(f"`up` {'creates' if state in GONE else 'resumes'} it")
         return self._said(Cause.SANDBOX, lines, hint)
 
     def _surplus(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
@@ -208,10 +213,10 @@ class _Why:
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif len(live) > 1:
             lines.append(f"it is running {len(live)} times: an update or two commands overlapped")
-            hint = f"`up {self._label}` keeps one"
+            hint = self._by_file(f"`up {self._label}` keeps one")
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
-            lines.append("it matches the file")
+            lines.append("it matches the file" if self._has_file else "there is no file to compare it with")
         if row.output_blocked is not None:
             lines.append(f"its output cannot be written ({row.output_blocked}); it waits once its pipe is full")
             hint = hint or "free space on the disk that holds the host's state; `host status` shows where that is"
@@ -257,13 +262,14 @@ class _Why:
             held = self._blockers(node) if needs_started_after(self._world, node, row) else []
             if held:
                 return self._said(Cause.HELD_UP, [f"{self._label} is held up", *held, *stopped])
-            return self._said(Cause.STOPPED, stopped, f"`start {self._label}` starts it")
+            return self._said(Cause.STOPPED, stopped, self._by_file(f"`start {self._label}` starts it"))
         changed = row.digest != process.digest
         if completed(row, job=self._graph.job[node]):
             return self._completed(process, row, when, changed)
         lines = [f"{self._label} {ended(row)}{when}"]
         if row.past and row.exit is not None and row.exit.success:
-            lines = [f"{self._label} completed{when}", "that was before the last `down`: `up` runs it again"]
+            again = ": `up` runs it again" if self._has_file else ""
+            lines = [f"{self._label} completed{when}", f"that was before the last `down`{again}"]
             left = background(row)
             if left is None:
                 return self._said(Cause.COMPLETED, lines)
@@ -279,7 +285,8 @@ class _Why:
         if changed:
             lines.append("its definition in the file has changed since")
         lines += self._blockers(node)
-        hint = memory_hint(row) or f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
+        again = f"; `up {self._label}` starts it again" if self._has_file else ""
+        hint = memory_hint(row) or f"`logs {self._label}` shows its output{again}"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
     def _completed(self, process: Process, row: ObservedRow, when: str, changed: bool) -> Explanation:
@@ -289,7 +296,7 @@ class _Why:
             lines.append(left)
             return self._said(Cause.COMPLETED, lines, foreground_hint(row, process))
         if not changed:
-            return self._said(Cause.COMPLETED, lines, f"`restart {self._label}` runs it again")
+            return self._said(Cause.COMPLETED, lines, self._by_file(f"`restart {self._label}` runs it again"))
         lines.append("its definition in the file has changed since")
         return self._said(Cause.OUTDATED, lines, "`up` runs it again")
 

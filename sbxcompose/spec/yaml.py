@@ -43,7 +43,7 @@ def read_yaml(document: Document, mistakes: list[Mistake]) -> Node | None:
             assert event is not None, "check_event has seen it"
             composer.take(event)
     except yaml.MarkedYAMLError as error:
-        raise Malformed(_unclosed(document, error, composer.quoted) or _marked(document, error)) from None
+        raise Malformed(_unclosed(document, error, composer) or _marked(document, error, composer)) from None
     except (yaml.reader.ReaderError, UnicodeError):
         raise Malformed(_unreadable(document)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -73,6 +73,11 @@ class _Composer:
         self._documents = 0
         self.quoted: tuple[int, int, int] | None = None
         """The latest text in quotes over several lines: line and column of its begin, line of its end, from 0."""
+
+    @property
+    def innermost(self) -> Node | None:
+        """The collection that has begun last, of those that have not ended."""
+        return self._open[-1].node if self._open else None
 
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -195,8 +200,9 @@ def _place(event: yaml.Event) -> tuple[int, int]:
 _QUOTES = ("'", '"')
 
 
-def _unclosed(document: Document, error: yaml.MarkedYAMLError, quoted: tuple[int, int, int] | None) -> Mistake | None:
+def _unclosed(document: Document, error: yaml.MarkedYAMLError, composer: _Composer) -> Mistake | None:
     """Return the mistake where a quote or bracket opens that is not closed, if that explains the error."""
+    quoted = composer.quoted
     opened, noticed = error.context_mark, error.problem_mark
     context = error.context or ""
     if opened is not None and "quoted scalar" in context:
@@ -205,8 +211,9 @@ def _unclosed(document: Document, error: yaml.MarkedYAMLError, quoted: tuple[int
         # The opening quote of one text was taken for the closing quote of the one before.
         message = f"the quote that opens here is closed only in line {noticed.line + 1}"
         return _opens_here(document, *quoted[:2], message, "is a quote missing before?")
-    if opened is not None and noticed is not None and "flow" in context and not document.text[noticed.index :].strip():
-        return _opens_here(document, opened.line, opened.column, "the bracket that opens here is not closed")
+    bracket = composer.innermost
+    if bracket is not None and noticed is not None and "flow" in context and not document.text[noticed.index :].strip():
+        return _opens_here(document, bracket.line - 1, bracket.column - 1, "the bracket that opens here is not closed")
     return None
 
 
@@ -214,14 +221,14 @@ def _opens_here(document: Document, line: int, column: int, message: str, hint: 
     return document.mistake(f"this is not YAML: {message}", line + 1, column + 1, hint)
 
 
-def _marked(document: Document, error: yaml.MarkedYAMLError) -> Mistake:
+def _marked(document: Document, error: yaml.MarkedYAMLError, composer: _Composer) -> Mistake:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "it cannot be parsed"
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
     hint = _syntax_hint(document.source(line), problem)
-    opened = error.context_mark
-    if hint is None and opened is not None and "flow" in (error.context or "") and opened.line + 1 < line:
-        hint = f"the bracket that opens in line {opened.line + 1} is not closed"
+    opened = composer.innermost
+    if hint is None and opened is not None and "flow" in (error.context or "") and opened.line < line:
+        hint = f"the bracket that opens in line {opened.line} is not closed"
     return document.mistake(f"this is not YAML: {problem}", line, column, hint)
 
 

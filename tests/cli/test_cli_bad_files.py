@@ -119,6 +119,14 @@ def test_a_named_file_that_does_not_exist(dry: Sbx, name: str) -> None:
     assert "does not exist" in said
 
 
+@pytest.mark.parametrize("arguments", [["ps"], ["down"], ["-p", "shop", "why"], ["up"]], ids=" ".join)
+def test_a_file_that_the_environment_names_gets_one_message_and_one_remedy(dry: Sbx, arguments: list[str]) -> None:
+    said = refused(dry, *arguments, env={"SBXCOMPOSE_FILE": "nope.yaml"})
+    assert said == "nope.yaml: the file does not exist\nhint: it is named in the variable `SBXCOMPOSE_FILE`\n"
+    dry.write("processes: {\n", "bad.yaml")
+    assert "-p NAME" not in refused(dry, *arguments, env={"SBXCOMPOSE_FILE": "bad.yaml"})
+
+
 def test_a_directory_instead_of_a_file(dry: Sbx) -> None:
     (dry.project / "sbxcompose.yaml").mkdir()
     assert "directory" in refused(dry, "config")

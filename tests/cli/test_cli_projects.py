@@ -106,6 +106,8 @@ def test_a_project_without_its_file_can_be_seen_stopped_and_terminated(sbx: Sbx)
     try:
         assert "web" in outside("ps")
         assert "at work" in outside("logs", "web")
+        assert outside("why") == "no problem with 2 processes; there is no file to compare them with\n"
+        assert "there is no file to compare it with" in outside("why", "web")
         assert "sent SIGCONT to web" in outside("kill", "-s", "CONT", "web")
         assert "web stopped" in outside("stop", "web")
         assert not alive(before["web"])

@@ -181,7 +181,11 @@ def test_a_second_up_of_what_has_ended_does_not_say_that_it_runs(sbx: Sbx) -> No
     assert "| hello" in sbx.run("up", "job").stdout
 
 
-@pytest.mark.parametrize("command", [["up", "-d"], ["up"], ["up", "--wait"], ["start"], ["plan"], ["wait"]])
+@pytest.mark.parametrize(
+    "command",
+    [["up", "-d"], ["up"], ["up", "--wait"], ["up", "--watch"], ["watch"], ["start"], ["plan"], ["wait"]],
+    ids=" ".join,
+)
 def test_nothing_selected_is_reported_with_the_profiles(sbx: Sbx, command: list[str]) -> None:
     sbx.write("processes: {web: {command: sleep 9, profiles: [dev]}, job: {command: 'true', profiles: [dev, ci]}}\n")
     words = refused(sbx, *command)

@@ -25,7 +25,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
         return show_recorded(shell, names, as_json=as_json)
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
-    from sbxcompose.cli.view.why import all_match, explanation_lines, hint_lines
+    from sbxcompose.cli.view.why import all_fine, explanation_lines, hint_lines
     from sbxcompose.client.explain import explain
     from sbxcompose.engine.session import Session
 
@@ -48,7 +48,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
                 for line in hint_lines(answer, shell.out, width, reporter.plain):
                     shell.print(line)
             if not shown:
-                shell.print(all_match(len(found.all)))
+                shell.print(all_fine(len(found.all), has_file=bool(project.files)))
             return 1 if amiss else 0
 
     return run_simply(main)

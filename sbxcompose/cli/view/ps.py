@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
+from sbxcompose.command_line import command_line
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
@@ -134,10 +134,8 @@ def _exited_well(row: ObservedRow) -> bool:
 
 
 def command_words(command: Sequence[str], hide: Hide) -> str:
-    """Format a command on one line for a shell, secrets masked: `sh -c` is left out, empty arguments are not."""
-    if len(command) == 3 and command[:2] == ("sh", "-c"):
-        return _plain(" ".join(hide(command[2]).split()))
-    return _plain(" ".join(_quoted(word, hide) for word in command)) or "-"
+    """Format a command for a cell of the table, secrets masked."""
+    return _plain(command_line(command, hide)) or "-"
 
 
 def _plain(text: str) -> str:
@@ -147,11 +145,6 @@ def _plain(text: str) -> str:
     from sbxcompose.logs.sanitize import clean_text  # late: nearly every command is printable
 
     return clean_text(text, colours=False)
-
-
-def _quoted(word: str, hide: Hide) -> str:
-    """Quote a word for a shell. Quoting changes only quotes, so it is masked after it if it has none."""
-    return shlex.quote(hide(word)) if "'" in word else hide(shlex.quote(word))
 
 
 FIELDS = (

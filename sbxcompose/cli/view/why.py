@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import wrapped
+from sbxcompose.plan.describe import times
 from sbxcompose.plan.why import Explanation
 
 
@@ -24,12 +25,11 @@ def hint_lines(answer: Explanation, style: Style, width: int | None, plain: Call
     return [first.replace("hint:", style.cyan("hint:"), 1), *more]
 
 
-def all_match(count: int) -> str:
+def all_fine(count: int, *, has_file: bool) -> str:
     """Return that nothing is wrong with that many processes."""
-    match count:
-        case 0:
-            return "no processes"
-        case 1:
-            return "the process matches the file"
-        case _:
-            return f"all {count} processes match the file"
+    if count == 0:
+        return "no processes"
+    if not has_file:
+        them = "it" if count == 1 else "them"
+        return f"no problem with {times(count, 'process')}; there is no file to compare {them} with"
+    return "the process matches the file" if count == 1 else f"all {count} processes match the file"

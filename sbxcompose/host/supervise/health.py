@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, HealthStatus
+from sbxcompose.command_line import command_line
 from sbxcompose.host.supervise.network import Namespace, socket_in
 
 FIRST_PAUSE_MS = 10
@@ -150,7 +151,7 @@ async def check_port(config: HealthCheckConfig, namespace: Namespace | None = No
 
 async def check_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> CheckResult:
     """Check once by a command, which `run` runs, and kills when cancelled: what went wrong, or None."""
-    what = " ".join(config.command or ())
+    what = command_line(config.command or ())
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
             failure = await run()

@@ -20,7 +20,7 @@ def row(*command: str) -> ObservedRow:
 @pytest.mark.parametrize(
     "command, words",
     [
-        (("sh", "-c", "echo  one\n  two"), "echo one two"),
+        (("sh", "-c", "echo  one\n  two"), "echo  one two"),
         (("server", "--name", ""), "server --name ''"),
         (("sh", "-c", "echo $1", "sh", "a b"), "sh -c 'echo $1' sh 'a b'"),
         (("login", "--password=hunter2", "it's so"), "login --password=*** '***'"),

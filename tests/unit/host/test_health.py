@@ -80,6 +80,8 @@ def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
     assert asyncio.run(check(None)) is None
     assert asyncio.run(check("exited with code 2: no response")) == "pg_isready -q: exited with code 2: no response"
     assert asyncio.run(check(None, late=True)) == "pg_isready -q: not done within 20 ms"
+    config = HealthCheckConfig(type="exec", command=["test", "-n", ""], timeout_ms=20)
+    assert asyncio.run(check("exited with code 1")) == "test -n '': exited with code 1"
 
 
 def test_commands_are_not_run_as_often_as_ports_are_asked() -> None:

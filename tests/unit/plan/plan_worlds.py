@@ -125,6 +125,7 @@ def project(
             replace(templates.get(name, Sandbox(name, f"shop-{name}", ())), processes=tuple(mine))
             for name, mine in holding.items()
         ),
+        files=("/shop/sbxcompose.yaml",),
         disabled=tuple(entry.address for entry in inactive),
         inactive=tuple(inactive),
     )

@@ -351,6 +351,35 @@ def test_a_start_that_failed_is_remembered_with_what_was_tried() -> None:
     assert found.hint == "`up web` tries again"
 
 
+def test_what_was_tried_keeps_empty_arguments_and_quotes() -> None:
+    observed = failed_start()
+    (failure,) = observed.sandboxes[0].failures
+    tried = replace(failure, command=("serve", "--name", "", "two words"))
+    observed = Observed((replace(observed.sandboxes[0], failures=(tried,)),))
+    found = why(project(process("web")), observed, Instance("main", "web"), 100.0)
+    assert found.lines[1] == "it was to run `serve --name '' 'two words'` in /shop"
+
+
+@pytest.mark.parametrize(
+    "found_row, words",
+    [
+        (row("web"), ("there is no file to compare it with", None)),
+        (replace(row("web", Phase.EXITED), exit=FAILED), (None, "`logs web` shows its output")),
+        (done("web"), (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_without_its_file_nothing_is_compared_and_no_hint_needs_the_file(
+    found_row: ObservedRow | None, words: tuple[str | None, str | None]
+) -> None:
+    without_file = replace(SHOP, files=())
+    rows = [found_row] if found_row is not None else []
+    found = ask(without_file, world(*rows)) if rows else ask(without_file, failed_start())
+    assert "matches the file" not in str(found)
+    assert words[0] is None or words[0] in found.lines
+    assert found.hint == words[1]
+
+
 def test_a_start_that_failed_matters_more_than_the_run_before_it() -> None:
     found = why(project(process("web")), failed_start(done("web"), digest=V2), Instance("main", "web"), 100.0)
     assert found.cause is Cause.FAILED

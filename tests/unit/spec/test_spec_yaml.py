@@ -190,6 +190,8 @@ def test_crlf_and_a_byte_order_mark_change_nothing() -> None:
         ('a: {b: "x}\nc: {d: "y"}\n', (1, 8), "the quote that opens here is closed only in line 2"),
         ("a:\n  b: 'x\n  c: y\n  d: 'z'\n", (2, 6), "the quote that opens here is closed only in line 4"),
         ("a: {b: [x, y\n", (1, 8), "the bracket that opens here is not closed"),
+        ("a: {\n", (1, 4), "the bracket that opens here is not closed"),
+        ("a:\n  b: [x,\n\n", (2, 6), "the bracket that opens here is not closed"),
     ],
 )
 def test_what_is_never_closed_is_shown_where_it_opens(text: str, place: tuple[int, int], words: str) -> None:
