@@ -11,8 +11,10 @@ from pydantic_core import ErrorDetails
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec import foreign_keys
+from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
 from sbxcompose.spec.locations import Places
-from sbxcompose.spec.models import ProjectModel
+from sbxcompose.spec.models import ProjectModel, ResourcesModel
+from sbxcompose.spec.process_models import RestartModel, StopModel, WatchModel
 from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.unresolved import level_of
 from sbxcompose.spec.unresolved_part import ScopeOfMistake
@@ -106,7 +108,8 @@ def _unknown_key(path: Path, value: Any, places: Places) -> Mistake:
     model = model_at(path[:-1])
     known = sorted(_keys_of(model)) if model is not None else []
     listed = f"known here: {', '.join(f'`{key}`' for key in known)}" if known else None
-    near = foreign_keys.hint(key, model.__name__ if model is not None else "", known) or _misplaced(path, value)
+    name = model.__name__ if model is not None else ""
+    near = foreign_keys.hint(key, name, known) or _misplaced(path, value) or _below(key, name)
     return places.mistake(
         path, f"unknown key `{key}`", near or did_you_mean(key, known, _elsewhere(key) or listed), on_key=True
     )
@@ -124,12 +127,19 @@ def _misplaced(path: Path, value: Any) -> str | None:
 
 def _elsewhere(key: str) -> str | None:
     """Where the key does belong, if not here."""
-    places = {"sandbox": "a sandbox", "process": "a process", "file": "the top of the file"}
-    for word, model in (("process", "ProcessModel"), ("sandbox", "SandboxModel"), ("file", "ProjectModel")):
+    for model, place in _PLACES.items():
         found = _BY_NAME.get(model)
         if found is not None and key in _keys_of(found):
-            return f"`{key}` belongs to {places[word]}"
+            return f"`{key}` belongs to {place}"
     return None
+
+
+def _below(key: str, model: str) -> str | None:
+    """Where the key belongs, ours or another tool's, if a mapping below a process or sandbox has it."""
+    if any(key in _keys_of(other) for other in _BY_NAME.values()):
+        return None
+    below = {place: frozenset(_keys_of(inner)) for place, inner in _INNER.items() if inner.__name__ != model}
+    return foreign_keys.hint_below(key, below, [inner.__name__ for inner in _INNER.values()])
 
 
 def _missing_hint(path: Path, values: Any) -> str | None:
@@ -256,6 +266,16 @@ def _keys_of(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
+_PLACES = {"ProcessModel": "a process", "SandboxModel": "a sandbox", "ProjectModel": "the top of the file"}
+_INNER: dict[str, type[BaseModel]] = {
+    "health_check": HealthCheckModel,
+    "ready_when": ReadyModel,
+    "restart": RestartModel,
+    "stop": StopModel,
+    "watch": WatchModel,
+    "resources": ResourcesModel,
+}
+"""The mappings below a process or a sandbox."""
 _BY_NAME: dict[str, type[BaseModel]] = {"ProjectModel": ProjectModel}
 for _key, _name in (("sandboxes", "SandboxModel"), ("processes", "ProcessModel")):
     _found = model_at((_key, "each"))

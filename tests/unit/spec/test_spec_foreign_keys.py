@@ -65,6 +65,18 @@ EVERY_KEY = set().union(*ALL.values())
         ("watch: ['*.py']", "did you mean `.`?"),
         ("watch: ['/*/x']", "did you mean `/`?"),
         ("ready_when: {log: x, tcp: 1}", "`health_check`"),
+        ("ready_when: {log: x, success_threshold: 3}", "remove it: it is tried as long as"),
+        ("ready_when: {exec: x, grace: 3}", "write `grace` in `stop`"),
+        ("success_threshold: 2", "remove it: one success is enough"),
+        ("interval: 2", "write `interval` in `health_check`"),
+        ("period_seconds: 2", "write `interval` in `health_check`"),
+        ("max_restarts: 2", "write `max_restarts` in `restart`"),
+        ("exp_backoff_restart_delay: 2", "write `initial_backoff` in `restart`"),
+        ("signal: SIGINT", "write `signal` in `stop` or `watch`"),
+        ("test: x", "`health_check: {exec: ...}`"),
+        ("timeout: 3", "`timeout` belongs to a sandbox"),
+        ("health_check: {tcp: 1, url: x}", "`http: {port: 8000, path: /}`"),
+        ("restart: {policy: always, retries: 3}", "did you mean `max_restarts`?"),
         ("container_name: x", "remove it"),
         ("priority: 1", "`depends_on`"),
     ],
@@ -99,6 +111,31 @@ def test_renamed_keys_do_not_exist_and_have_a_counterpart() -> None:
     assert set(_RENAMED.values()) <= EVERY_KEY
     for key, ours in _RENAMED.items():
         assert not any(key in known and ours in known for known in ALL.values()), key
+
+
+FOREIGN = """
+attach blkio_config build cpu_count cpu_quota cap_add cgroup_parent configs container_name deploy develop devices dns
+dns_opt entrypoint environment expose extra_hosts gpus healthcheck hostname image init label_file links logging
+mem_limit memswap_limit network_mode networks oom_score_adj pid platform ports post_start pre_stop privileged
+pull_policy scale shm_size stdin_open stop_grace_period stop_signal tmpfs ulimits volumes working_dir
+availability disable_ansi_colors disable_env_expansion disabled is_daemon is_dotenv_disabled is_elevated
+is_interactive is_tty launch_timeout_seconds liveness_probe log_configuration log_location namespace readiness_probe
+ready_log_line schedule shutdown title vars success_threshold failure_threshold period_seconds
+autorestart directory exitcodes killasgroup numprocs priority process_name redirect_stderr startretries startsecs
+stderr_events_enabled stderr_logfile_maxbytes stdout_logfile stdout_syslog stopasgroup stopsignal stopwaitsecs umask
+args cron_restart env_production error_file exec_mode exp_backoff_restart_delay gid ignore_watch instance_var
+instances interpreter kill_timeout listen_timeout log_date_format max_memory_restart max_restarts merge_logs
+min_uptime name node_args pid_file restart_delay script time uid vizion wait_ready watch_delay
+add_path cmd cwd shell auto_restart can_die formation port_base
+"""
+"""Keys of a service or process in Compose, process-compose, supervisord, pm2, mprocs and overmind."""
+
+
+@pytest.mark.parametrize("key", FOREIGN.split())
+def test_no_hint_for_a_key_of_another_tool_only_lists_what_is_known(key: str) -> None:
+    (found,) = hints(f"processes: {{web: {{command: x, {key}: 1}}}}")
+    assert found is not None
+    assert not found.startswith("known here"), found
 
 
 def test_a_key_that_no_tool_has() -> None:
