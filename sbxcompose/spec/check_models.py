@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from sbxcompose.spec.base_models import Strict, duration_field
+from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
     AlsoAs,
-    Command,
     Duration,
     Port,
     PositiveDuration,

@@ -22,9 +22,15 @@ FULL_NAME_PATTERN = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 """A sandbox's name at its provider, and so a project's (contract, section 2.7)."""
 
 
-def wrong(message: str, hint: str | None = None, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
-    """Return the error that a validator raises; `at` leads from the value to the part that is wrong."""
-    return PydanticCustomError("spec", "{message}", {"message": message, "hint": hint, "at": at})
+def wrong(
+    message: str, hint: str | None = None, at: tuple[str | int, ...] = (), before: str | None = None
+) -> PydanticCustomError:
+    """Return the error that a validator raises; `at` leads from the value to the part that is wrong.
+
+    `before` is the beginning of a text up to the character that is wrong.
+    """
+    context = {"message": message, "hint": hint, "at": at, "before": before}
+    return PydanticCustomError("spec", "{message}", context)
 
 
 class AlsoAs:
@@ -119,31 +125,6 @@ def _boolean(value: Any) -> Any:
 
 
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
-
-
-def _command(value: Any) -> Any:
-    if isinstance(value, str):
-        if not value.strip():
-            raise wrong("the command is empty")
-        return ("sh", "-c", value)
-    if isinstance(value, tuple) and (not value or value[0] == ""):
-        raise wrong("the command is empty")
-    return value
-
-
-Command = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_command),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": ["string", "number", "boolean"], "minLength": 1},
-                {"type": "array", "items": TEXT_ITEMS, "minItems": 1},
-            ]
-        }
-    ),
-]
-"""The argument vector; a text goes through `sh -c`."""
 
 
 def _environment(value: Any) -> Any:

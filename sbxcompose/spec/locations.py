@@ -26,6 +26,21 @@ class Places:
         """Return a mistake at the path."""
         return (self.key(path) if on_key else self.value(path)).mistake(message, hint)
 
+    def mistake_behind(self, path: Path, before: str, message: str, hint: str | None) -> Mistake:
+        """Return a mistake at the last character of `before`, with which the text at the path begins.
+
+        It stands at the beginning of the value if the file has that text in another form (folded, with escapes).
+        """
+        node = self.value(path)
+        needle = before.rpartition("\n")[2]
+        in_block = node.document.source(node.line)[node.column - 1 :].startswith("|")
+        number = node.line + in_block + before.count("\n")
+        start = node.column - 1 if number == node.line else 0
+        found = node.document.source(number).find(needle, start)
+        if found < 0:
+            return node.mistake(message, hint)
+        return node.document.mistake(message, number, found + len(needle), hint)
+
     def _find(self, path: Path) -> tuple[Node, Node]:
         key = node = self._root
         for step in path:

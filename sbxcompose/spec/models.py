@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
+from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_FRACTION,
     AS_NUMBER,
@@ -20,7 +21,6 @@ from sbxcompose.spec.fields import (
     AlsoAs,
     AlsoOne,
     Boolean,
-    Command,
     Duration,
     FullName,
     Name,

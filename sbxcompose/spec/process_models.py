@@ -13,11 +13,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model, model
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment, duration_field
 from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
+from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
     AlsoAs,
     Boolean,
-    Command,
     Duration,
     NonEmpty,
     OneLine,

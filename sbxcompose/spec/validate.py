@@ -95,6 +95,8 @@ def _mistake(details: ErrorDetails, places: Places, values: Any) -> Mistake:
         path = (*path, *context["at"])
         on_key = path[-1:] == ("[key]",)
         path = path[:-1] if on_key else path
+        if context["before"] is not None:
+            return places.mistake_behind(path, context["before"], context["message"], context["hint"])
         return places.mistake(path, context["message"], context["hint"], on_key=on_key)
     if kind == "extra_forbidden":
         return _unknown_key(path, details["input"], places)
