@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.models import Env, StartRequest
-from sbxcompose.command_line import command_line
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
@@ -186,6 +185,8 @@ class Readiness:
         await probe.wait()
 
     async def _try(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
+        from sbxcompose.command_line import command_line  # late: few processes have one
+
         request, base = self._command_request(process, instance, command)
         begun = time.monotonic()
         said: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sbxcompose.command_line import command_line
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.plurals import counted
@@ -116,6 +115,8 @@ def awaited_sign(process: Process) -> str | None:
         case ReadyLine(pattern):
             return f"waiting for a line that matches `{pattern}`"
         case ReadyCommand(command):
+            from sbxcompose.command_line import command_line  # late: few processes have one
+
             return f"waiting for `{command_line(command)}` to succeed"
         case None:
             return None

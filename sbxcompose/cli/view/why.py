@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import wrapped
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.why import Explanation
+from sbxcompose.plurals import counted
 
 
 def explanation_lines(answer: Explanation, width: int | None, plain: Callable[[str], str]) -> list[str]:
@@ -31,5 +31,5 @@ def all_fine(count: int, *, has_file: bool) -> str:
         return "no processes"
     if not has_file:
         them = "it" if count == 1 else "them"
-        return f"no problem with {times(count, 'process')}; there is no file to compare {them} with"
+        return f"no problem with {counted(count, 'process')}; there is no file to compare {them} with"
     return "the process matches the file" if count == 1 else f"all {count} processes match the file"
