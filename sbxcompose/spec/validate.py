@@ -137,7 +137,7 @@ def _elsewhere(key: str) -> str | None:
 
 
 def _below(key: str, model: str) -> str | None:
-    """Where the key belongs, ours or another tool's, if a mapping below a process or sandbox has it."""
+    """Where the key belongs, be it a key of another tool, if a mapping below a process or sandbox has it."""
     if any(key in _keys_of(other) for other in _BY_NAME.values()):
         return None
     below = {place: frozenset(_keys_of(inner)) for place, inner in _INNER.items() if inner.__name__ != model}

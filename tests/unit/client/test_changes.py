@@ -73,7 +73,7 @@ def finished(code: int) -> FinishedCommand:
 
 def test_a_command_can_be_checked() -> None:
     assert finished(0).check().text == "a\nb"
-    with pytest.raises(ProcessFailed, match=r"^`make all` exited with code 3\n") as caught:
+    with pytest.raises(ProcessFailed, match=r"^`make  all` exited with code 3\n") as caught:
         finished(3).check()
     assert caught.value.__notes__ == ["oh no"]
 

@@ -357,7 +357,7 @@ def test_what_was_tried_keeps_empty_arguments_and_quotes() -> None:
     tried = replace(failure, command=("serve", "--name", "", "two words"))
     observed = Observed((replace(observed.sandboxes[0], failures=(tried,)),))
     found = why(project(process("web")), observed, Instance("main", "web"), 100.0)
-    assert found.lines[1] == "it was to run `serve --name '' 'two words'` in /shop"
+    assert found.lines[1] == "its command was `serve --name '' 'two words'` in /shop"
 
 
 @pytest.mark.parametrize(

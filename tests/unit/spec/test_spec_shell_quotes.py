@@ -60,7 +60,7 @@ def test_a_quote_that_every_shell_refuses_is_found_where_it_opens(text: str) -> 
         "",
     ],
 )
-def test_nothing_is_said_of_what_a_shell_may_accept(text: str) -> None:
+def test_what_a_shell_may_accept_is_accepted(text: str) -> None:
     assert unclosed_quote(text) is None
 
 
