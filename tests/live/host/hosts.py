@@ -216,6 +216,17 @@ def live_host(home: Home, environ: Mapping[str, str] | None = None, **options: A
         host.close()
 
 
+def in_time(home: Home, work: Callable[[LiveHost, float], None]) -> None:
+    """Do `work` with a host that ends once it has been idle for so many seconds.
+
+    Where it ends before the next request of `work` is there, as this machine is busy, it is done anew with more.
+    """
+    for seconds in (0.3, 3.0, 30.0):
+        with suppress(httpx.TransportError), live_host(home, {"SBXCOMPOSE_HOST_IDLE": str(seconds)}) as host:
+            return work(host, seconds)
+    raise AssertionError("the host ends although requests come")
+
+
 def batch(box: Box, *operations: dict[str, Any], env: dict[str, str] | None = None) -> list[Answer]:
     """Status and body of each operation, in the order in which they were asked for."""
     answer = box.ask("POST", "/batch", json={"env": env or {}, "operations": list(operations)})

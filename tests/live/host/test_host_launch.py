@@ -23,7 +23,7 @@ from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.keeper.hostrecord import HostRecord
 from sbxcompose.paths import PathError
-from tests.live.host.hosts import LiveHost, client_of, live_host
+from tests.live.host.hosts import LiveHost, client_of, in_time, live_host
 from tests.support.home import Home, alive_with, wait_gone
 
 
@@ -179,23 +179,27 @@ def test_a_port_that_is_taken_is_reported_and_by_whom(host_environ: Home) -> Non
 
 def test_an_idle_host_ends(host_environ: Home) -> None:
     with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
-        status = host.status
-        assert wait_gone([status["pid"], status["keeper_pid"]], 60)
+        assert wait_gone(list(alive_with(host_environ.marker)), 60)
         assert not host.path.exists()
         assert "nothing has run and no request has come for 0.3 s; the host ends" in host.log
         assert "Traceback" not in host.log
 
 
 def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None:
-    with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
-        status = host.status
-        host.box().shell("sleep 0.8; exit 0", "web")
-        keeper = os.pidfd_open(status["keeper_pid"])
+    def work(host: LiveHost, idle: float) -> None:
+        gate = host_environ.root / "gate"
+        os.mkfifo(gate)
+        keeper = os.pidfd_open(host.status["keeper_pid"])
         try:
-            assert not select.select([keeper], [], [], 0.6)[0]
-            assert select.select([keeper], [], [], 60)[0]
+            host.box().shell(f"read _ < {gate}", "web")
+            assert not select.select([keeper], [], [], 2 * idle)[0]
+            gate.write_text("go\n")
+            assert select.select([keeper], [], [], 120)[0]
         finally:
             os.close(keeper)
+            gate.unlink()
+
+    in_time(host_environ, work)
 
 
 FOREGROUND = "from sbxcompose.engine.local_host import launch; launch.serve_foreground()"
