@@ -159,6 +159,28 @@ def _called(node: ast.AST) -> str:
             return ""
 
 
+def test_no_test_waits_for_less_than_a_minute() -> None:
+    """A machine that is busy takes seconds for what takes milliseconds; what shall be late is given less than one."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in nodes(path)
+        if isinstance(node, ast.Call)
+        for limit in _limits(node)
+        if isinstance(limit, ast.Constant) and isinstance(limit.value, int | float) and 1 <= limit.value < 60
+    ]
+    assert found == []
+
+
+def _limits(call: ast.Call) -> list[ast.expr]:
+    """What a call may be given as the seconds that it waits at most."""
+    name = _called(call).rpartition(".")[2]
+    first = call.args[:1] if name in ("timeout", "settimeout", "join", "wait", "result") else []
+    second = call.args[1:2] if name in ("wait_for", "wait_gone") else []
+    given = [] if name in ("HealthCheck", "Sandbox", "replace") else call.keywords  # those only say what is wanted
+    return [*first, *second, *(keyword.value for keyword in given if keyword.arg == "timeout")]
+
+
 def test_a_class_name_is_defined_once() -> None:
     places: dict[str, list[str]] = {}
     for path in SOURCES:

@@ -24,7 +24,7 @@ from tests.support import asking
 from tests.support.home import Home
 
 COMMAND = Path(sys.executable).parent / "sbxcompose"
-LIMIT = 60.0
+LIMIT = 120.0
 """Seconds that one command, or one wait for a line of it, may take."""
 
 

@@ -62,7 +62,7 @@ class Home:
 
     @classmethod
     @contextmanager
-    def temporary(cls, grace: float = 30.0) -> Iterator[Home]:
+    def temporary(cls, grace: float = 60.0) -> Iterator[Home]:
         """A home that is removed at the end; `AssertionError` if processes of it are still alive then."""
         home = cls(Path(tempfile.mkdtemp(prefix="sbx-", dir="/tmp")), uuid.uuid4().hex)
         try:
@@ -102,7 +102,7 @@ def wait_gone(pids: list[int], seconds: float) -> bool:
     return True
 
 
-def end_of(marker: str, grace: float = 30.0) -> dict[int, str]:
+def end_of(marker: str, grace: float = 60.0) -> dict[int, str]:
     """Give what carries `marker` a moment to be gone, kill the rest, and return what had to be killed."""
     wait_gone(list(alive_with(marker)), grace)
     killed: dict[int, str] = {}
@@ -111,5 +111,5 @@ def end_of(marker: str, grace: float = 30.0) -> dict[int, str]:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_gone(list(left), 30.0)
+        wait_gone(list(left), 60.0)
     return killed

@@ -101,7 +101,7 @@ def test_a_host_that_ended_leaves_no_record(host: LiveHost) -> None:
 
 
 def test_stopping_a_host_that_was_killed_stops_what_it_left_running(host: LiveHost) -> None:
-    host.box().shell("exec sleep 1000", "web")
+    host.box().begin("sleep", "1000", name="web")
     victims = list(pids(host.path))
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in victims:
