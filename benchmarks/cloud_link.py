@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.event_stream import KEY, serving
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import running, samples_of, timed, until_printed
+from tests.support.link import Link
 
 TITLE = "cloud-like link"
 ONE_WAY = 0.025
 """Seconds that every byte takes, in each direction."""
 
 
-class DelayedLink:
-    """A proxy that hands on what it gets `ONE_WAY` seconds later; in a thread of its own."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self.port = 0
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
-        self._over: asyncio.Event
-
-    def __enter__(self) -> DelayedLink:
-        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-
-    async def _serve(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        with suppress(asyncio.CancelledError):  # the link is over
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                data = await reader.read(1 << 18)
-            except OSError:
-                data = b""
-            # The host tells where its sandboxes are: here as well. Both ports have five digits.
-            data = data.replace(b":%d" % self._target, b":%d" % self.port)
-            self._loop.call_later(ONE_WAY, self._hand_on, writer, data)
-            if not data:
-                return
-
-    @staticmethod
-    def _hand_on(writer: asyncio.StreamWriter, data: bytes) -> None:
-        if data and not writer.is_closing():
-            writer.write(data)
-        elif not data:
-            writer.close()
-
-
 @contextmanager
 def _through_link(bench: Bench) -> Iterator[Mapping[str, str]]:
     """Start a host; the variables of a client that reaches it through the link alone."""
-    with serving(bench) as port, DelayedLink(port) as link:
+    with serving(bench) as port, Link(port, ONE_WAY) as link:
         elsewhere = bench.home.root / "elsewhere"
         yield {
             **bench.env,

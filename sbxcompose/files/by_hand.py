@@ -20,11 +20,12 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 from sbxcompose.files import script as scripts
 from sbxcompose.files import single
-from sbxcompose.files.carry import PART, CopyFailed, ProgressHandler, TransferProgress, ignore_progress, no_room
+from sbxcompose.files.carry import PART, CopyFailed, no_room
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
 from sbxcompose.files.persistent import PersistentFiles, persist
+from sbxcompose.files.progress import MeteredFiles, ProgressHandler, TransferMeter, ignore_progress
 from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import Ran, RemoteFiles
 from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, seal_of
@@ -78,9 +79,9 @@ class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
     def __init__(self, remote: RemoteFiles, how: How, emit: ProgressHandler = ignore_progress) -> None:
-        self._remote = PersistentFiles(remote)
+        self._meter = TransferMeter(emit)
+        self._remote = PersistentFiles(MeteredFiles(remote, self._meter))
         self._how = how
-        self._emit = emit
 
     async def probe(self, there: There) -> Probed:
         """Return what is at a path in the sandbox."""
@@ -107,7 +108,10 @@ class ByHand:
         elif found == "file" and stat.S_ISDIR(status.st_mode):
             raise SbxError(f"{to.label} is a file there, and {source} a folder")
         if stat.S_ISREG(status.st_mode):
-            return await self._put_file(path, status, to)
+            self._meter.begin(1, status.st_size)
+            await self._put_file(path, status, to)
+            self._meter.arrived(1, status.st_size)
+            return Moved(1, status.st_size)
         return await self._put_tree(path, status, to)
 
     async def put_contents(self, data: bytes, to: There, mode: int = 0o644) -> Moved:
@@ -127,15 +131,13 @@ class ByHand:
         await self._unpack(to, stage)
         await self._merge(to, stage)
 
-    async def _put_file(self, path: str, status: os.stat_result, to: There) -> Moved:
+    async def _put_file(self, path: str, status: os.stat_result, to: There) -> None:
         spare = _spare(to.path)
         found = ScannedEntry(path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
         if await persist(lambda: single.send(self._remote, spare, found, Memory())) is None:
             await self._sh('rm -f -- "$1"', spare)
             raise SbxError(f"{path} changed while it was copied", hint="try it again")
         await self._place(spare, to, found.entry.mode)
-        self._emit(TransferProgress(1, 1, status.st_size, status.st_size))
-        return Moved(1, status.st_size)
 
     async def _place(self, spare: str, to: There, mode: int) -> None:
         ran = await self._remote.run(("sh", "-c", PLACE, "sh", spare, to.path, f"{mode:o}"))
@@ -151,11 +153,11 @@ class ByHand:
         files = [name for name, entry in here.items() if entry.kind != "dir"]
         changes = PathChanges(tuple(files), tuple(name for name in here if name not in set(files)))
         total = sum(entry.size for entry in here.values())
-        stage, sent, size = _stage(), 0, 0
+        stage = _stage()
+        self._meter.begin(len(files), total)
         for piece in parts(changes, here, PART):
             await self._send_part(piece, found, parent, stage, top)
-            sent, size = sent + len(piece.send), size + sum(here[name].size for name in piece.send)
-            self._emit(TransferProgress(sent, len(files), size, total))
+            self._meter.arrived(len(piece.send), sum(here[name].size for name in piece.send))
         await self._merge(parent, stage)
         return Moved(len(files), total)
 

@@ -6,7 +6,6 @@ While a part is put into place there, the next one is packed and travels.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from sbxcompose.files import single
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, name_text, write_change, write_whole
 from sbxcompose.files.pack import Packed, pack
+from sbxcompose.files.progress import MeteredFiles, ProgressHandler, TransferMeter
 from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import ScannedTree
@@ -41,22 +41,6 @@ class CopyFailed(SbxError):
 
 class Outdated(Exception):
     """Another client has copied into the sandbox meanwhile."""
-
-
-class TransferProgress(Struct, frozen=True):
-    """How far a copy is: files and bytes sent, of how many."""
-
-    files: int
-    all_files: int
-    size: int
-    all_size: int
-
-
-ProgressHandler = Callable[[TransferProgress], None]
-
-
-def ignore_progress(progress: TransferProgress) -> None:
-    """For callers that do not want to be told."""
 
 
 class Known(Struct, frozen=True):
@@ -106,21 +90,18 @@ class Carrier:
     """Carries changes out in the folder `workspace`; `stage` is the beginning of the names of what is staged."""
 
     def __init__(self, remote: RemoteFiles, workspace: str, stage: str, memory: Memory, emit: ProgressHandler) -> None:
-        self._remote = remote
+        self._meter = TransferMeter(emit)
+        self._remote = MeteredFiles(remote, self._meter)
         self._workspace = workspace
         self._stage = stage
         self._memory = memory
-        self._emit = emit
         self._serial = 0
 
     async def carry_out(self, comparison: Comparison, count: Count) -> Known:
         """Carry out what a comparison found; return the state then. Raises `Outdated`, `CopyFailed`."""
         pieces = parts(comparison.changes, comparison.here, PART)
-        all_files, all_size = (
-            len(comparison.changes.send),
-            sum(comparison.here[path].size for path in comparison.changes.send),
-        )
-        sent = Count()
+        send = comparison.changes.send
+        self._meter.begin(len(send), sum(comparison.here[path].size for path in send))
         async with Tasks() as tasks:
             coming = tasks.start(self._send(comparison, pieces[0], comparison.known, set(), len(pieces) == 1))
             for number in range(1, len(pieces) + 1):
@@ -129,9 +110,9 @@ class Carrier:
                     last = number + 1 == len(pieces)
                     coming = tasks.start(self._send(comparison, pieces[number], part.after, part.unsettled, last))
                 await self._run(part.run)
-                for tally in (count, sent):
-                    tally.add(part.piece, part.here)
-                self._emit(TransferProgress(sent.files, all_files, sent.size, all_size))
+                size = count.size
+                count.add(part.piece, part.here)
+                self._meter.arrived(len(part.piece.send), count.size - size)
             count.unsettled = part.unsettled
             return part.after
 

@@ -58,8 +58,11 @@ class SandboxRemote:
         await write_in_parts(path, size, pieces, self._limit, self._client.files.write, self.run)
 
     async def _write_whole(self, path: str, contents: bytes | Streamed) -> None:
-        body = StreamedBody(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
-        await self._client.files.write(path, body)
+        if isinstance(contents, Streamed):
+            body = StreamedBody(contents.pieces, contents.size, contents.begin)
+            await self._client.files.write(path, body)
+        else:
+            await self._client.files.write(path, contents)
 
     async def run(self, arguments: tuple[str, ...]) -> Ran:
         """Run a command and keep the beginning of its output."""

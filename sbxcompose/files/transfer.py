@@ -20,12 +20,10 @@ from sbxcompose.files.carry import (
     Count,
     Known,
     Outdated,
-    ProgressHandler,
-    TransferProgress,
-    ignore_progress,
 )
 from sbxcompose.files.changes import PathChanges, compare
 from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, read_record
+from sbxcompose.files.progress import ProgressHandler, TransferProgress, ignore_progress
 from sbxcompose.files.read import Memory, read_digests, remembered
 from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import CloudSbx
 from tests.cli.looking import logged
 from tests.support.command import Sbx
+from tests.support.link import Link
 
 OWN = """
 sandboxes:
@@ -180,3 +181,16 @@ def test_cp_says_what_is_wrong_and_on_which_side(running: Sbx) -> None:
 def test_cp_into_a_sandbox_that_is_not_running(sbx: Sbx) -> None:
     project(sbx)
     assert "sandbox app is not running" in sbx.run("cp", "src", "app:x", code=1).stderr
+
+
+def test_cp_over_a_slow_connection_says_how_far_it_is(cloud: CloudSbx) -> None:
+    processes = "{web: {command: 'exec sleep 1000'}}"
+    cloud.write(f"sandboxes: {{main: {{workspace: {cloud.project}, processes: {processes}}}}}\n")
+    (cloud.project / "big").write_bytes(bytes(20_000_000))
+    cloud.run("up", "-d")
+    with Link(int(cloud.plain.address.rpartition(":")[2]), rate=4_000_000) as link:
+        address = cloud.plain.sandbox_url = f"http://127.0.0.1:{link.port}"
+        with cloud.start("cp", "big", "web:there", terminal=True, env={"TENSORLAKE_API_URL": address}) as copying:
+            copying.wait_for(r"copying to web:there .* of 20 MB")
+            assert copying.wait().code == 0
+    assert (cloud.project / "there").stat().st_size == 20_000_000

@@ -1,0 +1,116 @@
+"""How far a copy is, told while its bytes are on their way: a slow connection takes minutes for one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+
+from msgspec import Struct
+
+from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
+
+PIECE = 64 * 1024
+"""Bytes that are handed to the connection at a time."""
+OFTEN = 0.1
+"""Seconds between two reports at least, but for files that have arrived."""
+
+
+class TransferProgress(Struct, frozen=True):
+    """How far a copy is: files and bytes sent, of how many."""
+
+    files: int
+    all_files: int
+    size: int
+    all_size: int
+
+
+ProgressHandler = Callable[[TransferProgress], None]
+
+
+def ignore_progress(progress: TransferProgress) -> None:
+    """For callers that do not want to be told."""
+
+
+class TransferMeter:
+    """Tells `emit` how far the copy is that `begin` has begun; nothing before that."""
+
+    def __init__(self, emit: ProgressHandler, clock: Callable[[], float] = time.monotonic) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._files = self._all_files = 0
+        self._arrived = self._sent = self._all_size = 0
+        self._told_at = 0.0
+
+    def begin(self, files: int, size: int) -> None:
+        """Begin a copy of so many files and bytes."""
+        self._all_files, self._all_size = files, size
+        self._files = self._arrived = self._sent = 0
+
+    def sent(self, count: int) -> None:
+        """Note that bytes were handed to the connection, or, below zero, that they have to be sent again."""
+        self._sent += count
+        if self._all_size and self._clock() - self._told_at >= OFTEN:
+            self._tell()
+
+    def arrived(self, files: int, size: int) -> None:
+        """Note that so many files of so many bytes are in their place."""
+        self._files, self._arrived = self._files + files, self._arrived + size
+        self._tell()
+
+    def _tell(self) -> None:
+        self._told_at = self._clock()
+        # What travels is more than the files: names and modes too. All has come only when it is in its place.
+        size = max(self._arrived, min(self._sent, self._all_size - 1))
+        self._emit(TransferProgress(self._files, self._all_files, size, self._all_size))
+
+
+class MeteredFiles:
+    """Remote files that tell a meter what they send."""
+
+    def __init__(self, remote: RemoteFiles, meter: TransferMeter) -> None:
+        self._remote = remote
+        self._meter = meter
+
+    async def read(self, path: str) -> bytes | None:
+        """Return the contents of a file; None if there is none."""
+        return await self._remote.read(path)
+
+    async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
+        """Hand a file on; False if there is none."""
+        return await self._remote.fetch(path, take)
+
+    async def write(self, path: str, contents: bytes | Streamed) -> None:
+        """Write a file and the folders above it."""
+        told = 0
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            nonlocal told
+            self._meter.sent(-told)
+            told = 0
+            async for piece in cut(contents):
+                self._meter.sent(len(piece))
+                told += len(piece)
+                yield piece
+
+        size = contents.size if isinstance(contents, Streamed) else len(contents)
+        try:
+            await self._remote.write(path, Streamed(pieces, size))
+        except BaseException:
+            self._meter.sent(-told)
+            raise
+
+    async def run(self, arguments: tuple[str, ...]) -> Ran:
+        """Run a command to its end."""
+        return await self._remote.run(arguments)
+
+
+async def cut(contents: bytes | Streamed) -> AsyncGenerator[bytes, None]:
+    """Yield contents in pieces small enough to tell how far they are."""
+    whole: AsyncIterable[bytes] = contents.pieces if isinstance(contents, Streamed) else _one(contents)
+    async for piece in whole:
+        for begin in range(0, len(piece), PIECE):
+            yield piece[begin : begin + PIECE]
+
+
+async def _one(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
