@@ -69,6 +69,7 @@ class CloudChannel:
         self._places = asyncio.Semaphore(REQUESTS)
         self._answered = False
         self._sleep = SleepWatch(self._woke_up)
+        self._sockets: set[Socket] = set()
 
     async def request(self, request: HttpRequest) -> Answer:
         """Send a request and read the whole answer, again where it may be made twice.
@@ -136,9 +137,23 @@ class CloudChannel:
         """Break all connections: after a sleep of this machine nothing holds their other ends."""
         if self._carrier is not None:
             self._carrier.abort()
+        for socket in self._sockets:
+            socket.abort()
 
     async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
         """Open a WebSocket. The proxies that the environment names are not asked: few of them let sockets through."""
+        socket = await self._open_socket(path, headers, limit)
+        self._sockets.add(socket)
+        self._sleep.begin()
+
+        def on_close() -> None:
+            self._sockets.discard(socket)
+            self._sleep.end()
+
+        socket.on_close = on_close
+        return socket
+
+    async def _open_socket(self, path: str, headers: Mapping[str, str], limit: int | None) -> Socket:
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):

@@ -37,18 +37,26 @@ class SleepWatch:
         self._seen = (0.0, 0.0)
         self._timer: asyncio.TimerHandle | None = None
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Watch until `end`, as a block does that is entered."""
         self._waiting += 1
         if self._timer is None:
             self._seen = self._clocks()
             self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.check)
+
+    def end(self) -> None:
+        """End what `begin` began."""
+        # The timer runs on, and ends itself in `check`: what begins to wait before that needs no new one.
+        self._waiting -= 1
+
+    def __enter__(self) -> Self:
+        self.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The timer runs on, and ends itself in `check`: what begins to wait before that needs no new one.
-        self._waiting -= 1
+        self.end()
 
     def check(self) -> None:
         """Compare the clocks with what they were at the last look."""

@@ -60,6 +60,10 @@ class SocketStream:
         self._writer.write(data)
         await self._writer.drain()
 
+    def abort(self) -> None:
+        """Break the connection."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Close the connection, what has been written first; who does not take that is left after a moment."""
         self._writer.close()
@@ -67,7 +71,7 @@ class SocketStream:
             async with asyncio.timeout(CLOSING):
                 await self._writer.wait_closed()
         except OSError:  # a timeout is one, too
-            self._writer.transport.abort()
+            self.abort()
 
 
 class Socket(WebSocket):
@@ -77,12 +81,21 @@ class Socket(WebSocket):
         super().__init__(stream, client=True, limit=limit, rest=rest)
         self.headers = headers
         self._stream = stream
+        self.on_close: Callable[[], None] = lambda: None
+        """Called once the block that uses it is left."""
 
     async def __aenter__(self) -> Socket:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stream.close()
+        try:
+            await self._stream.close()
+        finally:
+            self.on_close()
+
+    def abort(self) -> None:
+        """Break the connection under it: whoever receives hears of that at once."""
+        self._stream.abort()
 
 
 async def open_socket(
