@@ -42,7 +42,7 @@ class TransferMeter:
         self._told_at = 0.0
 
     def begin(self, files: int, size: int) -> None:
-        """Begin a copy of so many files and bytes."""
+        """Begin a copy of that number of files and bytes."""
         self._all_files, self._all_size = files, size
         self._files = self._arrived = self._sent = 0
 
@@ -53,7 +53,7 @@ class TransferMeter:
             self._tell()
 
     def arrived(self, files: int, size: int) -> None:
-        """Note that so many files of so many bytes are in their place."""
+        """Note that this number of files, of `size` bytes together, is in its place."""
         self._files, self._arrived = self._files + files, self._arrived + size
         self._tell()
 
