@@ -88,7 +88,7 @@ def test_logs_follows_on(laptop: Laptop) -> None:
         assert lines_of(logs.wait().stdout) == ["line 0", "line 1", "line 2"]
 
 
-def test_an_attached_up_goes_on(laptop: Laptop) -> None:
+def test_an_attached_up_continues(laptop: Laptop) -> None:
     gate = talker(laptop)
     with laptop.sbx.start("up") as up:
         up.wait_for("line 0")
