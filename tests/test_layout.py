@@ -24,7 +24,7 @@ DISTRIBUTIONS = {
     "mcp_types": "mcp",
 }
 """Modules that are not named as the distribution that carries them."""
-LONGEST_FUNCTION = 50
+LONGEST_FUNCTION = 40
 LONGEST_FILE = 350
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 
 from sbxcompose.cli.async_main import Interrupts, run_command
@@ -13,6 +13,7 @@ from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.observed import Instance
@@ -39,55 +40,71 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
         from sbxcompose.cli.attached import attached
 
         return run_command(lambda interrupts: attached(shell, project, request, wanted, interrupts))
-    return run_command(lambda interrupts: _detached(shell, project, request, options, wanted, interrupts))
+    up = _BackgroundUp(shell, project, request, wanted)
+    return run_command(lambda interrupts: up.run(options, interrupts))
 
 
-async def _detached(
-    shell: Shell,
-    project: Project,
-    request: UpRequest,
-    options: PlanOptions,
-    wanted: Mapping[Instance, Process],
-    interrupts: Interrupts,
-) -> int:
-    from sbxcompose.cli.view.report import HowToWait, Reporter
+class _BackgroundUp:
+    """An `up` that returns once everything is started, or with `--wait` once there is a verdict."""
 
-    reporter = Reporter(shell, project)
-    publisher = Publisher(shell, request.junit, timings=request.timings)
-    begun = time.monotonic()
-    deadline = begun + request.wait_timeout if request.wait_timeout is not None else None
-    plans: list[Plan] = []
+    def __init__(self, shell: Shell, project: Project, request: UpRequest, wanted: Mapping[Instance, Process]) -> None:
+        from sbxcompose.cli.view.report import Reporter
 
-    async def work(session: Session) -> int:
-        async with InstanceStates(session, wanted, readiness=request.wait) as states:
+        self._shell = shell
+        self._project = project
+        self._request = request
+        self._wanted = wanted
+        self._reporter = Reporter(shell, project)
+        self._publisher = Publisher(shell, request.junit, timings=request.timings)
+        self._begun = time.monotonic()
+        self._plans: list[Plan] = []
+
+    async def run(self, options: PlanOptions, interrupts: Interrupts) -> int:
+        """Bring everything up; the exit code."""
+        reporter = self._reporter
+        async with Session(self._project, emit=reporter.on_event, secrets=reporter.secrets, is_up=True) as session:
+            self._publisher.watch(session)
+            try:
+                return await interrupts.guard(self._bring_up(session, options))
+            except Interrupted:
+                self._shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
+                raise
+
+    async def _bring_up(self, session: Session, options: PlanOptions) -> int:
+        async with InstanceStates(session, self._wanted, readiness=self._request.wait) as states:
 
             def show(plan: Plan) -> None:
-                plans.append(plan)
+                self._plans.append(plan)
                 states.expect(plan)
-                echo_notes(shell, plan)
-                _warn_of_what_ends_nothing(shell, wanted.values())
+                echo_notes(self._shell, plan)
+                _warn_of_what_ends_nothing(self._shell, self._wanted.values())
 
-            bringing = apply(session, Intent.UP, options, show, partial(confirm, shell))
-            if not request.wait:
-                with reporter.ci.section("sbxcompose up"):
-                    async with reporter.waiting(session):
-                        result = await bringing
-                    await reporter.show_failures(session, result)
-                if request.timings:
-                    reporter.show_timings(publisher.timings(session))
-                reporter.sum_up(plans[-1], result, time.monotonic() - begun)
-                return 0 if result.good else 1
-            judge = request.judge(project, attached=False)
-            how = HowToWait(request.as_json, request.timings, request.how_to_reproduce(shell.options))
-            return await reporter.wait(session, states, bringing, judge, deadline, publisher, how)
+            bringing = apply(session, Intent.UP, options, show, partial(confirm, self._shell))
+            if self._request.wait:
+                return await self._wait(session, states, bringing)
+            return await self._start(session, bringing)
 
-    async with Session(project, emit=reporter.on_event, secrets=reporter.secrets, is_up=True) as session:
-        publisher.watch(session)
-        try:
-            return await interrupts.guard(work(session))
-        except Interrupted:
-            shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
-            raise
+    async def _start(self, session: Session, bringing: Awaitable[Result]) -> int:
+        """Start everything, and say what was done."""
+        with self._reporter.ci.section("sbxcompose up"):
+            async with self._reporter.waiting(session):
+                result = await bringing
+            await self._reporter.show_failures(session, result)
+        if self._request.timings:
+            self._reporter.show_timings(self._publisher.timings(session))
+        self._reporter.sum_up(self._plans[-1], result, time.monotonic() - self._begun)
+        return 0 if result.good else 1
+
+    async def _wait(self, session: Session, states: InstanceStates, bringing: Awaitable[Result]) -> int:
+        """Start everything, and wait for the verdict."""
+        from sbxcompose.cli.view.report import HowToWait
+
+        request = self._request
+        deadline = self._begun + request.wait_timeout if request.wait_timeout is not None else None
+        reproduce = request.how_to_reproduce(self._shell.options)
+        how = HowToWait(request.as_json, request.timings, reproduce, deadline)
+        judge = request.judge(self._project, attached=False)
+        return await self._reporter.wait(session, states, bringing, judge, self._publisher, how)
 
 
 def _warn_of_what_ends_nothing(shell: Shell, processes: Iterable[Process]) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Env, StartRequest
@@ -38,21 +39,29 @@ def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requ
     return lambda session: session.command_request(process, instance, tuple(command))
 
 
+class Preparation(Struct, frozen=True):
+    """What has to be done before the command, and who is told of what happens meanwhile."""
+
+    prepare: Callable[[Session], Awaitable[None]]
+    on_event: EventHandler | None = None
+    secrets: KnownSecrets | None = None
+
+
 def run_in_foreground(
     shell: Shell,
     project: Project,
     sandbox: str,
     requested: Requested,
     how: Foreground,
-    prepare: Callable[[Session], Awaitable[None]],
-    on_event: EventHandler | None = None,
-    secrets: KnownSecrets | None = None,
+    before: Preparation | None = None,
 ) -> int:
-    """Run a command in a sandbox, after `prepare`; its exit code."""
+    """Run a command in a sandbox, after `before`, or else after a look at what is there; its exit code."""
+    before = before or Preparation(observe)
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, emit=on_event or connection_notes(shell), secrets=secrets) as session:
-            await interrupts.guard(prepare(session))
+        emit = before.on_event or connection_notes(shell)
+        async with Session(project, emit=emit, secrets=before.secrets) as session:
+            await interrupts.guard(before.prepare(session))
             connection = running_sandbox(session, sandbox)
             request, base = requested(session)
             with not_started():
@@ -84,7 +93,7 @@ async def _run(
 
 
 async def observe(session: Session) -> None:
-    """For `prepare`: look at what is there."""
+    """Look at what is there."""
     await session.observe()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from sbxcompose.cli import completion
 from sbxcompose.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[Callable[..., Any]], Any]
+"""Decorates a command, as `click.option` does."""
 
 names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...", shell_complete=completion.PROCESSES)
 sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...", shell_complete=completion.SANDBOXES)
@@ -133,48 +135,53 @@ def without_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:
 detach_option = click.option("-d", "--detach", is_flag=True, help="Run in the background and print the PID.")
 
 
-def foreground_options(command: F) -> F:
-    """Return the options of `exec`, `run` and `shell`; the command gets them, and `detach_option` if it has that, as
-    `how`.
+def grouped(into: str, make: Callable[..., object], names: Iterable[str], options: Sequence[Option]) -> Option:
+    """Return a decorator for these options. The command gets the values of those `names` that it has as one argument,
+    `into`, which `make` makes of them.
     """
+    names = tuple(names)
 
-    @wraps(command)
-    def gathered(*args: Any, **options: Any) -> Any:
-        how = {name: options.pop(name) for name in Foreground.__struct_fields__ if name in options}
-        return command(*args, how=Foreground(**how), **options)
+    def decorate(command: Callable[..., Any]) -> Any:
+        @wraps(command)
+        def gathered(*args: Any, **values: Any) -> Any:
+            group = {name: values.pop(name) for name in names if name in values}
+            return command(*args, **{into: make(**group)}, **values)
 
-    wrapped: Any = gathered
-    for option in reversed(
-        (
-            click.option(
-                "-e",
-                "--env",
-                "env",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="Set an environment variable (repeatable).",
-            ),
-            click.option("-w", "--workdir", metavar="DIR", help="Set the working directory."),
-            click.option("-u", "--user", metavar="USER", help="Run as this user: name, uid or uid:gid."),
-            click.option(
-                "-t/-T",
-                "--tty/--no-tty",
-                "tty",
-                default=None,
-                help="Allocate a terminal (default: if stdin and stdout are terminals).",
-            ),
-            click.option(
-                "-i/",
-                "--interactive/--no-interactive",
-                "interactive",
-                default=True,
-                help="Forward standard input (default) or not.",
-            ),
-        )
-    ):
-        wrapped = option(wrapped)
-    result: F = wrapped
-    return result
+        wrapped: Any = gathered
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+foreground_options = grouped(
+    "how",
+    Foreground,
+    Foreground.__struct_fields__,
+    (
+        click.option(
+            "-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="Set an environment variable (repeatable)."
+        ),
+        click.option("-w", "--workdir", metavar="DIR", help="Set the working directory."),
+        click.option("-u", "--user", metavar="USER", help="Run as this user: name, uid or uid:gid."),
+        click.option(
+            "-t/-T",
+            "--tty/--no-tty",
+            "tty",
+            default=None,
+            help="Allocate a terminal (default: if stdin and stdout are terminals).",
+        ),
+        click.option(
+            "-i/",
+            "--interactive/--no-interactive",
+            "interactive",
+            default=True,
+            help="Forward standard input (default) or not.",
+        ),
+    ),
+)
+"""The options of `exec`, `run` and `shell`; the command gets them, and `detach_option` if it has that, as `how`."""
 
 
 def up_options(command: F) -> F:

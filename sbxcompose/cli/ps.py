@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.connection import connection_notes
-from sbxcompose.cli.view.ps import fields, lines, to_json
+from sbxcompose.cli.view.ps import Hide, fields, lines, to_json
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.process_status import process_status
-from sbxcompose.client.processes import list_processes
+from sbxcompose.client.processes import ProcessListing, list_processes
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
@@ -19,6 +23,16 @@ from sbxcompose.tasks import gather_all
 if TYPE_CHECKING:
     from sbxcompose.cli.view.template import Template
     from sbxcompose.client.process_filter import ProcessFilter
+    from sbxcompose.plan.observed import Foreign
+
+
+class PsLook(Struct, frozen=True):
+    """How the list is printed; a table unless something else is asked for."""
+
+    quiet: bool = False
+    as_json: bool = False
+    is_long: bool = False
+    template: Template | None = None
 
 
 async def show_processes(
@@ -26,12 +40,9 @@ async def show_processes(
     project: Project,
     names: tuple[str, ...],
     wanted: ProcessFilter | None,
+    look: PsLook,
     *,
     everything: bool,
-    template: Template | None,
-    quiet: bool,
-    as_json: bool,
-    is_long: bool,
 ) -> int:
     """Print the processes with these names that `wanted` selects; the exit code."""
     secrets = KnownSecrets(secret_values(project))
@@ -45,20 +56,26 @@ async def show_processes(
             shell.note(left_words(sandbox))
     for text in asleep(found.observed, "its processes are listed once it is running"):
         shell.note(text)
-    now, hide = found.at, secrets.hide
-    shown = [entry for entry in found.instances if wanted is None or wanted.selects(process_status(entry, hide))]
-    if as_json:
-        shell.print_json([to_json(entry, now, hide) for entry in shown])
-    elif quiet:
-        for entry in shown:
+    if wanted is not None:
+        chosen = [entry for entry in found.instances if wanted.selects(process_status(entry, secrets.hide))]
+        found = replace(found, instances=tuple(chosen))
+    foreign = [process for sandbox in found.observed.sandboxes for process in sandbox.foreign]
+    _print(shell, project.name, found, [] if names or wanted is not None else foreign, look, secrets.hide)
+    return 0
+
+
+def _print(
+    shell: Shell, project: str, found: ProcessListing, foreign: Sequence[Foreign], look: PsLook, hide: Hide
+) -> None:
+    if look.as_json:
+        shell.print_json([to_json(entry, found.at, hide) for entry in found.instances])
+    elif look.quiet:
+        for entry in found.instances:
             shell.print(entry.label)
-    elif template is not None:
-        for line in template.lines([fields(entry, project.name, now, hide) for entry in shown]):
+    elif look.template is not None:
+        for line in look.template.lines([fields(entry, project, found.at, hide) for entry in found.instances]):
             shell.print(line)
     else:
-        foreign = [process for sandbox in found.observed.sandboxes for process in sandbox.foreign]
-        for line in lines(
-            shown, [] if names or wanted is not None else foreign, now, shell.out, shell.width, hide, long=is_long
-        ):
+        style, width = shell.out, shell.width
+        for line in lines(found.instances, foreign, found.at, style, width, hide, long=look.is_long):
             shell.print(line)
-    return 0

@@ -45,8 +45,8 @@ def wait_until_ready(
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 judge = Judge(project, Mode())
-                how = HowToWait(as_json)
-                return await reporter.wait(session, states, nothing_to_do(), judge, deadline, Publisher(shell), how)
+                how = HowToWait(as_json, deadline=deadline)
+                return await reporter.wait(session, states, nothing_to_do(), judge, Publisher(shell), how)
 
     return run_simply(main)
 

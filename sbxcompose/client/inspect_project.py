@@ -112,10 +112,7 @@ class InspectableProject:
         asyncio.run(main())
         ```
         """
-        for word, value in (("tail", tail), ("since", since)):
-            if value is not None and run is not None:
-                raise UsageError(f"`{word}` and `run` cannot be used together")
-        begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
+        begin = _begin(tail, since, run)
         everything = all or since is not None or until is not None or run is not None
         lines = self._kept(self._lines(names, begin, follow=follow, everything=everything, until=until))
         try:
@@ -221,3 +218,11 @@ class InspectableProject:
                         yield line
             for line in reader.finish():
                 yield line
+
+
+def _begin(tail: int | None, since: float | None, run: int | None) -> From:
+    """Say where output begins. Raises `UsageError` for what cannot be combined."""
+    for word, value in (("tail", tail), ("since", since)):
+        if value is not None and run is not None:
+            raise UsageError(f"`{word}` and `run` cannot be used together")
+    return From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)

@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 from sbxcompose import signals
 from sbxcompose.spec.keys import keys_of
-from sbxcompose.spec.machine import PortConnection, Resources
+from sbxcompose.spec.machine import FileSystem, PortConnection, Resources
 from sbxcompose.spec.project import (
     CONNECTORS,
     DEBOUNCE,
@@ -66,6 +66,15 @@ def _given(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, [], {}, ())}
 
 
+def _file_system(mounted: FileSystem) -> dict[str, Any]:
+    return {
+        "id": mounted.id,
+        "mount_path": mounted.mount_path,
+        "read_only": mounted.read_only,
+        **_given(prefetch=mounted.prefetch or None, snapshot=mounted.snapshot, owner=mounted.owner),
+    }
+
+
 def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[str, Any]:
     everything = [*sandbox.processes, *inactive]
     setup = [process for process in everything if process.name.startswith("@")]
@@ -82,15 +91,7 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         ],
         ports=list(sandbox.ports),
         connect=_connections(sandbox.connect),
-        file_systems=[
-            {
-                "id": file_system.id,
-                "mount_path": file_system.mount_path,
-                "read_only": file_system.read_only,
-                **_given(prefetch=file_system.prefetch or None, snapshot=file_system.snapshot, owner=file_system.owner),
-            }
-            for file_system in sandbox.file_systems
-        ],
+        file_systems=[_file_system(file_system) for file_system in sandbox.file_systems],
         files=[
             _given(**{"from": files.from_, "to": files.to, "ignore": list(files.ignore)}) for files in sandbox.files
         ],

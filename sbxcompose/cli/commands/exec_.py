@@ -28,7 +28,7 @@ def command(
     it could not be started.
     """
     from sbxcompose.cli.find_running import find_running
-    from sbxcompose.cli.foreground import beside, observe, run_in_foreground
+    from sbxcompose.cli.foreground import beside, run_in_foreground
     from sbxcompose.errors import UnknownName, UsageError
     from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
@@ -43,4 +43,4 @@ def command(
         project, target = find_running(shell, project, name, unknown)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
     requested = beside(project, instance, words)
-    return run_in_foreground(shell, project, instance.sandbox, requested, how, observe)
+    return run_in_foreground(shell, project, instance.sandbox, requested, how)

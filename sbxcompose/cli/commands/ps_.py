@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option, names_argument
 from sbxcompose.errors import UsageError
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.ps import PsLook
 
 
 @click.command("ps")
@@ -49,6 +54,20 @@ def command(
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.ps import show_processes
 
+    look = _look(quiet, as_json, is_long, template)
+    wanted = None
+    if filters:
+        from sbxcompose.client.process_filter import ProcessFilter
+
+        wanted = ProcessFilter(filters)
+    project = shell.project()
+    return run_simply(lambda: show_processes(shell, project, names, wanted, look, everything=everything))
+
+
+def _look(quiet: bool, as_json: bool, is_long: bool, template: str | None) -> PsLook:
+    """Return how the list is printed. Raises `UsageError`."""
+    from sbxcompose.cli.ps import PsLook
+
     given = [
         word
         for word, value in (("--quiet", quiet), ("--json", as_json), ("--long", is_long), ("--format", template))
@@ -56,28 +75,10 @@ def command(
     ]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} cannot be used together")
-    as_json = as_json or template == "json"
-    filled = wanted = None
+    filled = None
     if template not in (None, "table", "json"):
         from sbxcompose.cli.view.ps import FIELDS
         from sbxcompose.cli.view.template import Template
 
         filled = Template(template, FIELDS)
-    if filters:
-        from sbxcompose.client.process_filter import ProcessFilter
-
-        wanted = ProcessFilter(filters)
-    project = shell.project()
-    return run_simply(
-        lambda: show_processes(
-            shell,
-            project,
-            names,
-            wanted,
-            everything=everything,
-            template=filled,
-            quiet=quiet,
-            as_json=as_json,
-            is_long=is_long,
-        )
-    )
+    return PsLook(quiet=quiet, as_json=as_json or template == "json", is_long=is_long, template=filled)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +22,8 @@ from sbxcompose.errors import NotStarted, UnknownName
 
 if TYPE_CHECKING:
     from sbxcompose.api.models import Env, StartRequest
+    from sbxcompose.cli.view.report import Reporter
+    from sbxcompose.engine.result import Result
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.observed import Instance
     from sbxcompose.spec.project import Process, Project
@@ -54,35 +58,24 @@ def command(
     Dependencies are started first; the process's profile need not be active. Exits with the exit code of the command.
     Beside a Procfile the PROCESS may be left out: the command gets the variables of all processes.
     """
-    from sbxcompose.cli.foreground import run_in_foreground
+    from sbxcompose.cli.foreground import Preparation, run_in_foreground
     from sbxcompose.cli.view.report import Reporter
-    from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
-    from sbxcompose.errors import DeadlinePassed, ProcessFailed
+    from sbxcompose.engine.one_off import bring_up_needs
 
     project = shell.project()
     instance, process, words = _chosen(project, name, without_separator(arguments))
     reporter = Reporter(shell, project)
 
     async def prepare(session: Session) -> None:
-        try:
-            async with reporter.waiting(session):
-                result = await bring_up_needs(session, process, no_deps=no_deps, timeout=wait_timeout)
-        except DeadlinePassed as error:
-            raise DeadlinePassed(f"{name} was not run: {error.message}", hint="`sbxcompose why` shows more") from error
-        except NeedFailed as error:
-            await reporter.show_last_lines(session, error.instance)
-            raise ProcessFailed(f"{name} was not run: {error.message}") from error
-        if not result.good:
-            await reporter.show_failures(session, result)
-            raise ProcessFailed(f"{name} was not run: its dependencies did not become ready")
+        needs = partial(bring_up_needs, session, process, no_deps=no_deps, timeout=wait_timeout)
+        await _bring_up_needs(session, reporter, name, needs)
 
     def requested(session: Session) -> tuple[StartRequest, Env]:
         return session.command_request(process, instance, words)
 
+    before = Preparation(prepare, reporter.on_event, reporter.secrets)
     try:
-        return run_in_foreground(
-            shell, project, instance.sandbox, requested, how, prepare, reporter.on_event, reporter.secrets
-        )
+        return run_in_foreground(shell, project, instance.sandbox, requested, how, before)
     except NotStarted as error:
         if process is project.one_off and error.exit_code == NOT_FOUND:
             error.hint = _hint(project, name)
@@ -95,6 +88,26 @@ def _hint(project: Project, name: str) -> str:
 
     near = similar(name, (process.name for process in project.every_process()), 1)
     return f"did you mean the process `{near[0]}`?" if near else f"the Procfile has no process named `{name}`, either"
+
+
+async def _bring_up_needs(
+    session: Session, reporter: Reporter, name: str, bring_up: Callable[[], Awaitable[Result]]
+) -> None:
+    """Start what the process needs, and show what failed. Raises `DeadlinePassed` and `ProcessFailed`."""
+    from sbxcompose.engine.one_off import NeedFailed
+    from sbxcompose.errors import DeadlinePassed, ProcessFailed
+
+    try:
+        async with reporter.waiting(session):
+            result = await bring_up()
+    except DeadlinePassed as error:
+        raise DeadlinePassed(f"{name} was not run: {error.message}", hint="`sbxcompose why` shows more") from error
+    except NeedFailed as error:
+        await reporter.show_last_lines(session, error.instance)
+        raise ProcessFailed(f"{name} was not run: {error.message}") from error
+    if not result.good:
+        await reporter.show_failures(session, result)
+        raise ProcessFailed(f"{name} was not run: its dependencies did not become ready")
 
 
 def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[Instance, Process, tuple[str, ...]]:

@@ -26,7 +26,7 @@ def command(shell: Shell, how: Foreground, program: str | None, login: bool, nam
     Without a name: a login shell in the project's only sandbox. If standard input is not a terminal, the shell reads
     commands from it. Exits with the exit code of the shell.
     """
-    from sbxcompose.cli.foreground import Requested, beside, observe, run_in_foreground
+    from sbxcompose.cli.foreground import Requested, beside, run_in_foreground
     from sbxcompose.plan.names import Target
     from sbxcompose.plan.observed import Instance
     from sbxcompose.plan.targets import resolve_place
@@ -41,7 +41,7 @@ def command(shell: Shell, how: Foreground, program: str | None, login: bool, nam
         project.check_resolved([(place.name, "")])
         sandbox, words = place.name, shell_command(program, login=True)
         requested = lambda session: session.sandbox_request(sandbox, words)  # noqa: E731
-    return run_in_foreground(shell, project, sandbox, requested, how, observe)
+    return run_in_foreground(shell, project, sandbox, requested, how)
 
 
 def shell_command(program: str | None, *, login: bool) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
 from sbxcompose.cli.publish import Publisher
-from sbxcompose.cli.top.effects import Effects
+from sbxcompose.cli.top.effects import Effects, ScreenOwner
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.run import TopScreen
@@ -86,7 +86,8 @@ class _UpOnScreen:
         self._code = 0
         self._verdict_words: str | None = None
         self._error: SbxError | None = None
-        effects = Effects(model, feed, session, secrets, shell.options, None, self._stop, self._killed.set)
+        owner = ScreenOwner(stop_all=self._stop, kill_all=self._killed.set)
+        effects = Effects(model, feed, session, secrets, shell.options, owner)
         self._screen = TopScreen(shell, model, feed, effects)
 
     async def stay(self, interrupts: Interrupts) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.cli.context import GlobalOptions
@@ -48,6 +49,17 @@ _BY_THE_FILE = frozenset({Act.UP, Act.START, Act.RESTART, Act.WHY, Act.PLAN, Act
 """What depends on the project's file, which may have changed since the last look."""
 
 
+class ScreenOwner(Struct, frozen=True):
+    """What only the command whose screen it is can do."""
+
+    reread: Callable[[], Project] | None = None
+    """Return the project as its files are now."""
+    stop_all: Callable[[], Awaitable[None]] | None = None
+    """Stop what belongs to an `up`."""
+    kill_all: Callable[[], None] = lambda: None
+    """Kill what that has not stopped yet."""
+
+
 class Effects:
     """Carries out requests, each in a task of its own. Call it with a request; `close` ends what is left."""
 
@@ -58,11 +70,8 @@ class Effects:
         session: Session,
         secrets: KnownSecrets,
         options: GlobalOptions,
-        reread: Callable[[], Project] | None = None,
-        stop_all: Callable[[], Awaitable[None]] | None = None,
-        kill_all: Callable[[], None] = lambda: None,
+        owner: ScreenOwner | None = None,
     ) -> None:
-        """`reread` returns the project as its files are now; `stop_all` and `kill_all` end what belongs to an `up`."""
         self.app: TopApp | None = None
         self.has_terminal = True
         """Whether Ctrl-C is for us, and not for a shell that has the terminal."""
@@ -71,9 +80,7 @@ class Effects:
         self._session = session
         self._secrets = secrets
         self._options = options
-        self._reread = reread
-        self._stop_all = stop_all
-        self._kill_all = kill_all
+        self._owner = owner or ScreenOwner()
         self._tasks = TaskOwner(self._fail)
         self._renewing = False
         self._stale = False
@@ -85,7 +92,7 @@ class Effects:
             case Act.LEAVE:
                 self._exit("left")
             case Act.KILL_ALL:
-                self._kill_all()
+                self._owner.kill_all()
             case Act.MOUSE:
                 if self.app is not None:
                     self.app.set_mouse(self._model.mouse)
@@ -157,15 +164,15 @@ class Effects:
 
     async def _do(self, request: TopRequest) -> None:
         instance = request.instance
-        if self._reread is not None and request.act in _BY_THE_FILE:
-            self._session.replace_project(self._reread())
+        if self._owner.reread is not None and request.act in _BY_THE_FILE:
+            self._session.replace_project(self._owner.reread())
         match request.act:
             case Act.UP:
                 await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
             case Act.PLAN:
                 self._show(Pane.PLAN, await self._plan())
-            case Act.STOP_ALL if self._stop_all is not None:
-                await self._stop_all()
+            case Act.STOP_ALL if self._owner.stop_all is not None:
+                await self._owner.stop_all()
                 self._exit("stopped")
             case _ if instance is not None:
                 await self._do_to(request.act, instance, request.text)

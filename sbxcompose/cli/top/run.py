@@ -12,7 +12,7 @@ from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.driver import restore_signals
-from sbxcompose.cli.top.effects import Effects
+from sbxcompose.cli.top.effects import Effects, ScreenOwner
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.engine.secrets import secret_values
@@ -41,7 +41,7 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
     async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
         session.patient = True
         feed.attach(session)
-        effects = Effects(model, feed, session, secrets, shell.options, shell.project)
+        effects = Effects(model, feed, session, secrets, shell.options, ScreenOwner(shell.project))
         screen = TopScreen(shell, model, feed, effects)
         screen.app.hold_keys()
         poll = asyncio.Event()

@@ -42,11 +42,13 @@ Reproduce = Callable[[Sequence[str]], str]
 
 
 class HowToWait(Struct, frozen=True):
-    """What else is shown beside the verdict."""
+    """What else is shown beside the verdict, and until when it is waited for."""
 
     as_json: bool = False
     timings: bool = False
     reproduce: Reproduce | None = None
+    deadline: float | None = None
+    """By the monotonic clock."""
 
 
 class Reporter:
@@ -127,7 +129,6 @@ class Reporter:
         states: InstanceStates,
         bringing: Awaitable[Result],
         judge: Judge,
-        deadline: float | None,
         publisher: Publisher,
         how: HowToWait,
     ) -> int:
@@ -135,7 +136,7 @@ class Reporter:
         begun = time.monotonic()
         with self.ci.section("sbxcompose up"):
             async with self.waiting(session, lambda: states.pending, states.wanted):
-                found = await await_verdict(states, bringing, judge, deadline)
+                found = await await_verdict(states, bringing, judge, how.deadline)
         seconds = time.monotonic() - begun
         found = await with_last_lines(session, found, self.secrets.hide)
         timings = publisher.timings(session, None if isinstance(found, Success) else seconds)

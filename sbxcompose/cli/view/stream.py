@@ -78,16 +78,11 @@ class LogView:
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
-        terminal = sys.stdout.isatty()
         self._on_screen = is_drawable(sys.stdout)
-        self._log = LogOutput(
-            self._renderer(shell, project, style),
-            self.sink,
-            clean=None if style.raw else cleaner(terminal=terminal, colours=shell.out.enabled),
-            secrets=secrets,
-            screen=Screen(self._size) if live and self._on_screen else None,
-            lines=lines,
-        )
+        clean = None if style.raw else cleaner(terminal=sys.stdout.isatty(), colours=shell.out.enabled)
+        screen = Screen(self._size) if live and self._on_screen else None
+        renderer = self._renderer(shell, project, style)
+        self._log = LogOutput(renderer, self.sink, clean=clean, secrets=secrets, screen=screen, lines=lines)
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
         shell.before_echo = self.make_room

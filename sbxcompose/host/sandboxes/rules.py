@@ -50,6 +50,15 @@ _NAME = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _RESOURCES = ("cpus", "memory_mb", "disk_mb", "ephemeral_disk_mb")
 
 
+def _checked(limits: LimitsInfo | None, isolated: bool) -> LimitsInfo | None:
+    """Return limits that this sandbox can have. Raises `Problem`."""
+    if limits is not None and limits.disk is not None:
+        if not isolated:
+            raise Problem(400, "limits.disk needs `isolation: overlay`", "UNSUPPORTED")
+        check_size(limits.disk)
+    return limits
+
+
 def described(
     request: CreateRequest,
     namespace: str,
@@ -62,11 +71,7 @@ def described(
     `Problem`. `isolation` is that of sandboxes that do not say; `enforced` are `resources`.
     """
     isolated = isolation_of(request, isolation) == "overlay"
-    limits = request.limits or (_limits(request.resources) if enforced else None)
-    if limits is not None and limits.disk is not None:
-        if not isolated:
-            raise Problem(400, "limits.disk needs `isolation: overlay`", "UNSUPPORTED")
-        check_size(limits.disk)
+    limits = _checked(request.limits or (_limits(request.resources) if enforced else None), isolated)
     inherited = snapshot.resources if snapshot is not None else None
     image = snapshot.base_image if snapshot is not None else None
     return SandboxInfo(

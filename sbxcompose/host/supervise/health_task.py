@@ -6,11 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from sbxcompose.api.models import HealthCheckConfig
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.supervise import health
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.tasks import TaskOwner
+
+
+class Probes(Struct, frozen=True):
+    """How the run is looked at, as `health.watch` has it."""
+
+    look: health.HealthProbe
+    stranger: health.Stranger
 
 
 class Checks:
@@ -28,12 +37,9 @@ class Checks:
         known: Health,
         since_ms: int,
         report: Callable[[Health], None],
-        look: health.HealthProbe,
-        stranger: health.Stranger,
+        probes: Probes,
     ) -> None:
-        """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`. `look` and
-        `stranger` are as `health.watch` has them.
-        """
+        """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`."""
         self.end()
         # Its start is known by the time of day, which may be set at any moment; from here on the age is counted.
         began = time.monotonic() - max(0, now_ms() - since_ms) / 1000
@@ -41,7 +47,7 @@ class Checks:
         def age_ms() -> int:
             return round((time.monotonic() - began) * 1000)
 
-        checks = health.watch(config, known, age_ms, report, look, stranger)
+        checks = health.watch(config, known, age_ms, report, probes.look, probes.stranger)
         self._task = tasks.start(checks)
 
     def end(self) -> None:

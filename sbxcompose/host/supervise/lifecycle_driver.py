@@ -309,8 +309,8 @@ class LifecycleDriver(ProcessRow):
     def _begin_checks(self, since_ms: int) -> None:
         config, owner = self.request.health_check, self._owner
         assert config is not None
-        probe, stranger = probes_of(owner, self.record, lambda command: self._beside.run(command, repeatable=True))
-        self._checks.begin(owner.keeper.tasks, config, self.record.health, since_ms, self._checked, probe, stranger)
+        probes = probes_of(owner, self.record, lambda command: self._beside.run(command, repeatable=True))
+        self._checks.begin(owner.keeper.tasks, config, self.record.health, since_ms, self._checked, probes)
 
     def _checked(self, health: Health) -> None:
         self._report(HealthChecked(health))

@@ -7,7 +7,8 @@ from typing import Any
 
 from sbxcompose.host.supervise import port_owner
 from sbxcompose.host.supervise.commands import CommandResult
-from sbxcompose.host.supervise.health import CheckResult, HealthProbe, Stranger, check_by_command, check_port
+from sbxcompose.host.supervise.health import CheckResult, check_by_command, check_port
+from sbxcompose.host.supervise.health_task import Probes
 from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.state import ProcessRecord
 
@@ -15,7 +16,7 @@ RunCommand = Callable[[list[str]], Awaitable[CommandResult]]
 """Runs a command as the process is run. Cancelled, it kills it."""
 
 
-def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunCommand) -> tuple[HealthProbe, Stranger]:
+def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunCommand) -> Probes:
     """Return what checks the latest run once, and what names a stranger that answers on its port."""
     config, run = record.request.health_check, record.run
     assert config is not None
@@ -36,4 +37,4 @@ def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunC
             return check_by_command(config, failure_of_command)
         return check_port(config, namespace)
 
-    return look, stranger
+    return Probes(look, stranger)

@@ -120,8 +120,6 @@ class TerminalSessions:
             if earlier.record.pid or earlier.record.lost:
                 return earlier
         spawn = self._spawn(request)
-        if len(self.live) >= MAX_SESSIONS:
-            raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
         terminal = self._record(request)
         spawn.unit = self._unit(terminal)
         try:
@@ -167,6 +165,8 @@ class TerminalSessions:
 
     def _record(self, request: PtyRequest) -> Terminal:
         """Remember a session that is about to be started: whatever the keeper holds has a record."""
+        if len(self.live) >= MAX_SESSIONS:
+            raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
         record = SessionRecord(number, token, request.command, rows, cols, now_ms(), request.args)
