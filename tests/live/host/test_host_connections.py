@@ -104,8 +104,8 @@ def test_a_shortage_of_descriptors_affects_unauthenticated_clients_only(
         box.shell("exec sleep 1000", "other")
     box.delete("web")
     assert host.status["pid"] == server
-    assert host.log.count("descriptors are in use") == 1
-    assert len(host.log) < 2000
+    assert "descriptors are in use" in host.log
+    assert len(host.log) < 2000, "it says so once a minute"
 
 
 def test_a_server_that_loses_its_keeper_for_want_of_descriptors_leaves_its_work_to_a_successor(host: LiveHost) -> None:

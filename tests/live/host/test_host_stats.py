@@ -18,8 +18,10 @@ def usage(box: Box) -> dict[str, dict[str, Any]]:
 
 
 def test_a_process_counts_with_what_has_left_its_parents(box: Box) -> None:
-    tree = box.shell("(setsid sh -c 'setsid sleep 1000 & echo up; exec sleep 1000' &); exec sleep 1000", "tree")
-    box.wait_for_line("tree", "up")
+    left = "(setsid sh -c 'setsid sleep 1000 & echo up; exec sleep 1000' &)"
+    tree = box.shell(f"{left}; echo left; exec sleep 1000", "tree")
+    for line in ("up", "left"):  # "left": the shell between them has ended
+        box.wait_for_line("tree", line)
     box.shell("exit 0", "ended")
     found = usage(box)
     assert found["tree"]["pid"] == tree["pid"]
