@@ -2,8 +2,8 @@
 
 What is refused is what a program can do without rights and what has let programs out of containers before: user
 namespaces of its own, and with them the rights over mounts, packet filters and the like; `io_uring`, `userfaultfd`,
-`bpf`, `perf_event_open`, keyrings; sockets that lead out of every network namespace; input put into a terminal
-that was not typed there. All else is left to the kernel's own rights. The standard library alone.
+`bpf`, `perf_event_open`, keyrings; the kernel's log; sockets that lead out of every network namespace; input put into
+a terminal that was not typed there. All else is left to the kernel's own rights. The standard library alone.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _ARCHITECTURES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _NAMES = (
     *("clone", "unshare", "socket", "ioctl", "add_key", "request_key", "keyctl", "bpf", "perf_event_open"),
-    *("userfaultfd", "open_by_handle_at"),
+    *("userfaultfd", "open_by_handle_at", "syslog"),
 )
 _NUMBERS = {
-    "x86_64": dict(zip(_NAMES, (56, 272, 41, 16, 248, 249, 250, 321, 298, 323, 304), strict=True)),
-    "aarch64": dict(zip(_NAMES, (220, 97, 198, 29, 217, 218, 219, 280, 241, 282, 265), strict=True)),
+    "x86_64": dict(zip(_NAMES, (56, 272, 41, 16, 248, 249, 250, 321, 298, 323, 304, 103), strict=True)),
+    "aarch64": dict(zip(_NAMES, (220, 97, 198, 29, 217, 218, 219, 280, 241, 282, 265, 116), strict=True)),
 }
 _IO_URING = (425, 426, 427)
 _CLONE3 = 435
 _X32 = 0x4000_0000
-_NEVER = ("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd", "open_by_handle_at")
+_NEVER = ("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd", "open_by_handle_at", "syslog")
 _AF_ALG, _AF_VSOCK = 38, 40
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 

@@ -17,6 +17,7 @@ FICLONE = 0x40049409
 _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errno.ENOSYS, errno.EPERM})
 _CANNOT_COPY_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _CHUNK = 1 << 20
+_LOOK_INTO = stat.S_IRUSR | stat.S_IXUSR
 
 
 class CopySize(Struct):
@@ -30,7 +31,8 @@ def copy_tree(source: str, target: str) -> CopySize:
     """Copy what is in the directory `source` into the directory `target`, which is empty. Raises `OSError`.
 
     Modes, times, owners, extended attributes, symbolic and hard links, holes and FIFOs are kept; sockets are left out,
-    for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared.
+    for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared. What
+    belongs to this user, who may not read it, is made readable for as long as that takes.
     """
     return _Copy().run(source, target)
 
@@ -62,13 +64,38 @@ class _Copy:
     def __init__(self) -> None:
         self._size = CopySize()
         self._links: dict[tuple[int, int], str] = {}
+        self._unlocked: dict[str, int] = {}
+        """The modes of directories that are readable for the moment; each comes after the one that it is in."""
 
     def run(self, source: str, target: str) -> CopySize:
+        """Copy everything."""
+        try:
+            return self._run(source, target)
+        finally:
+            for path in reversed(list(self._unlocked)):
+                self._lock(path)
+
+    def _lock(self, path: str) -> None:
+        mode = self._unlocked.pop(path, None)
+        if mode is not None:
+            with suppress(FileNotFoundError):
+                _set_mode(path, mode)
+
+    def _unlock(self, path: str) -> None:
+        """Let this user read a directory of its own."""
+        found = os.lstat(path)
+        if _is_locked(found, _LOOK_INTO):
+            self._unlocked[path] = stat.S_IMODE(found.st_mode)
+            _set_mode(path, self._unlocked[path] | _LOOK_INTO)
+
+    def _run(self, source: str, target: str) -> CopySize:
         directories: list[tuple[str, str]] = []
         waiting = [(source, target)]
         while waiting:
             here, there = waiting.pop()
             directories.append((here, there))
+            with suppress(FileNotFoundError):
+                self._unlock(here)
             for entry in _entries(here):
                 into = os.path.join(there, entry.name)
                 with suppress(FileNotFoundError):
@@ -80,9 +107,14 @@ class _Copy:
                         self._entry(entry.path, into, found)
         for here, there in reversed(directories[1:]):  # last, for a directory may forbid to write into it
             with suppress(FileNotFoundError):
-                _keep_attributes(here, there, os.stat(here))
-        _keep_attributes(source, target, os.stat(source))
+                self._directory(here, there)
+        self._directory(source, target)
         return self._size
+
+    def _directory(self, source: str, target: str) -> None:
+        found = os.stat(source)
+        _keep_attributes(source, target, found, self._unlocked.get(source))
+        self._lock(source)
 
     def _entry(self, source: str, target: str, found: os.stat_result) -> None:
         first = self._links.get((found.st_dev, found.st_ino))
@@ -104,7 +136,7 @@ class _Copy:
             self._links[found.st_dev, found.st_ino] = target
 
     def _file(self, source: str, target: str, found: os.stat_result) -> None:
-        read = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        read = _open(source, found)
         try:
             write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -121,6 +153,33 @@ class _Copy:
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     with suppress(FileNotFoundError), os.scandir(path) as entries:
         yield from entries
+
+
+def _open(path: str, found: os.stat_result) -> int:
+    """Open a file to be read, also one that its owner, who we are, may not read."""
+    locked = _is_locked(found, stat.S_IRUSR)
+    if locked:
+        _set_mode(path, stat.S_IRUSR)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    finally:
+        if locked:
+            _set_mode(path, stat.S_IMODE(found.st_mode))
+
+
+def _is_locked(found: os.stat_result, rights: int) -> bool:
+    """Return whether this user owns something without having all these rights to it."""
+    own = os.geteuid()
+    return own != 0 and found.st_uid == own and found.st_mode & rights != rights
+
+
+def _set_mode(path: str, mode: int) -> None:
+    """Change the mode of a file or directory, never of what a link leads to."""
+    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.chmod(f"/proc/self/fd/{held}", mode)
+    finally:
+        os.close(held)
 
 
 def _clone(read: int, write: int) -> bool:
@@ -162,14 +221,14 @@ def _copy_range(read: int, write: int, begin: int, end: int) -> None:
         begin += count
 
 
-def _keep_attributes(source: str, target: str, found: os.stat_result) -> None:
+def _keep_attributes(source: str, target: str, found: os.stat_result, mode: int | None = None) -> None:
     link = stat.S_ISLNK(found.st_mode)
     # The owner before the mode: a chown clears the setuid and setgid bits (chown(2)).
     if os.geteuid() == 0:
         os.chown(target, found.st_uid, found.st_gid, follow_symlinks=False)
     if not link:
         _keep_extended(source, target)
-        os.chmod(target, stat.S_IMODE(found.st_mode))
+        os.chmod(target, stat.S_IMODE(found.st_mode) if mode is None else mode)
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns), follow_symlinks=False)
 
 

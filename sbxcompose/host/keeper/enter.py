@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import termios
 from contextlib import suppress
 
@@ -30,6 +31,7 @@ CAPABILITIES = frozenset(
 )
 """What root may do in an isolated sandbox: as in a container of Docker, without device nodes and raw sockets."""
 _LARGEST = 1 << 30
+_NULL = os.makedev(1, 3)
 
 
 def join(groups: Sequence[str], pidfd: int, *, user: bool) -> None:
@@ -107,6 +109,7 @@ def exec_inside(
     try:
         os.setsid()
         take_streams(fds, errors, terminal=terminal)
+        _take_own_null()
         os.umask(umask)
         if cwd is not None:
             os.chdir(cwd)
@@ -130,6 +133,19 @@ def take_streams(fds: list[int], errors: int, *, terminal: bool = False) -> None
     os.closerange(errors + 1, _LARGEST)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _take_own_null() -> None:
+    """Hold the sandbox's null device in place of the machine's: root here may change the mode of what it holds."""
+    for number in range(3):
+        found = os.fstat(number)
+        if stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL:
+            try:
+                own = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+            except OSError:  # a program there has removed it
+                own = os.memfd_create("null")
+            os.dup2(own, number)
+            os.close(own)
 
 
 def _switch(user: int | None, group: int | None, groups: list[int] | None) -> None:

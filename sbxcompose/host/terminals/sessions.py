@@ -96,7 +96,7 @@ class TerminalSessions:
     def find(self, session: str) -> Terminal:
         """Return the session of that id. Raises `Problem`."""
         found = self._sessions.get(session)
-        if found is None or not found.record.pid or found.terminating:
+        if found is None or not found.record.pid or (found.terminating and found.alive):
             raise Problem(404, f"no terminal session named {session[:80]}", "SESSION_NOT_FOUND")
         return found
 
@@ -188,11 +188,13 @@ class TerminalSessions:
     # -- ending ----------------------------------------------------------------------------------------------
 
     async def terminate(self, terminal: Terminal, grace: float = GRACE) -> None:
-        """End a session by SIGHUP, after `grace` seconds by SIGKILL, and forget it."""
+        """End a session by SIGHUP, then SIGKILL; it can be asked for, not listed. Forget one that has ended."""
+        ended = not terminal.alive
         terminal.terminating = True
         terminal.dismiss(_GOING_AWAY, "session terminated")
         await self._hang_up(terminal, grace)
-        self._forget(terminal)
+        if ended:
+            self._forget(terminal)
 
     async def _hang_up(self, terminal: Terminal, grace: float) -> None:
         await terminal.decided()

@@ -8,12 +8,14 @@ its command line), `temporary` and `shared` (files in /tmp and /dev/shm). A try 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import mmap
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -42,6 +44,19 @@ def call(name: str, *arguments: Any) -> int:
 def read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(64) or b"empty"
+
+
+@attempt
+def use_inherited_descriptors(wanted: dict[str, Any]) -> Any:
+    """The first of all: others leave some of their own open."""
+    mine = [int(name) for name in os.listdir("/proc/self/fd")]
+    kept = []
+    for number in mine:
+        try:
+            kept += [os.readlink(f"/proc/self/fd/{number}")] if number > 2 and os.fstat(number) else []
+        except OSError:
+            continue
+    return kept
 
 
 @attempt
@@ -437,6 +452,103 @@ def have_a_handler_run_for_crashes(wanted: dict[str, Any]) -> Any:
         except OSError:
             continue
     return None
+
+
+@attempt
+def hold_a_device_of_the_machine(wanted: dict[str, Any]) -> Any:
+    """Root may change the mode of what it holds open, and with it that of the machine's own /dev/null."""
+    own = os.stat("/dev/null")
+    held = [os.fstat(number) for number in range(3)]
+    return [
+        (found.st_dev, found.st_ino)
+        for found in held
+        if found.st_rdev == own.st_rdev and os.geteuid() == 0 and not os.path.samestat(found, own)
+    ]
+
+
+@attempt
+def read_the_log_of_the_kernel(wanted: dict[str, Any]) -> Any:
+    return call("klogctl", 3, bytes(4096), 4096)
+
+
+@attempt
+def run_before_all_others(wanted: dict[str, Any]) -> Any:
+    """Each of these has brought machines to a standstill; all are asked for, and none is to be had."""
+    got = []
+    for name, work in (
+        ("nice", lambda: os.nice(-1)),
+        ("real-time", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))),
+        ("immortal", lambda: write("/proc/self/oom_score_adj", "-1000")),
+        ("input first", lambda: call("syscall", 251 if X86 else 30, 1, 0, 1 << 13)),
+    ):
+        try:
+            work()
+            got.append(name)
+        except OSError:
+            continue
+    return got
+
+
+@attempt
+def change_the_network(wanted: dict[str, Any]) -> Any:
+    with socket.socket() as sock:
+        request = struct.pack("16sh22x", b"lo", 0)
+        now = fcntl.ioctl(sock, 0x8913, request)
+        return fcntl.ioctl(sock, 0x8914, now)
+
+
+@attempt
+def see_shared_memory_of_outsiders(wanted: dict[str, Any]) -> Any:
+    return [line for name in ("shm", "sem", "msg") for line in read_all(f"/proc/sysvipc/{name}").splitlines()[1:]]
+
+
+@attempt
+def make_a_mount_writable(wanted: dict[str, Any]) -> Any:
+    attributes = struct.pack("QQQQ", 0, 1, 0, 0)  # MOUNT_ATTR_RDONLY is taken away
+    return call("syscall", 442, -100, b"/proc/sys", 0, attributes, len(attributes)) == 0
+
+
+@attempt
+def take_the_machine_down(wanted: dict[str, Any]) -> Any:
+    got = []
+    for name, arguments in (
+        ("reboot", (0xFEE1DEAD, 672274793, 0)),  # Ctrl-Alt-Delete does not restart at once: the mildest of them
+        ("swapoff", (b"/dev/null",)),
+        ("acct", (b"/tmp/account",)),
+        ("sethostname", (b"x", -1)),
+    ):
+        try:
+            call(
+                "syscall" if name == "reboot" else name,
+                *((169 if X86 else 142,) if name == "reboot" else ()),
+                *arguments,
+            )
+            got.append(name)
+        except OSError as error:
+            got += [name] if error.errno == errno.EINVAL and name != "sethostname" else []
+    return got
+
+
+@attempt
+def drive_the_hardware(wanted: dict[str, Any]) -> Any:
+    return call("ioperm", 0x80, 1, 1) == 0 if X86 else None
+
+
+@attempt
+def replace_its_own_root(wanted: dict[str, Any]) -> Any:
+    os.makedirs("/tmp/new/old", exist_ok=True)
+    return call("syscall", 155 if X86 else 41, b"/tmp/new", b"/tmp/new/old") == 0
+
+
+@attempt
+def be_told_of_files_elsewhere(wanted: dict[str, Any]) -> Any:
+    descriptor = call("fanotify_init", 0, 0)
+    return call("fanotify_mark", descriptor, 0x11, ctypes.c_uint64(0x20), -100, b"/usr") == 0  # a whole mount
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def read_all(path: str) -> str:

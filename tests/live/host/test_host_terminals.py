@@ -116,7 +116,7 @@ def test_two_sockets_share_a_session_and_either_may_leave(box: Box) -> None:
     assert session.info["is_alive"]
 
 
-def test_a_deleted_session_hangs_up_and_is_forgotten(box: Box, tmp_path: Path) -> None:
+def test_a_deleted_session_hangs_up_and_is_known_to_have_ended(box: Box, tmp_path: Path) -> None:
     session = Session(box, "sh", "-c", f"trap 'echo hup >{tmp_path}/said; exit' HUP; echo up; while :; do read x; done")
 
     async def body() -> None:
@@ -128,8 +128,12 @@ def test_a_deleted_session_hangs_up_and_is_forgotten(box: Box, tmp_path: Path) -
 
     conversation(body)
     assert (tmp_path / "said").read_text() == "hup\n"
-    assert box.refused("GET", session.path)[:2] == (404, "SESSION_NOT_FOUND")
+    info = session.info  # the Go client of Sixt asks once more
+    assert (info["is_alive"], info["exit_code"] is None) == (False, False)
     assert box.ask("GET", "/pty").json() == {"sessions": []}
+    assert box.ask("DELETE", session.path).status_code == 204
+    assert box.refused("GET", session.path)[:2] == (404, "SESSION_NOT_FOUND")
+    assert box.refused("DELETE", session.path)[:2] == (404, "SESSION_NOT_FOUND")
 
 
 def test_its_surroundings_are_those_of_a_process(box: Box, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def check(host: LiveHost, owner: int) -> None:
         box.wait(row["pid"], ended)
         outcomes = json.loads("".join(box.lines(row["pid"])))
     assert {name: got for name, got in outcomes.items() if got} == {}
-    assert len(outcomes) == len(escapes.TRIES) >= 60
+    assert len(outcomes) == len(escapes.TRIES) >= 70
 
 
 def targets(host: LiveHost, owner: int, stack: ExitStack) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.live.host.hosts import Box, LiveHost
-from tests.live.host.isolated import finish, isolated
+from tests.live.host.isolated import finish, host_without_rights, isolated
 from tests.live.host.test_host_snapshots import take
 
 CHANGE = """
@@ -52,6 +52,27 @@ def test_snapshots_and_copies_have_the_whole_disk_and_do_not_see_each_other(host
     assert answer.status_code in (200, 202), answer.text
     copy = Box(host, answer.json()["sandboxes"][0]["sandbox_id"])
     assert look(copy) == seen
+
+
+LOCK = """
+mkdir -p locked/deeper && echo note > locked/deeper/note && ln -s /etc/passwd locked/link && mkdir -m 0555 locked/read
+chmod 0 locked/deeper/note locked/deeper && chmod 0200 locked && stat -c %a locked
+"""
+UNLOCK = (
+    "stat -c %a locked; chmod 700 locked; stat -c %a locked/*; chmod 700 locked/deeper; stat -c %a locked/deeper/note"
+)
+
+
+def test_a_snapshot_of_a_user_s_sandbox_has_what_its_owner_may_not_read() -> None:
+    with host_without_rights() as host:
+        box = isolated(host)
+        assert finish(box, LOCK) == ["200"]
+        snapshot = take(host)
+        assert snapshot["status"] == "completed", snapshot
+        fork = isolated(host, "fork", snapshot_id=snapshot["id"])
+        for found in (fork, box):
+            assert finish(found, UNLOCK) == ["200", "0", "777", "555", "0"]
+            assert finish(found, "chmod 600 locked/deeper/note; cat locked/deeper/note") == ["note"]
 
 
 def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
