@@ -73,8 +73,12 @@ def open_disk(disk: str) -> int:
 
 
 def free(directory: str) -> int:
-    """Return the bytes that may still be written below a directory. Raises `OSError`."""
+    """Return the bytes that may still be written below a directory; 0 where no more files can be made, too. Raises
+    `OSError`.
+    """
     found = os.statvfs(directory)
+    if found.f_files and not found.f_favail:
+        return 0
     return found.f_bavail * found.f_frsize
 
 

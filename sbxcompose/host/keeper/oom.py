@@ -114,6 +114,13 @@ class KillCount:
         return 0 if now is None else max(0, now - self.before)
 
 
+def is_victim(*, named: bool, log_readable: bool, kills: int, killed_by_us: bool) -> bool:
+    """Return whether the kernel killed a leader that has died of SIGKILL for want of memory. Where its log names no
+    victims, it did if it has killed anything in the group meanwhile, and we have not killed the leader.
+    """
+    return named or (not log_readable and kills > 0 and not killed_by_us)
+
+
 def kills_in(text: str) -> int | None:
     """Return the counter in `memory.events` (version 2) or `memory.oom_control` (version 1, since Linux 4.13)."""
     for line in text.splitlines():

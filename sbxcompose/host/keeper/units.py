@@ -9,6 +9,7 @@ import time
 
 from sbxcompose.host.keeper.escaped import Finder, census
 from sbxcompose.host.keeper.log import log
+from sbxcompose.host.keeper.oom import is_victim
 from sbxcompose.host.keeper.termination import Termination
 from sbxcompose.host.keeper.unowned import Outcasts
 from sbxcompose.linux import kernel
@@ -187,13 +188,14 @@ class Units:
         self._unsettled[unit.name] = unit
 
     def _was_oom_killed(self, unit: Unit) -> bool:
-        """Return whether the kernel killed a leader that has died of SIGKILL. Where its log cannot be read, it did if
-        it has killed anything in the group meanwhile, and we have not killed the leader.
-        """
         named = self._kernel_log.has_killed(unit.pid)
         self._kernel_log.forget({unit.pid for unit in self if unit.live})
-        guessed = not self._kernel_log.readable and unit.oom_kills > 0 and not (unit.sigkilled or unit.killing)
-        return named or guessed
+        return is_victim(
+            named=named,
+            log_readable=self._kernel_log.readable,
+            kills=unit.oom_kills,
+            killed_by_us=unit.sigkilled or unit.killing,
+        )
 
     def expire(self) -> None:
         """Kill the units whose grace is over, and give up on what does not die."""

@@ -149,6 +149,24 @@ def test_a_process_that_fills_the_disk_of_the_machine_fails_and_all_else_runs(ho
         assert finish(other, "echo room > /tmp/x; cat /tmp/x") == ["room"]
 
 
+MANY_FILES = """
+import errno, itertools
+try:
+    for number in itertools.count():
+        open(f"/opt/{number}", "w").close()
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+def test_a_sandbox_can_make_no_more_files_than_its_disk_holds(host: LiveHost) -> None:
+    box = limited(host)
+    other = isolated(host, "other")
+    assert finish(box, f"python3 -S -c '{MANY_FILES}'") == ["ENOSPC"]
+    assert free(host) == 0
+    assert finish(other, "touch /opt/x && echo made") == ["made"]
+
+
 WRITE_UNTIL_IT_FAILS = """
 said=$( (while head -c 1000000 /dev/zero >>/opt/filler && sync; do :; done) 2>&1)
 while touch /opt/probe 2>/dev/null; do sync; done

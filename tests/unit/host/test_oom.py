@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, KillCount, kills_in, victim_of
+from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, KillCount, is_victim, kills_in, victim_of
 from sbxcompose.host.supervise.state import exit_of
 
 OF_A_GROUP = (
@@ -114,3 +114,20 @@ def test_the_victims_since_the_start_of_a_run_are_counted(tmp_path: Path, name: 
 def test_without_a_group_of_memory_there_is_no_count(tmp_path: Path) -> None:
     assert KillCount.begin([str(tmp_path)]) is None
     assert KillCount.begin([]) is None
+
+
+@pytest.mark.parametrize(
+    "named, log_readable, kills, killed_by_us, victim",
+    [
+        (True, True, 0, False, True),
+        (False, True, 1, False, False),  # it was another process of the sandbox
+        (False, False, 1, False, True),
+        (False, False, 1, True, False),
+        (False, False, 0, False, False),
+    ],
+)
+def test_a_leader_is_a_victim_by_the_log_or_else_by_the_count(
+    named: bool, log_readable: bool, kills: int, killed_by_us: bool, victim: bool
+) -> None:
+    found = is_victim(named=named, log_readable=log_readable, kills=kills, killed_by_us=killed_by_us)
+    assert found is victim
