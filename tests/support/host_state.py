@@ -159,6 +159,10 @@ def _socket(path: Path) -> None:
         os.close(here)
 
 
+def _unreadable(path: Path) -> None:
+    path.chmod(0)
+
+
 def _directory(path: Path) -> None:
     _clear(path)
     path.mkdir()
@@ -182,5 +186,6 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "a dangling link": _link("/nowhere/at all"),
     "a link to itself": _link("itself"),
     "a link to /dev/zero": _link("/dev/zero"),
+    "unreadable": _unreadable,
 }
 """How a file, or a directory, may be damaged: the name, and what does it."""

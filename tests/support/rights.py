@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from sbxcompose.host.keeper import namespaces
 from sbxcompose.host.keeper.cgroups import places
 from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KERNEL_LOG
+from sbxcompose.linux import syscalls
 
 
 def _hindrance() -> str:
@@ -63,3 +65,32 @@ def little_memory() -> Iterator[str]:
                 os.sched_yield()
             else:
                 break
+
+
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+"""Capabilities with which root reads and writes every file, whatever its mode is."""
+
+
+def _own_capabilities() -> frozenset[int]:
+    (line,) = (line for line in Path("/proc/thread-self/status").read_text().splitlines() if line.startswith("CapEff:"))
+    mask = int(line.split()[1], 16)
+    return frozenset(number for number in range(mask.bit_length()) if mask >> number & 1)
+
+
+def bound_by_modes(work: Callable[[], object]) -> None:
+    """Do some work, and run commands, as somebody who may not read a file whose mode forbids it, also as root.
+
+    In a thread of its own, since a thread never gets back the capabilities that it has given up.
+    """
+    if os.geteuid():
+        work()
+        return
+
+    def without_capabilities() -> None:
+        kept = _own_capabilities() - {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH}
+        syscalls.limit_capabilities(kept)
+        syscalls.set_capabilities(kept)
+        work()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(without_capabilities).result()

@@ -35,6 +35,7 @@ from tests.support.host_state import (
     make_sandbox,
     make_state,
 )
+from tests.support.rights import bound_by_modes
 
 NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
@@ -133,17 +134,23 @@ def test_a_damaged_file_costs_nothing_else(template: Path, tmp_path: Path, name:
 def check_damage(state: Path, name: str, how: str) -> None:
     """That a host loads a state with one damaged file, and reports it."""
     DAMAGES[how](state / name)
-    damage.keep_in(state / "damaged")
-    asyncio.run(load(state))
+
+    def begin() -> None:
+        damage.keep_in(state / "damaged")
+        asyncio.run(load(state))
+
+    bound_by_modes(begin)
     report = damage.report()
     if must_be_reported(name, how):
         assert report, "it is reported"
     assert not report or not report["left"]
-    asyncio.run(load(state))  # the next server does not stumble over it again
+    bound_by_modes(lambda: asyncio.run(load(state)))  # the next server does not stumble over it again
 
 
 def must_be_reported(name: str, how: str) -> bool:
     """Whether there is something to be set aside. Not reported is what a host does not read, or may find so anyway."""
+    if how == "unreadable":
+        return not name.startswith("host.") and not name.endswith("/files")
     if name.endswith("/files") or name == "damaged":
         return how != ("a directory" if name.endswith("/files") else "missing")
     if how == "missing":
@@ -260,8 +267,13 @@ def test_a_shortage_says_nothing_about_a_file(state: Path, monkeypatch: pytest.M
     assert damage.report() is None
 
 
-@pytest.mark.parametrize("how", ["garbage", "nested", "a directory", "a FIFO", "a dangling link"])
+@pytest.mark.parametrize("how", ["garbage", "nested", "a directory", "a FIFO", "a dangling link", "unreadable"])
 def test_a_host_starts_with_every_file_of_another_sandbox_damaged(host_environ: Home, how: str) -> None:
+    bound_by_modes(lambda: check_host(host_environ, how))
+
+
+def check_host(host_environ: Home, how: str) -> None:
+    """That a host starts, works, tells of what is damaged, and ends."""
     host_environ.state.mkdir(mode=0o700)
     make_state(host_environ.state)
     for number, name in enumerate(SANDBOX_FILES):
