@@ -12,16 +12,23 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Lock
 
 from msgspec import Struct
 
-from sbxcompose.host.keeper.cgroups import places
+from sbxcompose.host.keeper.cgroups import hold, places, unified
 from sbxcompose.linux.kernel import read_text
 
 PERIOD = 100_000
 """Microseconds in which processors are shared out."""
 PATIENCE = 2.0
 """Seconds for which the dead may stay in a group."""
+
+
+_held: dict[str, int] = {}
+"""The directories of groups of this host's sandboxes, and the descriptors by which they are held."""
+_lock = Lock()
+"""Groups are made in the server's main thread, and removed in others."""
 
 
 class SandboxLimits(Struct, frozen=True):
@@ -57,25 +64,11 @@ def enforce(directory: str, sandbox: str, limits: SandboxLimits) -> list[str]:
     `LimitsRefused`.
     """
     wanted = list(settings(limits, modern=True))
-    unified = [controller for controller in wanted if any(_has(place, controller) for place in _unified(controller))]
+    shared = [controller for controller in wanted if any(_has(place, controller) for place in unified(controller))]
     name = f"{_name(directory)}/{sandbox}"
     # A process is in one group of version 2, whatever controllers it has, and in one of each hierarchy of version 1.
-    groups = [_unified_group(unified, name, limits)] if unified else []
-    return groups + [_separate_group(controller, name, limits) for controller in wanted if controller not in unified]
-
-
-def _unified(controller: str) -> list[str]:
-    """Return the groups of version 2 below which groups could be made, the nearest first: this process's own, and those
-    above it.
-
-    In its own there are processes, and so there may be no limited groups below it; in those above there may.
-    """
-    found: list[str] = []
-    for place in places(controller):
-        while os.path.exists(f"{place}/cgroup.controllers"):
-            found.append(place)
-            place = os.path.dirname(place)
-    return found
+    groups = [_unified_group(shared, name, limits)] if shared else []
+    return groups + [_separate_group(controller, name, limits) for controller in wanted if controller not in shared]
 
 
 def _has(place: str, controller: str) -> bool:
@@ -85,7 +78,7 @@ def _has(place: str, controller: str) -> bool:
 def _unified_group(controllers: list[str], name: str, limits: SandboxLimits) -> str:
     """Make a group below the nearest one that permits it."""
     refusal = None
-    for place in _unified(controllers[0]):
+    for place in unified(controllers[0]):
         if not all(_has(place, controller) for controller in controllers):
             continue
         try:
@@ -100,8 +93,8 @@ def _make_below(place: str, controllers: list[str], name: str, limits: SandboxLi
     if not os.access(f"{place}/cgroup.procs", os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     base = os.path.dirname(f"{place}/{name}")
+    _make(base)
     for step in (place, base):
-        os.makedirs(step, exist_ok=True)
         enabled = read_text(f"{step}/cgroup.subtree_control").split()
         for controller in controllers:
             if controller not in enabled:
@@ -122,12 +115,21 @@ def _separate_group(controller: str, name: str, limits: SandboxLimits) -> str:
 
 
 def _fill(group: str, controllers: list[str], limits: SandboxLimits, *, modern: bool) -> str:
-    os.makedirs(group, exist_ok=True)
+    _make(os.path.dirname(group), group)
     known = settings(limits, modern=modern)
     for controller in controllers:
         for file, value in known[controller].items():
             _set(group, file, value)
     return group
+
+
+def _make(base: str, group: str | None = None) -> None:
+    """Make the directory of this host's groups, which is held from then on, and one of them."""
+    with _lock:
+        if base not in _held:
+            _held[base] = hold(base)
+        if group is not None:
+            os.makedirs(group, exist_ok=True)
 
 
 def _absent(controller: str) -> str:
@@ -159,13 +161,15 @@ def remove(directory: str, sandbox: str) -> None:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)
-        with suppress(OSError):
+        with _lock, suppress(OSError):
             os.rmdir(base)
+            if base in _held:
+                os.close(_held.pop(base))
 
 
 def _bases(directory: str) -> Iterator[str]:
     controllers = ("memory", "cpu", "pids")
-    found = {place for controller in controllers for place in (*places(controller), *_unified(controller))}
+    found = {place for controller in controllers for place in (*places(controller), *unified(controller))}
     return (f"{place}/{_name(directory)}" for place in sorted(found))
 
 

@@ -1,14 +1,19 @@
-"""Control groups, of version 2 and 1: where this process may make its own, and one that freezes what is in it."""
+"""Control groups, of version 2 and 1: where this process may make its own, those of hosts that have ended, and one
+that freezes what is in it.
+
+All groups of a host are below directories that it holds by a lock, which ends with it: what is not held is nobody's.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from sbxcompose.linux.kernel import read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def places(controller: str, proc: str = "/proc/self") -> list[str]:
@@ -25,6 +30,20 @@ def places(controller: str, proc: str = "/proc/self") -> list[str]:
         if directory is not None:
             found.append((0 if kind == "cgroup2" else 1, directory))
     return [directory for _, directory in sorted(found, key=lambda group: group[0])]
+
+
+def unified(controller: str) -> list[str]:
+    """Return the groups of version 2 below which groups could be made, the nearest first: this process's own, and those
+    above it.
+
+    In its own there are processes, and so there may be no limited groups below it; in those above there may.
+    """
+    found: list[str] = []
+    for place in places(controller):
+        while os.path.exists(f"{place}/cgroup.controllers"):
+            found.append(place)
+            place = os.path.dirname(place)
+    return found
 
 
 def _memberships(text: str) -> Iterator[tuple[str, str]]:
@@ -57,6 +76,72 @@ def _below(mount: str, root: str, path: str) -> str | None:
         return None
     inner = path if root == "/" else path[len(root) :]
     return mount + inner.rstrip("/")
+
+
+CONTROLLERS = ("memory", "cpu", "pids", "freezer")
+"""Those that hosts use."""
+
+
+def hold(base: str) -> int:
+    """Make the directory of a host's groups, if it is not there, and keep it from being removed by other hosts for as
+    long as the returned descriptor is open. Raises `OSError`.
+    """
+    while True:
+        os.makedirs(base, exist_ok=True)
+        try:
+            fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if _is_at(fd, base):
+            return fd
+        os.close(fd)  # another host has removed it meanwhile
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
+def sweep(directories: Iterable[str] | None = None) -> None:
+    """Remove groups of this user's hosts that have ended, unless something is in them. Never raises."""
+    if directories is None:
+        directories = {place for name in CONTROLLERS for place in (*places(name), *unified(name))}
+    ours = (f"sbxcompose-{os.getuid()}-", f"sbxcompose-limits-{os.getuid()}-")
+    for directory in directories:
+        for name in _folders(directory):
+            if name.startswith(ours):
+                _remove_unheld(f"{directory}/{name}")
+
+
+def _remove_unheld(base: str) -> None:
+    try:
+        fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_empty(base)
+    except OSError:  # its host lives, or something does
+        return
+    finally:
+        os.close(fd)
+
+
+def _remove_empty(group: str) -> None:
+    for name in _folders(group):
+        _remove_empty(f"{group}/{name}")
+    os.rmdir(group)
+
+
+def _folders(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as found:
+            return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
 
 
 class FreezerGroup:

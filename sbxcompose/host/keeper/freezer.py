@@ -12,7 +12,7 @@ import signal
 import time
 import zlib
 
-from sbxcompose.host.keeper.cgroups import FreezerGroup, places
+from sbxcompose.host.keeper.cgroups import FreezerGroup, hold, places
 from sbxcompose.host.keeper.escaped import census, kill_and_wait, open_process
 from sbxcompose.host.keeper.protocol import BEGUN
 from sbxcompose.linux import kernel
@@ -50,6 +50,7 @@ class Freezer:
 
     def __init__(self, bases: Collection[str]) -> None:
         self._bases = list(bases)
+        self._held: int | None = None
         self._over: set[str] = set()
         """Groups of units that are over: the dead stay in a group a little longer than they are seen elsewhere."""
 
@@ -117,7 +118,13 @@ class Freezer:
             for name in _names(base):
                 killed += _empty(f"{base}/{name}")
             _remove_soon(base)
+        self._release()
         return killed
+
+    def _release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     @property
     def _is_modern(self) -> bool:
@@ -128,10 +135,13 @@ class Freezer:
         """Return the unit's group, frozen before anything is in it; None where there can be none."""
         while self._bases:
             try:
+                if self._held is None:
+                    self._held = hold(self._bases[0])
                 group = FreezerGroup.make(_path(self._bases[0], name))
                 group.freeze()
             except OSError:
                 self._bases.pop(0)
+                self._release()
                 continue
             self._bases[1:] = []
             return group

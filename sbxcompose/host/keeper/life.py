@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 
+from sbxcompose.host.keeper import cgroups
 from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.host_descriptors import HostDescriptors
@@ -62,6 +63,7 @@ class Keeper:
             for pid in self._freezer.clear():
                 log(f"process {pid} had been frozen by a host that was killed; it was killed")
             self._server.start()
+            cgroups.sweep()
         else:
             self._endpoint.open(Channel(socket.socket(fileno=self._options.take_over)))
             self._watch_foreign_server()
@@ -80,6 +82,7 @@ class Keeper:
         self._freezer.clear()
         self._units.end_outcasts()
         self._spawner.inits.kill_all()
+        cgroups.sweep()  # the limits of this host's sandboxes, too, which the next one sets anew
         return self._status
 
     def _deadline(self) -> float | None:

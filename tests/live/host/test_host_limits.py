@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost, ended
+from sbxcompose.engine.local_host import launch
+from tests.live.host.hosts import PATIENCE, Box, LiveHost, ended, live_host
+from tests.support.home import Home, wait_gone
 
 LIMITS = {"memory": 64 << 20, "cpus": 0.5, "processes": 12}
 HOG = "x = bytearray(300 << 20); print('survived')"
@@ -50,6 +54,43 @@ def check(host: LiveHost, box: Box) -> None:
     number = box.id
     host.http.delete("/sandboxes/box").raise_for_status()
     assert [group for group in groups() if group.name == number and group.is_dir()] == []
+
+
+def groups_of(box: Box) -> list[Path]:
+    """The groups of a sandbox, which has limits."""
+    return [group for group in groups() if group.name == box.id]
+
+
+def test_a_host_that_ends_leaves_no_groups_and_finds_its_limits_again(host_environ: Home) -> None:
+    with live_host(host_environ) as host:
+        box = limited(host)
+        assert groups_of(box)
+        keeper = host.status["keeper_pid"]
+        launch.stop(force=False)
+        assert wait_gone([keeper], PATIENCE)
+        assert groups_of(box) == []
+    with live_host(host_environ) as host:
+        again = Box(host, box.id)
+        assert again.rows() == []
+        assert groups_of(box)
+        assert again.wait(again.begin("python3", "-S", "-c", HOG)["pid"], ended)["signal"] == 9
+
+
+def test_groups_of_a_host_that_was_killed_are_removed_by_the_next_of_this_user(host_environ: Home) -> None:
+    with live_host(host_environ) as host:
+        box = limited(host)
+        killed = [host.status["keeper_pid"], host.status["pid"]]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them replaces the other
+            for pid in killed:
+                os.kill(pid, number)
+        assert wait_gone(killed, PATIENCE)
+        assert groups_of(box)
+        with Home.temporary() as other, pytest.MonkeyPatch.context() as patch:
+            for name, value in other.environment().items():
+                patch.setenv(name, value)
+            with live_host(other):
+                while groups_of(box):
+                    pass
 
 
 def test_what_clients_send_by_default_limits_nothing(host: LiveHost) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
 from sbxcompose.host.keeper import freezer
-from sbxcompose.host.keeper.cgroups import FreezerGroup, places
+from sbxcompose.host.keeper.cgroups import FreezerGroup, hold, places, sweep
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 
 V2 = "31 23 0:28 {root} {mount} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -131,3 +133,39 @@ def test_what_has_not_had_its_turn_is_waited_for_longer(
     monkeypatch.setattr(freezer, "PAUSE", 0.25)
     stopped = freezer.wait_stopped(lambda: clock.now >= stops_at, lambda: clock.now < ready_until)
     assert (stopped, clock.now) == (stops_at <= waited, waited)
+
+
+def test_groups_of_hosts_that_have_ended_are_removed_and_others_stay(tmp_path: Path) -> None:
+    own, limits = f"sbxcompose-{os.getuid()}-", f"sbxcompose-limits-{os.getuid()}-"
+    held = hold(f"{tmp_path}/{limits}00000001")
+    for name in (f"{own}00000002/unit-web", f"{limits}00000003/box/inner", f"{limits}00000001/box"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (f"{limits}00000004/box", "sbxcompose-limits-4711-00000005", "another"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / f"{limits}00000004/box/in use").touch()  # as a process would: the directory cannot be removed
+    sweep([str(tmp_path), str(tmp_path / "missing")])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"{limits}00000001", f"{limits}00000004", "sbxcompose-limits-4711-00000005", "another"}
+    assert (tmp_path / f"{limits}00000001/box").is_dir()
+    os.close(held)
+    sweep([str(tmp_path)])
+    assert not (tmp_path / f"{limits}00000001").exists()
+
+
+def test_a_group_that_another_host_removes_meanwhile_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / f"sbxcompose-{os.getuid()}-00000001"
+    flock = fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        base.rmdir()
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    fd = hold(str(base))
+    assert os.path.samestat(os.fstat(fd), base.stat())
+    sweep([str(tmp_path)])
+    assert base.is_dir()
+    os.close(fd)
