@@ -93,13 +93,18 @@ def _make_below(place: str, controllers: list[str], name: str, limits: SandboxLi
     if not os.access(f"{place}/cgroup.procs", os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     base = os.path.dirname(f"{place}/{name}")
+    _hand_on(place, controllers)
     _make(base)
-    for step in (place, base):
-        enabled = read_text(f"{step}/cgroup.subtree_control").split()
-        for controller in controllers:
-            if controller not in enabled:
-                _write(f"{step}/cgroup.subtree_control", f"+{controller}")
+    _hand_on(base, controllers)
     return _fill(f"{place}/{name}", controllers, limits, modern=True)
+
+
+def _hand_on(group: str, controllers: list[str]) -> None:
+    """Let groups below this one have controllers."""
+    enabled = read_text(f"{group}/cgroup.subtree_control").split()
+    for controller in controllers:
+        if controller not in enabled:
+            _write(f"{group}/cgroup.subtree_control", f"+{controller}")
 
 
 def _separate_group(controller: str, name: str, limits: SandboxLimits) -> str:

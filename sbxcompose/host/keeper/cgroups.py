@@ -1,7 +1,7 @@
 """Control groups, of version 2 and 1: where this process may make its own, those of hosts that have ended, and one
 that freezes what is in it.
 
-All groups of a host are below directories that it holds by a lock, which ends with it: what is not held is nobody's.
+All groups of a host are below directories that it holds by a lock, which ends with it: so others can tell what is left.
 """
 
 from __future__ import annotations

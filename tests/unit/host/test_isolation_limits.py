@@ -11,6 +11,7 @@ import pytest
 
 from sbxcompose.host.isolation import limits
 from sbxcompose.host.isolation.limits import LimitsRefused, SandboxLimits, enforce, settings
+from sbxcompose.host.keeper import cgroups
 
 
 def test_each_limit_has_its_controller_in_both_versions() -> None:
@@ -36,11 +37,17 @@ def test_the_kernel_gets_no_smaller_share_than_it_takes() -> None:
     assert settings(SandboxLimits(cpus=0.001), modern=True)["cpu"] == {"cpu.max": "1000 100000"}
 
 
+def patch_places(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
+    """Let these be the groups that this process is in."""
+    for module in (cgroups, limits):
+        monkeypatch.setattr(module, "places", lambda controller: list(found))
+
+
 def test_a_machine_without_such_groups_is_a_refusal_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "places", lambda controller: [])
+    patch_places(monkeypatch)
     with pytest.raises(LimitsRefused, match="the control group controller `memory` is not available"):
         enforce("/state", "box", SandboxLimits(memory=1))
-    monkeypatch.setattr(limits, "places", lambda controller: ["/proc/no-such-group"])
+    patch_places(monkeypatch, "/proc/no-such-group")
     with pytest.raises(LimitsRefused, match="the control group /proc/no-such-group/sbxcompose-limits-"):
         enforce("/state", "box", SandboxLimits(memory=1))
 
@@ -104,7 +111,7 @@ def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unified:
     tree.add("user.slice", "memory pids cpu", "memory pids")
     tree.add("user.slice/session.scope", "memory pids")
     tree.busy = {"user.slice/session.scope"}
-    monkeypatch.setattr(limits, "places", lambda controller: [str(tmp_path / "user.slice/session.scope")])
+    patch_places(monkeypatch, str(tmp_path / "user.slice/session.scope"))
     return tree
 
 
