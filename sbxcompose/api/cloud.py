@@ -97,6 +97,7 @@ class CloudChannel:
                     request = _repeated(request, error)
                     await self._pause(retry, who, error)
         finally:
+            # Also when it was cancelled, else the outage would never be over.
             self._outages.recovered(who, given_up=not answered)
 
     async def _whole(self, request: HttpRequest) -> Answer:
@@ -172,6 +173,7 @@ class CloudChannel:
 
     async def close(self) -> None:
         """Close its connections in order."""
+        # First forgotten, then closed: a request that comes meanwhile makes a connection of its own.
         carrier, self._carrier = self._carrier, None
         if isinstance(carrier, Https):
             await carrier.aclose()

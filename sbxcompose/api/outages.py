@@ -39,6 +39,7 @@ class Outages:
         """Note that `who` (a request, a stream) has failed and will be tried again."""
         if not self._failing:
             self._began, self._reason = time.monotonic(), reason
+            # Told of by a timer, as nothing else happens while all wait for their next try.
             self._timer = asyncio.get_running_loop().call_later(NOTICE, self._notice)
         self._failing.add(who)
 
@@ -47,6 +48,7 @@ class Outages:
         if who not in self._failing:
             return
         self._failing.discard(who)
+        # It is over only when the last of them is: others may still be trying.
         if self._failing:
             return
         if self._timer is not None:

@@ -93,10 +93,12 @@ class ApplyLoop:
                     raise
                 self._session.emit(ApplyFailed(error))
             self._must_succeed = False
+            # Whoever stays attached waits in `until` for this loop to be at rest.
             self.wake()
 
     async def _perform(self, work: Work) -> None:
         self._wanted.begin(work)
+        # What the file no longer has is stopped in the order of the file that had it.
         self._session.replace_project(work.project if isinstance(work, StopRemoved) else self._wanted.project)
         try:
             result = await run_until(self._apply(work), self.until(self._wanted.must_interrupt))
@@ -117,6 +119,7 @@ class ApplyLoop:
         match work:
             case StopRemoved(targets):
                 options = PlanOptions(targets=targets, because="no longer in the file")
+                # Its plan starts nothing, so there is nothing to compare requests with.
                 return await apply(self._session, Intent.STOP, options, lambda plan: None)
             case RestartTargets(targets, because):
                 options = PlanOptions(targets=targets, because=because)

@@ -60,11 +60,13 @@ class _Run:
             self._hold_up(step)
             return
         except asyncio.CancelledError:
+            # Its request may have been carried out all the same: whoever continues has to look.
             self._emit(StepCancelled(step))
             raise
         self._emit(StepDone(step))
         for number in self._followers[step.number]:
             self._missing[number] -= 1
+            # Another step that it comes after may have failed meanwhile.
             if self._missing[number] == 0 and number not in self._dead:
                 self._group.create_task(self._do(self._steps[number]))
 

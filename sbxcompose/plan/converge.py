@@ -127,6 +127,7 @@ class Convergence:
         self._want(options)
 
     def _want(self, options: PlanOptions) -> None:
+        # These two are for what is planned next; kept, every edit of the file would restart everything.
         self._options = replace(options, rerun=frozenset(), force_recreate=False)
         self._edition += 1
 
@@ -177,6 +178,7 @@ class Convergence:
         """Return what is to be done first: stop what was removed, restart what was asked for, then all the rest."""
         if self._removed:
             owner = next(iter(self._removed.values()))
+            # One file at a time: what two editions have removed is stopped by the rules of each.
             return StopRemoved(frozenset(Target(*key) for key, own in self._removed.items() if own is owner), owner)
         if self._restarts:
             reasons = dict.fromkeys(restart.reason for restart in self._restarts.values())
@@ -225,6 +227,7 @@ class Convergence:
         # A stop is never interrupted: `begin` has taken it off `_removed`, so it would not be asked for again.
         if attempt is None or isinstance(attempt.work, StopRemoved):
             return False
+        # The file has changed: a plan of the older edition would start what is no longer wanted.
         if attempt.edition < self._edition:
             return True
         return any(not attempt.will_satisfy(instance, restart.number) for instance, restart in self._restarts.items())
@@ -235,6 +238,7 @@ class Convergence:
         assert attempt is not None
         match attempt.work:
             case ApplyFile(edition=edition):
+                # Also where it failed: the same plan would fail again, until the file changes or a restart succeeds.
                 self._applied = edition
                 self._good = good
                 self._rerun = frozenset()

@@ -93,6 +93,7 @@ def _seed_accounts(etc: str, facts: MachineFacts) -> None:
     user = f"{USER}:x:{USER_ID}:{USER_ID}::{USER_HOME}:/bin/bash\n"
     _seed(etc, "passwd", _system_lines(read_text("/etc/passwd")) + user)
     _seed(etc, "group", _system_lines(read_text("/etc/group"), members=False) + f"{USER}:x:{USER_ID}:\n")
+    # `*` is the hash of no password.
     for name in ("shadow", "gshadow") if facts.privileged else ():
         _seed(etc, name, f"root:*::::::::\n{USER}:*::::::::\n" if name == "shadow" else f"root:*::\n{USER}:!::\n")
         os.chmod(os.path.join(etc, name), 0o640)
@@ -123,6 +124,7 @@ def _hide_secrets(etc: str) -> None:
             if not os.stat(os.path.join(top, name)).st_mode & stat.S_IXOTH:
                 directories.remove(name)
                 _white_out(etc, inner, name)
+        # A file may vanish while /etc is walked.
         for name in files:
             with suppress(FileNotFoundError):
                 found = os.lstat(os.path.join(top, name))
@@ -169,6 +171,7 @@ def copy(source: str, target: str) -> CopySize:
         size.content += copied.content
         size.disk += copied.disk
         if part != ROOT:
+            # The kernel's own directory for a layer: never copied, and empty at each mount.
             os.mkdir(os.path.join(target, os.path.dirname(part), "work"))
     return size
 

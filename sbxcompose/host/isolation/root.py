@@ -111,6 +111,7 @@ class IsolatedRoot:
     async def _open(self) -> int:
         try:
             pid = await self._keeper.enter(self.sandbox)
+            # By way of the init process: only in its mount namespace are the sandbox's mounts.
             return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except SpawnFailed as failure:
             raise refused(failure) from None
@@ -182,6 +183,7 @@ class IsolationProbe:
         return None
 
     async def _try(self) -> None:
+        # What a killed host left of an earlier try.
         await asyncio.to_thread(_clear, self._directory)
         root = IsolatedRoot(
             "probe", self._directory, self._keeper, hostname="probe", workspace="/workspace", project=None, mounts=()

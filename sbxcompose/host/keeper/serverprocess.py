@@ -101,6 +101,7 @@ class ServerProcess:
         theirs.close()
         if failure:
             ours.close()
+            # Nothing else reaps it: its end is not one of a server.
             os.waitpid(pid, 0)
             self._log(f"the server cannot be started: {self._argv[0]}: {failure.decode('ascii', 'replace')}")
             self.plan_next(spoke=False)
@@ -118,11 +119,13 @@ class ServerProcess:
                 [self._null, 1, 2],
                 (read, write),
                 cwd="/",
+                # State, logs and sockets are this user's alone.
                 umask=0o077,
                 keep=(*self._keep, control),
             )
         finally:
             os.close(write)
+            # Empty once the program runs: exec closes the other end.
             failure = read_failure(read)
         return pid, failure
 

@@ -247,6 +247,7 @@ class _Streams:
             if self._request[name] == "pipe":
                 self.parent[name], self.child[number] = os.pipe2(os.O_CLOEXEC)
                 self.large += large and _enlarge(self.parent[name])
+        # Only our ends: what the child does not expect would break it.
         for fd in self.parent.values():
             os.set_blocking(fd, False)
         self._give_away()
@@ -261,6 +262,7 @@ class _Streams:
             if self._request["stdin"] == "pipe":
                 self.parent["stdin"] = os.dup(master)
             else:
+                # Else it would read what nobody types, and wait.
                 self.child[0] = self._null
         size = b"".join(number.to_bytes(2, sys.byteorder) for number in (rows, columns, 0, 0))
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)

@@ -48,6 +48,7 @@ class Termination:
                 continue
             unit.hunt.asked.add(key)
             self._send(unit, process, pidfd, unit.stop_signal)
+            # A stopped process takes note of a signal only when it continues.
             self._send(unit, process, pidfd, signal.SIGCONT)
 
     def kill(self, unit: Unit, processes: list[ProcessStat]) -> None:
@@ -57,12 +58,14 @@ class Termination:
             if key not in unit.hunt.killed:
                 unit.hunt.left_behind.append(f"{process.pid} {command_of(process.pid)}")
                 unit.hunt.killed.add(key)
+        # All of the group in one call: killed one by one, a shell would begin its next command when its child dies.
         if not unit.leader_gone or any(process.group == unit.pid for process in processes):
             self.signal_group(unit, signal.SIGKILL)
         for process in processes:
             pidfd = self._watch(unit, process)
             if pidfd is not None:
                 self._send(unit, process, pidfd, signal.SIGKILL)
+        # In a frozen group of version 1 what was killed dies only once it is thawed.
         self._freezer.thaw(unit)
         if unit.leader_gone:
             unit.deadline = time.monotonic() + PATIENCE
@@ -96,6 +99,7 @@ class Termination:
             kernel.signal_process(pidfd, number)
         except PermissionError:
             key = (process.pid, process.started)
+            # A host that is not root may not signal what a set-user-ID program has made another user's.
             if key in unit.hunt.watched and number == signal.SIGKILL:
                 unit.hunt.immune.add(key)
                 unit.hunt.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
@@ -105,6 +109,7 @@ class Termination:
         """Send a signal to a unit's group; False if it reached no process."""
         if "pidfd" not in unit.fds:
             return False
+        # Until the leader is reaped, no other group can get its number.
         unreaped = unit.ours and not unit.leader_gone
         try:
             return kernel.signal_group(unit.fds["pidfd"], unit.pid, number, unreaped=unreaped)

@@ -52,6 +52,7 @@ class Journal:
         self.segments = [Segment(directory, 0)]
         self.running: dict[int, OpenRun] = {}
         self._hold_limit = max(hold_limit, limit)
+        # Retention drops whole segments: with eight, a log keeps at least seven eighths of its limit.
         self._segment_size = max(limit // 8, RECORD.size * 16)
         self._clock = clock
         self._last_ms = 0
@@ -113,6 +114,7 @@ class Journal:
         last_run = 0
         for segment, later in zip_longest(self.segments, self.segments[1:]):
             last_run = recover(segment, last_run, later, reported=bool(broken.get(segment)))
+        # Each head repeats what was known before it; of the last two one may be new, and without a head (above).
         self._replay(self.segments[-2:])
 
     def mend(self, first: int = 0) -> None:
@@ -132,6 +134,7 @@ class Journal:
             if there:
                 damage.set_aside(segment.path(INDEX), "the index of this output is damaged; it was made anew")
             recover(segment, self.last_run, later, reported=there)
+            # The last record has moved: it must not be lengthened where it was.
             self._last = (0, 0, 0, 0, 0, 0, 0)
 
     def _set_aside(self, segment: Segment) -> set[int]:
@@ -201,6 +204,7 @@ class Journal:
         length = segment.written[stream] - segment.sizes[stream]
         time_ms = self.stamp(int(self._clock() * 1000))
         last = self._last
+        # A busy process is read several times within a millisecond: each read would add a record otherwise.
         if last[0] == stream and last[3] == run and last[4] == time_ms:
             fields = (stream, 0, 0, run, time_ms, last[5] + length, 0)
             segment.lengthen_last(*fields)
@@ -242,6 +246,7 @@ class Journal:
         total, dropped, held_from = self.footprint, False, self.held_from()
         while total > target and len(self.segments) > 1:
             oldest = self.segments[0]
+            # A slow reader keeps what it has not read, but cannot fill the disk.
             if held_from < oldest.end and total <= self._hold_limit:
                 break
             total -= oldest.footprint

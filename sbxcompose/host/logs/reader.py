@@ -79,6 +79,7 @@ class LogReader:
         """
         events: list[LogEvent] = []
         room = limit
+        # Marks take no room, so their number is bounded, too; and nothing returned would mean that all has been read.
         while (room > 0 or not events) and len(events) < BLOCK * 8:
             if self._segment.dropped or self.position < self._segment.start:
                 self._skip_gap(events)
@@ -111,6 +112,7 @@ class LogReader:
         self._offsets = [0, segment.sizes[1], segment.sizes[2]]
         last = segment.records(segment.count - 1, 1) if segment.count else []
         self._at = segment.count
+        # A record of output may still grow: what is added within the same millisecond belongs to it.
         if last and last[0][0] <= STDERR:
             self._at, self._done = segment.count - 1, last[0][5]
 
@@ -157,6 +159,7 @@ class LogReader:
                     return room
             elif kind == RUN_BEGIN:
                 events.append(RunStart(fields[3], fields[4], self.position))
+                # What another run writes begins a line.
                 self._midline.clear()
             elif kind == RUN_END:
                 events.append(run_end(fields, self.position))

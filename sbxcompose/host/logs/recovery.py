@@ -54,6 +54,7 @@ def unusable(segment: Segment) -> dict[int, OSError]:
         except FileNotFoundError:
             continue
         except OSError as error:
+            # A shortage of descriptors or memory says nothing about the file: set aside, it would be lost.
             if error.errno in damage.SHORTAGE:
                 raise
             found[kind] = error
@@ -82,6 +83,7 @@ def recover(segment: Segment, last_run: int = 0, later: Segment | None = None, *
     if not fields:
         _set_aside_index(segment, raw, reported=reported)
     elif len(raw) > segment.count * RECORD.size:
+        # Half a record, or what a dead machine left: the bytes that it was to describe get a new one below.
         os.truncate(segment.path(INDEX), segment.count * RECORD.size)
     last_run = max((field[3] for field in fields), default=last_run)
     _mend(segment, last_run, max((field[4] for field in fields), default=0), later)
@@ -150,6 +152,7 @@ def _mend(segment: Segment, last_run: int, last_ms: int, later: Segment | None) 
             continue
         surplus = found.st_size - segment.sizes[stream]
         if surplus < 0:
+            # This lengthens the file: all later positions count on these bytes.
             os.truncate(segment.path(stream), segment.sizes[stream])
         elif surplus > 0:
             if not segment.count:

@@ -115,6 +115,7 @@ class Segment:
                 fd,
                 target,
                 CHUNK_SIZE,
+                # At our own count, not the end of the file: bytes of a write that failed half way are written over.
                 offset_dst=self.written[stream],
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )

@@ -102,6 +102,7 @@ class LogStore(Journal):
         self.append(RUN_BEGIN, 0, 0, run, time_ms, self.end, 0)
         self.last_run = run
         self.running[run] = OpenRun(time_ms, self.end)
+        # The pipes of the new run have the numbers of earlier ones, and the usual size.
         self._grown.clear()
         self.changed()
         return run
@@ -116,6 +117,7 @@ class LogStore(Journal):
         self.append(RUN_END, flags, 0, run, self.stamp(round(at * 1000)), exit_code or 0, signal or 0)
         del self.running[run]
         if not self.running:
+            # A log that is not written to holds no descriptors: a host may have thousands of logs.
             self.segments[-1].close()
         self.changed()
 
@@ -132,6 +134,7 @@ class LogStore(Journal):
         try:
             moved = segment.take(stream, fd)
         except OSError as error:
+            # Old output is given up before the process has to wait for space.
             if error.errno not in (ENOSPC, EDQUOT) or not self.trim(self.footprint - 1):
                 raise
             moved = segment.take(stream, fd)
@@ -173,6 +176,7 @@ class LogStore(Journal):
 
     def position_of_run(self, run: int) -> int | None:
         """Where that run began; None if the log does not know it, or no longer does."""
+        # The mark of its begin may be gone with its segment; the heads of later ones repeat where open runs began.
         found = positions.run_begin(self.segments, run)
         return found if found is not None else next((span.start for span in self.runs() if span.run == run), None)
 
@@ -229,5 +233,6 @@ class LogStore(Journal):
 
     def changed(self) -> None:
         """Tell the listeners."""
+        # A copy: who is told may leave meanwhile.
         for listener in tuple(self._listeners):
             listener(self)
