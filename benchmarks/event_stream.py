@@ -15,22 +15,12 @@ from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import LIMIT, Hangs, cpu_seconds, samples_of
+from benchmarks.measure import LIMIT, Hangs, cpu_seconds, samples_of, writer
 
 TITLE = "event stream"
 LINES = 20_000
 KEY = "a-key-for-benchmarks"
-WRITER = f"""
-import os, time
-while not os.path.exists("go"):
-    time.sleep(0.01)
-block = b"".join(b"line %06d of a log that several readers follow, eighty bytes\\n" % n for n in range({LINES}))
-sent = 0
-while sent < len(block):
-    sent += os.write(1, block[sent : sent + 65536])
-print("the last line", flush=True)
-time.sleep(1000)
-"""
+WRITER = writer(LINES)
 
 
 @contextmanager

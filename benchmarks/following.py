@@ -12,22 +12,11 @@ from subprocess import Popen
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import cpu_seconds, running, until_printed
+from benchmarks.measure import cpu_seconds, running, until_printed, writer
 
 TITLE = "following"
 LINES = 100_000
-WRITER = f"""
-import os, time
-print("waiting", flush=True)
-while not os.path.exists("go"):
-    time.sleep(0.01)
-block = b"".join(b"line %06d of a log that several readers follow, eighty bytes\\n" % n for n in range({LINES}))
-sent = 0
-while sent < len(block):
-    sent += os.write(1, block[sent : sent + 65536])
-print("the last line", flush=True)
-time.sleep(1000)
-"""
+WRITER = writer(LINES, "waiting")
 
 
 def _until_all_have_it(bench: Bench, clients: int) -> tuple[float, float]:

@@ -218,3 +218,20 @@ def tree(root: int, leave_out: Iterable[str]) -> list[int]:
     for pid in found:
         found += [item for item, (parent, _) in known.items() if parent == pid]
     return [pid for pid in found if pid in known and known[pid][1] not in dropped]
+
+
+def writer(lines: int, first: str = "") -> str:
+    """A program that writes `lines` lines at once when there is a file `go`, after a line `first`, if any."""
+    greeting = f"print({first!r}, flush=True)" if first else ""
+    return f"""
+import os, time
+{greeting}
+while not os.path.exists("go"):
+    time.sleep(0.01)
+block = b"".join(b"line %06d of a log that several readers follow, eighty bytes\\n" % n for n in range({lines}))
+sent = 0
+while sent < len(block):
+    sent += os.write(1, block[sent : sent + 65536])
+print("the last line", flush=True)
+time.sleep(1000)
+"""

@@ -18,6 +18,10 @@ class Instance(Struct, frozen=True, order=True):
     process: str
     replica: int = 1
 
+    def to_json(self) -> dict[str, str | int]:
+        """Return it for a program."""
+        return {"sandbox": self.sandbox, "process": self.process, "replica": self.replica}
+
 
 class Phase(StrEnum):
     """Where an observed row stands; completes "web is …"."""

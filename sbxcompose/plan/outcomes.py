@@ -78,9 +78,7 @@ class Report(Struct, frozen=True):
     def to_json(self) -> dict[str, Any]:
         """Return the report for a program."""
         return {
-            "sandbox": self.instance.sandbox,
-            "process": self.instance.process,
-            "replica": self.instance.replica,
+            **self.instance.to_json(),
             "label": self.label,
             "doing": self.doing,
             "waits_for": list(self.waits_for),
@@ -142,9 +140,7 @@ class Skipped(Struct, frozen=True):
     def to_json(self) -> dict[str, Any]:
         """Return the one-shot for a program."""
         return {
-            "sandbox": self.instance.sandbox,
-            "process": self.instance.process,
-            "replica": self.instance.replica,
+            **self.instance.to_json(),
             "label": self.label,
             "completed_at": self.at,
         }

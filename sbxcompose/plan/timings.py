@@ -44,9 +44,7 @@ class Timing(Struct, frozen=True):
         """Return the timing for a program."""
         return {
             "name": self.label,
-            "sandbox": self.instance.sandbox,
-            "process": self.instance.process,
-            "replica": self.instance.replica,
+            **self.instance.to_json(),
             "started": round(self.started, 3),
             "ready": _rounded(self.ready),
             "after": self.after,

@@ -72,9 +72,7 @@ class Explanation(Struct, frozen=True):
     def to_json(self) -> dict[str, Any]:
         """Return the explanation for a program."""
         return {
-            "sandbox": self.instance.sandbox,
-            "process": self.instance.process,
-            "replica": self.instance.replica,
+            **self.instance.to_json(),
             "label": self.label,
             "cause": self.cause.value,
             "lines": list(self.lines),

@@ -262,7 +262,7 @@ class _Streams:
             if self._request["stdin"] == "pipe":
                 self.parent["stdin"] = os.dup(master)
             else:
-                # Else it would read what nobody types, and wait.
+                # Else it would wait for input that never comes.
                 self.child[0] = self._null
         size = b"".join(number.to_bytes(2, sys.byteorder) for number in (rows, columns, 0, 0))
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)

@@ -43,6 +43,18 @@ NOT_FILES = [name for name in DAMAGES if name.startswith("a ") and name != "a li
 RECORDS = [name for name in SANDBOX_FILES if name.endswith(".json")]
 
 
+def write_again(log: LogStore) -> tuple[int, int]:
+    """Write one more run; its number, and where it began."""
+    read, write = os.pipe()
+    os.write(write, b"again\n")
+    run, begin = log.begin_run(1_800_000_000.0), log.end
+    log.splice(STDOUT, read, run)
+    log.end_run(run, 0, None, 1_800_000_001.0)
+    os.close(read)
+    os.close(write)
+    return run, begin
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = tmp_path_factory.mktemp("state")
@@ -96,13 +108,7 @@ def check_bad(sandboxes: Sandboxes) -> None:
         log = bad.processes.logs().get("web") or LogStore.open(Path("/nonexistent"))
         if log.directory.endswith("web"):
             text_of(log)
-            read, write = os.pipe()
-            os.write(write, b"again\n")
-            run, begin = log.begin_run(1_800_000_000.0), log.end
-            log.splice(STDOUT, read, run)
-            log.end_run(run, 0, None, 1_800_000_001.0)
-            os.close(read)
-            os.close(write)
+            run, begin = write_again(log)
             assert text_of(log).endswith(b"again\n")
             assert log.position_of_run(run) == begin
         bad.processes.closed()
@@ -226,13 +232,7 @@ def test_an_index_that_is_lost_while_the_host_runs_is_made_anew(state: Path, how
     DAMAGES[how](directory / f"{0:016x}.idx")
     assert text_of(log) == LINES + ERRORS
     DAMAGES[how](directory / f"{0:016x}.idx")
-    read, write = os.pipe()
-    os.write(write, b"again\n")
-    run, begin = log.begin_run(1_800_000_000.0), log.end
-    log.splice(STDOUT, read, run)
-    log.end_run(run, 0, None, 1_800_000_001.0)
-    os.close(read)
-    os.close(write)
+    run, begin = write_again(log)
     for store in (log, LogStore.open(directory)):
         assert sorted(text_of(store)) == sorted(LINES + ERRORS + b"again\n")
         assert store.position_of_run(run) == begin

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import (
     Exit,
     Foreign,
@@ -19,6 +20,7 @@ from sbxcompose.plan.observed import (
     SandboxState,
     managed_name,
 )
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -349,3 +351,18 @@ def forwards(plan: Plan) -> bool:
     numbers = [step.number for step in plan.steps]
     arrows = all(number < step.number for step in plan.steps for number in step.after)
     return numbers == list(range(1, len(numbers) + 1)) and arrows
+
+
+def lines(*expected: str) -> str:
+    """The text of these lines."""
+    return "\n".join(expected)
+
+
+def notes(plan: Plan) -> list[str]:
+    """What a plan remarks."""
+    return [str(note) for note in plan.notes]
+
+
+def targets(*names: str) -> PlanOptions:
+    """The processes of these names, in the only sandbox."""
+    return PlanOptions(targets=frozenset(Target("main", name) for name in names))

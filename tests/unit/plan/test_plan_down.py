@@ -20,11 +20,14 @@ from tests.unit.plan.plan_worlds import (
     NEVER,
     V2,
     done,
+    lines,
     need,
+    notes,
     process,
     project,
     row,
     seen,
+    targets,
     world,
 )
 
@@ -33,18 +36,6 @@ WEB = process("web", ["db"])
 SHOP = project(DB, WEB)
 CLOUD = project(DB, WEB, provider="tensorlake")
 RUNNING = world(row("db", check=True), row("web"))
-
-
-def lines(*expected: str) -> str:
-    return "\n".join(expected)
-
-
-def notes(plan: Plan) -> list[str]:
-    return [str(note) for note in plan.notes]
-
-
-def targets(*names: str) -> PlanOptions:
-    return PlanOptions(targets=frozenset(Target("main", name) for name in names))
 
 
 def in_state(state: SandboxState) -> Observed:

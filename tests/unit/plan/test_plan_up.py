@@ -33,26 +33,16 @@ from tests.unit.plan.plan_worlds import (
     STARTED,
     V2,
     done,
+    lines,
     need,
+    notes,
     process,
     project,
     row,
     seen,
+    targets,
     world,
 )
-
-
-def lines(*expected: str) -> str:
-    return "\n".join(expected)
-
-
-def notes(plan: Plan) -> list[str]:
-    return [str(note) for note in plan.notes]
-
-
-def targets(*names: str) -> PlanOptions:
-    return PlanOptions(targets=frozenset(Target("main", name) for name in names))
-
 
 # Starting.
 
