@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
+import httpx
 import pytest
 
 from tests.support.command import Sbx
@@ -32,3 +34,17 @@ def test_a_command_of_a_shell_that_ran_out_of_memory_is_told_as_such(sbx: Sbx) -
     assert "exited 137, out of memory" in sbx.run("ps", "--all").stdout
     (row,) = json.loads(sbx.run("ps", "--all", "--json").stdout)
     assert (row["exit"]["code"], row["exit"]["oom_killed"], row["exit"]["out_of_memory"]) == (137, False, True)
+
+
+def test_options_of_the_host_hold_for_what_programs_create(sbx_alone: Sbx) -> None:
+    serve = ("host", "serve", "--detach", "--port", "0", "--key", "dev", "--enforce-resources")
+    told = sbx_alone.run(*serve, "--isolation", "none", env={"SBXCOMPOSE_ISOLATION": "overlay"}).stdout
+    url = re.findall(r"TENSORLAKE_API_URL=(\S+)", told)[0]
+    with httpx.Client(base_url=url, headers={"Authorization": "Bearer dev"}, trust_env=False, timeout=100) as http:
+        body = {"name": "box", "resources": {"cpus": 0.5, "memory_mb": 64}}
+        http.post("/sandboxes", json=body).raise_for_status()
+        info = http.get("/sandboxes/box").raise_for_status().json()
+    assert info["isolation"] == "none"
+    assert (info["limits"]["cpus"], info["limits"]["memory"]) == (0.5, 64 << 20)
+    again = sbx_alone.run("host", "serve", "--detach", "--isolation", "overlay", code=3)
+    assert "a host is already running, with `isolation` set to `none`" in again.stderr
