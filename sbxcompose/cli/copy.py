@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 import re
 import sys
@@ -19,10 +20,12 @@ from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.files.by_hand import ByHand, How, Moved, There
+from sbxcompose.files.progress import TransferProgress
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.waits import WORTH_SHOWING
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.similar import similar
 
@@ -56,18 +59,47 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
             await session.observe()
             there = _there(session, remote)
             client = SandboxRemote(session.connections[remote.sandbox].client)
-            hand = ByHand(client, how, lambda progress: block.draw_copy(remote.text, progress))
+            bar = CopyBar(block, remote.text)
+            hand = ByHand(client, how, bar.update)
             begun = time.monotonic()
             try:
                 moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
             finally:
-                block.draw(Live())
+                bar.close()
             if moved is not None and not quiet:
                 words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
                 shell.echo(words)
         return 0
 
     return run_simply(main)
+
+
+class CopyBar:
+    """Shows how far a copy is, once it has taken long enough for that to be read."""
+
+    def __init__(self, block: StatusBlock, target: str) -> None:
+        self._block = block
+        self._target = target
+        self._latest: TransferProgress | None = None
+        self._shown = False
+        self._timer = asyncio.get_running_loop().call_later(WORTH_SHOWING, self._show)
+
+    def update(self, progress: TransferProgress) -> None:
+        """Take note of how far it is now."""
+        self._latest = progress
+        if self._shown:
+            self._block.draw_copy(self._target, progress)
+
+    def _show(self) -> None:
+        self._shown = True
+        if self._latest is not None:
+            self._block.draw_copy(self._target, self._latest)
+
+    def close(self) -> None:
+        """Take it away."""
+        self._timer.cancel()
+        self._shown = False
+        self._block.draw(Live())
 
 
 def side(project: Project, text: str) -> RemoteSide | None:
