@@ -117,7 +117,10 @@ class CloudChannel:
     async def _answer(self, request: HttpRequest) -> AsyncIterator[Reply]:
         request = replace(request, headers={**self._headers, **request.headers})
         with self._sleep:
-            async with self._carry().stream(request) as answer:
+            async with AsyncExitStack() as stack:
+                opened: AbstractAsyncContextManager[Reply] = self._carry().stream(request)
+                with nullcontext() if self._answered else self._outages.first_answer(self.site.origin):
+                    answer = await stack.enter_async_context(opened)
                 if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
                     said = await answer.read()
                     what = f"{request.method} {request.path.partition('?')[0]}"

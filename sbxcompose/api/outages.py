@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sbxcompose.errors import Unreachable
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 NOTICE = 1.0
 """Seconds after which an outage is told of."""
+SLOW = 5.0
+"""Seconds without a first answer after which it is told who is waited for."""
 
 Told = Callable[[str | None, float], None]
 """Takes the reason for which retries are under way, None when they have succeeded, or "" when they were given up; and
@@ -25,15 +28,33 @@ how long the outage has lasted.
 
 
 class Outages:
-    """Counts who is being retried. `emit` is called in the event loop."""
+    """Counts who is being retried. `emit` is called in the event loop, as is `emit_slow` with a site that is slow."""
 
-    def __init__(self, emit: Told = lambda reason, seconds: None) -> None:
+    def __init__(
+        self, emit: Told = lambda reason, seconds: None, emit_slow: Callable[[str], None] = lambda site: None
+    ) -> None:
         self._emit = emit
+        self._emit_slow = emit_slow
+        self._slow: set[str] = set()
         self._failing: set[Hashable] = set()
         self._began = 0.0
         self._reason = ""
         self._timer: asyncio.TimerHandle | None = None
         self._told = False
+
+    @contextmanager
+    def first_answer(self, site: str) -> Iterator[None]:
+        """Tell of a site that has not answered anything yet if the block lasts: else a command is silent for long."""
+        timer = asyncio.get_running_loop().call_later(SLOW, self._notice_slow, site)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _notice_slow(self, site: str) -> None:
+        if site not in self._slow and not self._failing:
+            self._slow.add(site)
+            self._emit_slow(site)
 
     def failed(self, who: Hashable, reason: str) -> None:
         """Note that `who` (a request, a stream) has failed and will be tried again."""

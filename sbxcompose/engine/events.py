@@ -134,6 +134,12 @@ class SandboxNote(Struct, frozen=True):
     pending: str | None = None
 
 
+class AnswerAwaited(Struct, frozen=True):
+    """A site has not answered anything for some seconds."""
+
+    site: str
+
+
 class ConnectionLost(Struct, frozen=True):
     """The provider, or a sandbox, has not answered for a moment; what may be asked for again is."""
 
@@ -227,6 +233,7 @@ EngineEvent = (
     | OutputLost
     | Reconnecting
     | SandboxNote
+    | AnswerAwaited
     | ConnectionLost
     | ConnectionRestored
     | ConnectionGivenUp

@@ -15,6 +15,7 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import (
+    AnswerAwaited,
     ConnectionGivenUp,
     ConnectionLost,
     ConnectionRestored,
@@ -60,7 +61,7 @@ class ProjectSandboxes:
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
         self._listeners = [emit]
-        self.outages = Outages(self._emit_outage)
+        self.outages = Outages(self._emit_outage, lambda site: self._emit(AnswerAwaited(site)))
         self.places = ProjectProviders(project, environ, self._emit_pending, self.outages, provider)
         """Where the sandboxes live."""
         self._pace = pace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator
 
@@ -77,3 +78,13 @@ def test_an_outage_has_one_line_at_its_begin_and_one_at_its_end(cloud: CloudSbx)
             done = logs.wait()
     assert [done.stderr.count(words) for words in ("trying again", "connected again")] == [1, 1]
     assert done.stdout == "web | here\n"
+
+
+def test_a_cloud_that_does_not_answer_is_named(cloud: CloudSbx) -> None:
+    cloud.write(SPEC)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes connections, and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with cloud.start("ps", env={"TENSORLAKE_API_URL": address}) as command:
+            command.wait_for(f"waiting for {address} to answer")
+            command.interrupt()
+            assert command.wait().code == 130

@@ -1,4 +1,4 @@
-"""Messages about broken connections: one line when they are being made again, one when they are back."""
+"""Messages about connections: one line when they are being made again, one when they are back, or slow at first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def connection_words(event: EngineEvent) -> str | None:
     from sbxcompose.engine import events
 
     match event:
+        case events.AnswerAwaited(site):
+            return f"waiting for {site} to answer"
         case events.ConnectionLost(reason):
             return f"{reason}; trying again"
         case events.ConnectionRestored(seconds):

@@ -126,6 +126,30 @@ class TestOutages:
         assert self.told(monkeypatch, 0.0, ("over", "a")) == []
 
 
+class TestFirstAnswer:
+    """What has not answered at all for a while is named, once."""
+
+    def named(self, monkeypatch: pytest.MonkeyPatch, slow: float, *sites: str) -> list[str]:
+        monkeypatch.setattr(outages, "SLOW", slow)
+        said: list[str] = []
+
+        async def main() -> None:
+            own = Outages(emit_slow=said.append)
+            for site in sites:
+                with own.first_answer(site):
+                    for _ in range(3):  # a timer that is due is served
+                        await asyncio.sleep(0)
+
+        asyncio.run(main())
+        return said
+
+    def test_each_site_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.named(monkeypatch, 0.0, "https://a", "https://a", "https://b") == ["https://a", "https://b"]
+
+    def test_one_that_answers_soon_is_not_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.named(monkeypatch, 60.0, "https://a") == []
+
+
 class TestSleep:
     """The wall clock has gone on without the steady one."""
 
