@@ -388,7 +388,7 @@ LAWS = (
 )
 
 
-@examples(4)
+@examples(2)
 @given(worlds(), options(), st.data())
 def test_every_law_holds_in_every_world(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
     """In one test, since to make up a world takes longer than to try a law in it."""
