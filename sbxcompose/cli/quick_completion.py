@@ -6,14 +6,13 @@ Everything else (values of options, quoted words) is answered by `cli.completion
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 
 from sbxcompose.cli.command_names import COMMANDS, ROOT, VARIABLE, WITH_ONE_PROCESS, WITH_PROCESSES
 
-_PLAIN = re.compile(r"[\w./@%+-]+", re.ASCII)
-"""Words that mean the same in every shell, and to click."""
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@%+-")
+"""The characters of words that mean the same in every shell, and to click."""
 
 
 def quick_answer(environ: Mapping[str, str]) -> str | None:
@@ -30,7 +29,7 @@ def quick_answer(environ: Mapping[str, str]) -> str | None:
         given, incomplete = words[:at], words[at] if at < len(words) else ""
     else:
         return None
-    if not all(_PLAIN.fullmatch(word) for word in (*given, *([incomplete] if incomplete else []))):
+    if not all(_PLAIN.issuperset(word) for word in (*given, incomplete)):
         return None
     found = _found(given, incomplete)
     return None if found is None else "".join(_shown(shell, value, text) for value, text in found)
@@ -95,14 +94,22 @@ class CommandOptions:
 
 
 def _process_names() -> Iterable[str]:
+    from sbxcompose.cli import quick_names
+
+    known = quick_names.recall(os.environ)
+    if known is not None:
+        return known
     from sbxcompose.cli.context import GlobalOptions, Shell
     from sbxcompose.errors import SbxError
 
+    looked_at: set[str] = set()
     try:
-        project = Shell(GlobalOptions(), completing=True).project()
+        project = Shell(GlobalOptions(), completing=True).project(looked_at=looked_at)
     except SbxError:
         return ()
-    return [process.name for process in project.every_process()]
+    names = [process.name for process in project.every_process()]
+    quick_names.remember(os.environ, looked_at, names)
+    return names
 
 
 def _shown(shell: str, value: str, text: str) -> str:

@@ -79,7 +79,7 @@ class Copies:
 
     def _memory(self) -> Memory:
         from sbxcompose.files.read import Memory
-        from sbxcompose.spec.cache import cache_directory
+        from sbxcompose.spec.cache_place import cache_directory
 
         directory = cache_directory(self._environ)
         name = blake2b(os.fsencode(self._project.directory), digest_size=12).hexdigest()

@@ -43,9 +43,9 @@ class RemainingSteps:
         """Take note that a step will not be done: nothing waits for it, and it is still counted as missing."""
         self._begun.add(step.number)
 
-    def see(self, instance: Instance, *, live: bool) -> None:
-        """Take note that an instance runs or no longer does: that is seen before the step is answered."""
-        if live == (self._kind is Start) and instance in self._under_way:
+    def see(self, instance: Instance, *, stopped: bool) -> None:
+        """Take note that an instance has run, or was stopped: that is seen before the step is answered."""
+        if stopped == (self._kind is Stop) and instance in self._under_way:
             self._missing.discard(instance)
 
     def header(self) -> str | None:

@@ -15,12 +15,12 @@ import contextlib
 import os
 import sys
 from binascii import crc32
-from collections.abc import Mapping
 from functools import cache
 
 from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, encode
 
+from sbxcompose.spec.cache_place import cache_directory, own_directory, write_entry
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_content
@@ -98,8 +98,8 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
     # MessagePack has no numbers above 64 bits.
     with contextlib.suppress(OSError, OverflowError, UnicodeEncodeError):
         body = _encoded(_Entry(_reader(), question, sources.files, sources.variables, project))
-        if len(body) <= _LARGEST and _own_directory(directory):
-            _write_entry(_path(directory, question), _checksum(body) + body)
+        if len(body) <= _LARGEST and own_directory(directory):
+            write_entry(_path(directory, question), _checksum(body) + body)
             _prune(directory)
 
 
@@ -110,19 +110,6 @@ def _encoded(entry: _Entry) -> bytes:
         from sbxcompose.spec import undecodable
 
         return _NOT_TEXT + undecodable.encode(entry)
-
-
-def cache_directory(environ: Mapping[str, str]) -> str | None:
-    """Return the user's directory for what we remember between two commands; None if nothing is to be kept."""
-    if environ.get("SBXCOMPOSE_NO_CACHE"):
-        return None
-    base = environ.get("XDG_CACHE_HOME") or ""
-    if not os.path.isabs(base):
-        home = environ.get("HOME") or ""
-        if not os.path.isabs(home):
-            return None
-        base = os.path.join(home, ".cache")
-    return os.path.join(base, "sbxcompose")
 
 
 def _question(request: LoadRequest) -> _Question:
@@ -198,32 +185,6 @@ def _read_entry(path: str) -> _Entry | None:
         return _decoder().decode(body)
     except (DecodeError, ValueError):
         return None
-
-
-def _own_directory(directory: str) -> bool:
-    os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    status = os.stat(directory, follow_symlinks=False)
-    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-def _write_entry(path: str, content: bytes) -> None:
-    """All of it or nothing, whoever else writes at the same time."""
-    temporary = f"{path}.{os.getpid()}"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        os.unlink(temporary)  # of a process that died, and had our number
-        return
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _prune(directory: str) -> None:

@@ -103,3 +103,54 @@ def test_ctrl_z_takes_the_block_away_and_fg_draws_it_again(sbx: Sbx) -> None:
         up.wait_for("STOPPED(.|\n)*starting")
         up.interrupt()
         up.wait_for("everything has been stopped")
+
+
+def test_it_is_made_anew_for_another_size_and_what_the_old_one_has_become_is_taken_away(sbx: Sbx) -> None:
+    Gate(sbx)
+    sbx.write(STAGES)
+    sbx.env["NO_COLOR"] = "1"
+    with sbx.start("up", terminal=True) as up:
+        up.wait_for(r"0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
+        up.resize(30, 40)  # the row of `db` takes two rows now
+        up.wait_for(
+            r"\x1b\[4A\x1b\[J0 of 3 processes ready\r\n  db +starting[^\n]{,30}…\r\n  web +waiting[^\n]{,30}\r\n"
+        )
+        up.resize(30, 100)
+        up.wait_for(r"\x1b\[3A\x1b\[J0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
+        up.interrupt()
+        up.wait()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(sbx: Sbx, command: str) -> None:
+    gate = Gate(sbx)
+    sbx.write(STAGES)
+    sbx.env["TERM"] = "dumb"
+    if command == "restart":
+        sbx.run("start", "--no-deps", "worker")
+    with sbx.start(*command.split(), terminal=True) as running:
+        running.wait_for(r"waiting for db( to be ready)? \(\d+ s; web needs it\)")
+        gate.open()
+        gate.open()
+        if command == "up":
+            running.wait_for("3 processes ready in")
+            running.interrupt()
+        shown = running.wait().stdout
+    assert "\x1b" not in shown
+    assert not re.search(r"\r(?!\n)", shown)
+    assert "of 3 processes" not in shown
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR", None])
+def test_without_colours_it_moves_the_cursor_and_nothing_else(sbx: Sbx, variable: str | None) -> None:
+    gate = Gate(sbx)
+    sbx.write(STAGES)
+    if variable:
+        sbx.env[variable] = "1"
+    with sbx.start("up", "--wait", terminal=True) as up:
+        up.wait_for(r"0 of 3 processes ready")
+        gate.open()
+        gate.open()
+        sequences = set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", up.wait().stdout))
+    assert any(sequence.endswith("m") for sequence in sequences) is (variable is None)
+    assert {sequence[-1] for sequence in sequences} - {"m"} == {"A", "J"}

@@ -22,7 +22,7 @@ from sbxcompose.engine.events import (
 )
 from sbxcompose.engine.ready import label
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.remaining import RemainingSteps
 from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.waits import HeldUpInstance, Wait, held_up
@@ -63,10 +63,10 @@ class BlockContent:
                 self._remaining.finish(step)
             case StepFailed(step) | StepCancelled(step) | StepHeldUp(step):
                 self._remaining.give_up(step)
-            case RowChanged(row) if event.started or not row.live:
-                self._remaining.see(row.instance, live=row.live)
+            case RowChanged(row):
+                self._remaining.see(row.instance, stopped=row.phase is Phase.STOPPED)
             case RunBegan(instance):
-                self._remaining.see(instance, live=True)
+                self._remaining.see(instance, stopped=False)
         about = self._reached.on_event(event, self._pending())
         if about is None or not self.shown:
             return

@@ -10,6 +10,7 @@ from sbxcompose.engine.events import (
     EngineEvent,
     PlanBegun,
     RowChanged,
+    RunBegan,
     StepBegun,
     StepCancelled,
     StepDone,
@@ -40,6 +41,8 @@ class Reached:
                 self._begun.clear()
             case RowChanged(row, before):
                 return self._row_changed(row, before, pending)
+            case RunBegan(instance):
+                return instance
             case BecameReady(instance):
                 self.good.add(instance)
                 return instance

@@ -43,6 +43,43 @@ def asked(shell: str, line: str) -> dict[str, str]:
     return {VARIABLE: f"{shell}_complete", "COMP_WORDS": " ".join(words).strip(), "COMP_CWORD": place}
 
 
+def names(line: str = "up ") -> str | None:
+    return quick_answer(asked("bash", line))
+
+
+def test_kept_names_are_those_of_the_file_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert names() == "plain,web\nplain,worker\nplain,db\n"
+    monkeypatch.setattr("sbxcompose.cli.context.Shell.project", None)  # from now on it is not read again
+    assert names() == "plain,web\nplain,worker\nplain,db\n"
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "sbxcompose.yaml"
+    file.write_text("include: ['${MORE}.yaml']\nprocesses: {api: {command: x}}\n")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(f"processes: {{{name}: {{command: x}}}}\n")
+        monkeypatch.setenv("MORE", name)
+        assert names(f"up {name}") == f"plain,{name}\n"
+    (tmp_path / "sbxcompose.override.yaml").write_text("processes: {late: {command: x}}\n")
+    assert names("up l") == "plain,late\n"
+    file.unlink()
+    (tmp_path / "sbxcompose.override.yaml").unlink()
+    assert names() == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\n\n", b"1 2\nx"])
+def test_kept_names_that_are_damaged_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert names("up d") == "plain,db\n"
+    (kept,) = (tmp_path / "cache" / "sbxcompose").glob("names-*")
+    for damaged in (content, kept.read_bytes()[:-3], kept.read_bytes() + b"more"):
+        kept.write_bytes(damaged)
+        assert names("up d") == "plain,db\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_it_says_what_click_says(
     shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
+import pytest
 from msgspec.structs import replace
 
 from sbxcompose.cli.view.live import Live
@@ -18,6 +21,7 @@ from sbxcompose.engine.events import (
     EverythingReady,
     PlanBegun,
     RowChanged,
+    RunBegan,
     SandboxNote,
     StepBegun,
     StepCancelled,
@@ -165,8 +169,12 @@ def test_without_a_verdict_the_block_shows_how_far_the_plan_is() -> None:
     session.emit(PlanBegun(Plan(steps)))
     for step in steps[:2]:
         session.emit(StepBegun(step))
-    session.emit(StepDone(start))
     report._refresh(0.0)
+    report._refresh(2.0)
+    assert shown.live.header == "0 of 2 processes started"
+    session.emit(RunBegan(DB, 1, 0.0))  # what "started" is announced for may come before the answer
+    assert shown.live.header == "1 of 2 processes started"
+    session.emit(StepDone(start))
     report._refresh(2.0)
     assert shown.live.header == "1 of 2 processes started"
     assert [(wait.name, wait.standing.state) for wait, _ in shown.live.rows] == [("db", "starting"), ("web", "waiting")]
@@ -220,3 +228,20 @@ def test_a_copy_is_shown_until_it_is_done() -> None:
     session.emit(CopyDone("app", Copied(files=2), 1.0))
     report._refresh(0.1)
     assert not shown.live
+
+
+def test_another_size_of_the_terminal_is_drawn_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        drawn = asyncio.Event()
+        shown = Shown()
+        monkeypatch.setattr(shown, "draw", lambda live: drawn.set())
+        async with WaitReport(cast(Session, FakeSession()), print, shown):
+            for _ in range(2):
+                await drawn.wait()
+                drawn.clear()
+                signal.raise_signal(signal.SIGWINCH)
+            await drawn.wait()
+
+    for name in ("FRAME", "REST"):
+        monkeypatch.setattr(f"sbxcompose.cli.view.wait_report.{name}", 0)
+    asyncio.run(body())

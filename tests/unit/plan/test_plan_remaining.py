@@ -64,12 +64,12 @@ def test_a_tear_down_counts_what_is_stopped() -> None:
 def test_what_runs_is_started_before_the_answer_comes() -> None:
     found = plan(SHOP, Observed((seen(),)), Intent.UP, PlanOptions())
     left, (first, *_) = RemainingSteps(found), found
-    left.see(Instance("main", "db"), live=True)
+    left.see(Instance("main", "db"), stopped=False)
     assert left.header() == "0 of 4 processes started", "another command has"
     left.begin(first)
-    left.see(Instance("main", "db"), live=False)
+    left.see(Instance("main", "db"), stopped=True)
     assert left.header() == "0 of 4 processes started", "the run before it"
-    left.see(Instance("main", "db"), live=True)
+    left.see(Instance("main", "db"), stopped=False)
     assert left.header() == "1 of 4 processes started"
     left.finish(first)
     assert left.header() == "1 of 4 processes started"

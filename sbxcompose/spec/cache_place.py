@@ -1,0 +1,47 @@
+"""Where what we remember between two commands is, and how it is written; standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+
+
+def cache_directory(environ: Mapping[str, str]) -> str | None:
+    """Return the user's directory for what we remember between two commands; None if nothing is to be kept."""
+    if environ.get("SBXCOMPOSE_NO_CACHE"):
+        return None
+    base = environ.get("XDG_CACHE_HOME") or ""
+    if not os.path.isabs(base):
+        home = environ.get("HOME") or ""
+        if not os.path.isabs(home):
+            return None
+        base = os.path.join(home, ".cache")
+    return os.path.join(base, "sbxcompose")
+
+
+def own_directory(directory: str) -> bool:
+    """Make the directory if it is missing; return whether it is the user's own."""
+    os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    status = os.stat(directory, follow_symlinks=False)
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def write_entry(path: str, content: bytes) -> None:
+    """Write all of it or nothing, whoever else writes at the same time. Raises `OSError`."""
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        os.unlink(temporary)  # of a process that died, and had our number
+        return
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
