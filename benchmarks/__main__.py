@@ -22,6 +22,7 @@ NAMES = (
     "event_stream",
     "cloud_link",
     "idle",
+    "spawn",
     "crash",
     "stopping",
     "left_behind",
