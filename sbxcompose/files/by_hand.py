@@ -32,7 +32,7 @@ from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, seal_of
 from sbxcompose.files.unpack import unpack
 
 PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
-echo file; stat -c %a -- "$1" 2>/dev/null || echo 644; else echo none; fi"""
+echo file; stat -c '%a %s' -- "$1" 2>/dev/null || echo 644; else echo none; fi"""
 # Each of these may be run again by a caller that has lost the answer, and then sees that it has been done.
 PLACE = """if [ ! -e "$1" ] && [ -e "$2" ]; then exit; fi
 c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
@@ -40,7 +40,8 @@ rm -f -- "$1"; exit $c"""
 UNPACK = """if [ ! -e "$1/$2.tar" ] && [ -d "$1/$2/tree" ]; then exit; fi
 mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c"""
 MERGE = 'cd -- "$1" && if [ -d "$3" ]; then eval "$2"; fi'
-PACK = 'rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }'
+PACK = """rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }
+stat -c %s -- "$2" 2>/dev/null || :"""
 
 
 class How(Struct, frozen=True):
@@ -73,6 +74,8 @@ class Probed(Struct, frozen=True):
 
     kind: Literal["dir", "file", "none"]
     mode: int = 0o644
+    size: int = 0
+    """Bytes of a file; 0 if that is not known."""
 
 
 class ByHand:
@@ -86,10 +89,10 @@ class ByHand:
     async def probe(self, there: There) -> Probed:
         """Return what is at a path in the sandbox."""
         ran = await self._sh(PROBE, there.path)
-        kind, *mode = ran.output.split()
+        kind, *told = ran.output.split()
         if kind == "dir":
             return Probed("dir")
-        return Probed("file", int(mode[0], 8) & PERMISSIONS) if kind == "file" else Probed("none")
+        return Probed("file", int(told[0], 8) & PERMISSIONS, _number(told[1:])) if kind == "file" else Probed("none")
 
     # -- into the sandbox ----------------------------------------------------------------------------------
 
@@ -222,7 +225,7 @@ class ByHand:
         if not os.path.isdir(os.path.dirname(target)):
             raise SbxError(f"{os.path.dirname(target)}: no such folder on this machine")
         if probed.kind == "file":
-            return await self._get_file(source, target, probed.mode)
+            return await self._get_file(source, target, probed)
         if os.path.lexists(target) and not os.path.isdir(target):
             raise SbxError(f"{to} is a file here, and {source.label} a folder")
         return await self._get_tree(source, target)
@@ -233,14 +236,15 @@ class ByHand:
             raise SbxError(f"{source.label}: no such file or folder in the sandbox")
         return probed
 
-    async def _get_file(self, source: There, target: str, mode: int) -> Moved:
+    async def _get_file(self, source: There, target: str, probed: Probed) -> Moved:
         if os.path.isdir(target):
             raise SbxError(f"{target} is a folder here, and {source.label} a file")
         spare = _spare(target)
+        self._meter.begin(1, probed.size, out=True)
         try:
             with open(spare, "xb") as file:
                 await self._remote.fetch(source.path, file.write)
-                os.fchmod(file.fileno(), mode)
+                os.fchmod(file.fileno(), probed.mode)
                 size = file.tell()
             os.replace(spare, target)
         except OSError as error:
@@ -274,7 +278,9 @@ class ByHand:
         """Write a folder as a tar archive."""
         archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
-        _check(await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags)), source)
+        packed = await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags))
+        _check(packed, source)
+        self._meter.begin(0, _number(packed.output.split()), out=True)
         try:
             await self._remote.fetch(archive, take)
         finally:
@@ -282,6 +288,10 @@ class ByHand:
 
     async def _sh(self, text: str, argument: str) -> Ran:
         return await self._remote.run(("sh", "-c", text, "sh", argument))
+
+
+def _number(words: list[str]) -> int:
+    return int(words[0]) if words and words[0].isdecimal() else 0
 
 
 def _found(path: str, status: os.stat_result) -> ScannedEntry:

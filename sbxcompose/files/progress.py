@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
@@ -16,12 +17,13 @@ OFTEN = 0.1
 
 
 class TransferProgress(Struct, frozen=True):
-    """How far a copy is: files and bytes sent, of how many."""
+    """How far a copy is: files and bytes, of how many. `out`: it comes from the sandbox, of a folder as one archive."""
 
     files: int
     all_files: int
     size: int
     all_size: int
+    out: bool = False
 
 
 ProgressHandler = Callable[[TransferProgress], None]
@@ -39,15 +41,16 @@ class TransferMeter:
         self._clock = clock
         self._files = self._all_files = 0
         self._arrived = self._sent = self._all_size = 0
+        self._out = False
         self._told_at = 0.0
 
-    def begin(self, files: int, size: int) -> None:
+    def begin(self, files: int, size: int, *, out: bool = False) -> None:
         """Begin a copy of that number of files and bytes."""
-        self._all_files, self._all_size = files, size
+        self._all_files, self._all_size, self._out = files, size, out
         self._files = self._arrived = self._sent = 0
 
     def sent(self, count: int) -> None:
-        """Note that bytes were handed to the connection, or, below zero, that they have to be sent again."""
+        """Note that bytes were handed to the connection, or came; below zero: they have to travel again."""
         self._sent += count
         if self._all_size and self._clock() - self._told_at >= OFTEN:
             self._tell()
@@ -61,11 +64,11 @@ class TransferMeter:
         self._told_at = self._clock()
         # What travels is more than the files: names and modes too. All has come only when it is in its place.
         size = max(self._arrived, min(self._sent, self._all_size - 1))
-        self._emit(TransferProgress(self._files, self._all_files, size, self._all_size))
+        self._emit(TransferProgress(self._files, self._all_files, size, self._all_size, self._out))
 
 
 class MeteredFiles:
-    """Remote files that tell a meter what they send."""
+    """Remote files that tell a meter what travels."""
 
     def __init__(self, remote: RemoteFiles, meter: TransferMeter) -> None:
         self._remote = remote
@@ -77,7 +80,19 @@ class MeteredFiles:
 
     async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
         """Hand a file on; False if there is none."""
-        return await self._remote.fetch(path, take)
+        told, loop = 0, asyncio.get_running_loop()
+
+        def taken(piece: bytes) -> None:  # called in a thread
+            nonlocal told
+            take(piece)
+            told += len(piece)
+            loop.call_soon_threadsafe(self._meter.sent, len(piece))
+
+        try:
+            return await self._remote.fetch(path, taken)
+        except BaseException:
+            self._meter.sent(-told)
+            raise
 
     async def write(self, path: str, contents: bytes | Streamed) -> None:
         """Write a file and the folders above it."""

@@ -193,4 +193,7 @@ def test_cp_over_a_slow_connection_says_how_far_it_is(cloud: CloudSbx) -> None:
         with cloud.start("cp", "big", "web:there", terminal=True, env={"TENSORLAKE_API_URL": address}) as copying:
             copying.wait_for(r"copying to web:there .* of 20 MB")
             assert copying.wait().code == 0
-    assert (cloud.project / "there").stat().st_size == 20_000_000
+        with cloud.start("cp", "web:there", "back", terminal=True, env={"TENSORLAKE_API_URL": address}) as copying:
+            copying.wait_for(r"copying from web:there .* of 20 MB")
+            assert copying.wait().code == 0
+    assert (cloud.project / "there").stat().st_size == (cloud.project / "back").stat().st_size == 20_000_000

@@ -38,8 +38,11 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
 
 def copied_so_far(progress: TransferProgress) -> str:
     """`3 files of 1 000, 1.0 MB of 10 MB`."""
+    size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
+    if progress.out:
+        return size
     files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
-    return f"{files}, {short_size(progress.size)} of {short_size(progress.all_size)}"
+    return f"{files}, {size}"
 
 
 def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
@@ -48,11 +51,10 @@ def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
+    way = f"copying {'from' if progress.out else 'to'} {target}"
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(cell_len(target) + 11, 30))
+    table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(cell_len(way), 30))
     table.add_column(width=10)
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    table.add_row(
-        f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=10), copied_so_far(progress)
-    )
+    table.add_row(way, ProgressBar(progress.all_size, progress.size, width=10), copied_so_far(progress))
     return table
