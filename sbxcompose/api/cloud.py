@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 from sbxcompose.api.addresses import Site
+from sbxcompose.api.cloud_errors import CloudRefusals, site_unreachable
 from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.descriptors import raise_limit
 from sbxcompose.api.http_client import Reply
@@ -28,7 +29,6 @@ from sbxcompose.api.settings import SILENCE, Setting
 from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer, HttpRequest
-from sbxcompose.api.wire_errors import CloudRefusals, site_unreachable
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:

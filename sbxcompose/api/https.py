@@ -1,6 +1,6 @@
 """How requests travel to a cloud: TLS, the system's proxies, no redirect followed. httpx, imported only on this way.
 
-What can go wrong is put into words in `api.wire_errors`.
+What can go wrong is put into words in `api.cloud_errors`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from sbxcompose.api.addresses import Site
+from sbxcompose.api.cloud_errors import site_unreachable
 from sbxcompose.api.connection import OCTETS, StreamedBody
 from sbxcompose.api.httpx_send import HttpxSend
 from sbxcompose.api.wire import HttpRequest
-from sbxcompose.api.wire_errors import site_unreachable
 from sbxcompose.tasks import TaskOwner
 from sbxcompose.version import __version__
 

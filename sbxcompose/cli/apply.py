@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
+from sbxcompose.engine.apply import apply
 from sbxcompose.engine.observed_names import resolve_running
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.stop_left import apply_with_left
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
@@ -39,7 +40,7 @@ def apply_and_report(
                 asked = replace(options, targets=named)
             try:
                 async with reporter.waiting(session):
-                    result = await interrupts.guard(apply_with_left(session, intent, asked, plans.append))
+                    result = await interrupts.guard(_apply(session, intent, asked, plans))
             except Interrupted:
                 shell.echo("interrupted; steps already begun are completed in the background")
                 raise
@@ -50,3 +51,11 @@ def apply_and_report(
             return 0 if result.good else 1
 
     return run_command(main)
+
+
+async def _apply(session: Session, intent: Intent, options: PlanOptions, plans: list[Plan]) -> Result:
+    if intent is Intent.DOWN:
+        from sbxcompose.engine.stop_left import take_down
+
+        return await take_down(session, options, plans.append)
+    return await apply(session, intent, options, plans.append)

@@ -33,7 +33,7 @@ from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.stop_left import apply_with_left
+from sbxcompose.engine.stop_left import take_down
 from sbxcompose.errors import UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.judge import Judge, Mode
@@ -164,7 +164,11 @@ class OpenProject(InspectableProject):
         async with session:
             if running:
                 options = replace(options, targets=await resolve_running(session, running))
-            check_result(await apply_with_left(session, intent, options, plans.append), secrets.hide)
+            if intent is Intent.DOWN:
+                result = await take_down(session, options, plans.append)
+            else:
+                result = await apply(session, intent, options, plans.append)
+            check_result(result, secrets.hide)
         return applied(plans[-1])
 
     async def _verdict(

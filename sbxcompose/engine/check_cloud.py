@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sbxcompose.api import settings as names
 from sbxcompose.api.cloud import CloudChannel
+from sbxcompose.api.cloud_errors import KeyRefused
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
-from sbxcompose.api.wire_errors import KeyRefused
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
 from sbxcompose.spec.project import Sandbox

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
+from sbxcompose.api.cloud_errors import place_not_trusted, place_unknown
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import RequestRetry
@@ -16,7 +17,6 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import CreateRequest, SandboxInfo, ShortInfo
 from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
-from sbxcompose.api.wire_errors import place_not_trusted, place_unknown
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
 from sbxcompose.engine.pending import PendingHandler, PendingReport

@@ -17,13 +17,13 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import ProviderName, Sandbox
 
 
-async def apply_with_left(session: Session, intent: Intent, options: PlanOptions, show: Show) -> Result:
-    """As `apply`, and take down the sandboxes that the plan has as `left`; `show` is given all of it once it is done.
+async def take_down(session: Session, options: PlanOptions, show: Show) -> Result:
+    """Apply `down`, also to the sandboxes that the plan has as `left`; `show` is given all of it once it is done.
 
     What happens is told as events of the session.
     """
     plans: list[Plan] = []
-    result = await apply(session, intent, options, plans.append)
+    result = await apply(session, Intent.DOWN, options, plans.append)
     left = plans[0].left
     for kind in dict.fromkeys(sandbox.provider for sandbox in left):
         own = [sandbox for sandbox in left if sandbox.provider == kind]

@@ -27,11 +27,11 @@ class Decision:
     stops: list[tuple[ObservedRow, str]] = field(default_factory=list)
     late: bool = False
     again: bool = False
-    stopped: list[int] = field(default_factory=list)
+    stop_steps: list[int] = field(default_factory=list)
     """The steps of the stops, once they are drawn."""
-    started: tuple[int, str] | None = None
+    start_step: tuple[int, str] | None = None
     """The step of the start and the managed name, once they are drawn."""
-    awaited: tuple[Condition, int] | None = None
+    wait_step: tuple[Condition, int] | None = None
     """The latest step that waits for it."""
 
 

@@ -26,7 +26,7 @@ from sbxcompose.plan.outcomes import (
     TimedOut,
     Verdict,
 )
-from sbxcompose.plan.progress import LOST, Progress, Standing
+from sbxcompose.plan.progress import LOST, Progress, ProgressState
 from sbxcompose.spec.project import CONNECTORS, Project
 
 __all__ = [
@@ -71,8 +71,8 @@ class Judge:
         ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
         patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
         late = deadline is not None and now >= deadline
-        case = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient, late=late)
-        found = _verdict(case, self._mode)
+        progress = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient, late=late)
+        found = _verdict(progress, self._mode)
         if isinstance(found, Pending) and deadline is not None and late:
             return TimedOut(found.causes, found.held_up, now - deadline)
         return found
@@ -89,84 +89,86 @@ def verdict(
     return Judge(project, mode).verdict(states, now, deadline)
 
 
-def _verdict(case: Progress, mode: Mode) -> Verdict:
+def _verdict(progress: Progress, mode: Mode) -> Verdict:
     by = None
     if mode.goal is Goal.ENDED or mode.exit_code_from is not None:
-        by = next((state for state in case.states if case.ends_all(state)), None)
+        by = next((state for state in progress.states if progress.ends_all(state)), None)
     if mode.exit_code_from is not None:
-        found = _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
-        return _ended_by_another(case, by) if by is not None and isinstance(found, Pending) else found
+        found = _verdict_of_one(progress, mode.exit_code_from, mode.abort_on_exit)
+        return _ended_by_another(progress, by) if by is not None and isinstance(found, Pending) else found
     if by is not None:
-        return _ended_by(case, by)
-    lost = case.having(Standing.FAILED)
+        return _ended_by(progress, by)
+    lost = progress.in_state(ProgressState.FAILED)
     if mode.abort_on_exit:
-        over = case.having(Standing.OVER)
-        ended = [state for state in case.states if _aborts(case, state) and state not in over]
+        over = progress.in_state(ProgressState.ENDED)
+        ended = [state for state in progress.states if _aborts(progress, state) and state not in over]
         if lost or ended:
-            return case.failed(lost) if lost else _success(case)
+            return progress.failed(lost) if lost else _success(progress)
     if mode.goal is Goal.READY:
-        lost = case.having(*LOST)
+        lost = progress.in_state(*LOST)
         if lost:
-            return case.failed(lost)
-        behind = case.having(Standing.BEHIND)
+            return progress.failed(lost)
+        behind = progress.in_state(ProgressState.PENDING)
     else:
         # What carries connections never ends by itself, and there is nothing to wait for in it.
         behind = [
-            state for state in [*case.pending(), *case.having(Standing.READY)] if state.instance.sandbox != CONNECTORS
+            state
+            for state in [*progress.pending(), *progress.in_state(ProgressState.READY)]
+            if state.instance.sandbox != CONNECTORS
         ]
     if behind:
-        return case.still(behind)
+        return progress.pending_verdict(behind)
     if mode.goal is Goal.ENDED:
-        lost = case.having(Standing.FAILED, Standing.OVER)
-    return case.failed(lost) if lost else _success(case)
+        lost = progress.in_state(ProgressState.FAILED, ProgressState.ENDED)
+    return progress.failed(lost) if lost else _success(progress)
 
 
-def _ended_by(case: Progress, state: InstanceState) -> Verdict:
+def _ended_by(progress: Progress, state: InstanceState) -> Verdict:
     """Return the verdict once the end of a process has ended all: its exit code decides."""
-    label = case.label(state)
+    label = progress.label(state)
     code = 1 if state.row is None else exit_code(state.row)
-    return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
+    return progress.failed([state], code, label) if code else replace(_success(progress), ended_by=label)
 
 
-def _ended_by_another(case: Progress, state: InstanceState) -> Verdict:
+def _ended_by_another(progress: Progress, state: InstanceState) -> Verdict:
     """Return the failure when another process has ended everything before the one whose exit code was asked for."""
     code = 1 if state.row is None else exit_code(state.row)
     # Never 0: the process whose exit code was asked for has not ended.
-    return case.failed([state], code or 1, case.label(state))
+    return progress.failed([state], code or 1, progress.label(state))
 
 
-def _aborts(case: Progress, state: InstanceState) -> bool:
+def _aborts(progress: Progress, state: InstanceState) -> bool:
     """Whether its end ends everything: not if the others have waited for it, nor if it ended before the command."""
     row = state.row
-    return row is not None and not row.live and not state.ended_before and not _completed_job(case, state, row)
+    return row is not None and not row.live and not state.ended_before and not _completed_job(progress, state, row)
 
 
-def _completed_job(case: Progress, state: InstanceState, row: ObservedRow) -> bool:
+def _completed_job(progress: Progress, state: InstanceState, row: ObservedRow) -> bool:
     """Return whether it is a job that has done its work."""
-    return case.job(state) and completed(row, job=True)
+    return progress.job(state) and completed(row, job=True)
 
 
-def _verdict_of_one(case: Progress, target: Target, abort: bool) -> Verdict:
-    mine = [state for state in case.states if _is(target, state)]
+def _verdict_of_one(progress: Progress, target: Target, abort: bool) -> Verdict:
+    mine = [state for state in progress.states if _is(target, state)]
     ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
     codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
     bad = next((code for code in codes if code[0] != 0), None)
     if bad is not None:
-        return case.failed([bad[1]], bad[0])
-    lost = case.having(Standing.FAILED)
-    if looping := case.looping():
+        return progress.failed([bad[1]], bad[0])
+    lost = progress.in_state(ProgressState.FAILED)
+    if looping := progress.looping():
         own = [exit_code(state.row) for state in looping if state in mine and state.row is not None]
-        return case.failed(looping, next(filter(None, own), 1))
-    doomed = case.doomed()
+        return progress.failed(looping, next(filter(None, own), 1))
+    doomed = progress.doomed()
     if lost and (abort or any(state in lost or state in doomed for state in mine)):
-        return case.failed(lost)
+        return progress.failed(lost)
     if len(ended) == len(mine):
         # A service that died at once would make the verdict depend on who was faster.
-        unproven = case.unproven_needs(mine)
+        unproven = progress.unproven_needs(mine)
         if down := [state for state in unproven if state.row is not None and not state.row.live]:
-            return case.failed(down)
-        return case.still(unproven) if unproven else _success(case)
-    return case.still(case.with_needs(state for state in mine if state not in ended))
+            return progress.failed(down)
+        return progress.pending_verdict(unproven) if unproven else _success(progress)
+    return progress.pending_verdict(progress.with_needs(state for state in mine if state not in ended))
 
 
 def _is(target: Target, state: InstanceState) -> bool:
@@ -187,6 +189,8 @@ def exit_code(row: ObservedRow) -> int:
     return 1 if row.exit.code is None else row.exit.code
 
 
-def _success(case: Progress) -> Success:
-    ready, done, over = (case.having(standing) for standing in (Standing.READY, Standing.DONE, Standing.OVER))
-    return Success(len(ready), len(done), len(over), skipped=case.skipped(done))
+def _success(progress: Progress) -> Success:
+    ready, done, over = (
+        progress.in_state(reached) for reached in (ProgressState.READY, ProgressState.COMPLETED, ProgressState.ENDED)
+    )
+    return Success(len(ready), len(done), len(over), skipped=progress.skipped(done))

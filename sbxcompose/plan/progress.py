@@ -15,22 +15,22 @@ from sbxcompose.plan.stability import counts_in, in_crash_loop, loop_words, stab
 from sbxcompose.spec.project import Condition, RestartPolicy
 
 
-class Standing(Enum):
+class ProgressState(Enum):
     """Where an instance stands on the way to where it should be."""
 
-    BEHIND = auto()
+    PENDING = auto()
     """Not there yet, and may still get there."""
     READY = auto()
-    DONE = auto()
+    COMPLETED = auto()
     """Ended well."""
-    OVER = auto()
+    ENDED = auto()
     """Failed, and dependents only wait for its end."""
     STOPPED = auto()
     """Stopped on request meanwhile."""
     FAILED = auto()
 
 
-LOST = frozenset({Standing.STOPPED, Standing.FAILED})
+LOST = frozenset({ProgressState.STOPPED, ProgressState.FAILED})
 
 
 class Progress:
@@ -60,13 +60,13 @@ class Progress:
         self._patient = patient
         self._late = late
         self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
-        self._by_node: dict[int, list[tuple[InstanceState, Standing]]] = {}
-        self._unmet: dict[int, dict[Instance, tuple[InstanceState, Standing]]] = {}
+        self._by_node: dict[int, list[tuple[InstanceState, ProgressState]]] = {}
+        self._unmet: dict[int, dict[Instance, tuple[InstanceState, ProgressState]]] = {}
         """The needed instances that have not reached what a process needs of them, by process."""
         self._doomed: set[int] = set()
         """Processes that wait, near or far, for one that is lost."""
         for state in self.states:
-            self._by_node.setdefault(self.node(state), []).append((state, self._stand(state)))
+            self._by_node.setdefault(self.node(state), []).append((state, self._state_of(state)))
         for node in self._by_node:
             unmet = self._unmet[node] = self._unmet_of(node)
             if any(self._hopeless(*needed) for needed in unmet.values()):
@@ -94,48 +94,48 @@ class Progress:
             return False
         return asked == "exit" or row.exit is None or not row.exit.success
 
-    def having(self, *standings: Standing) -> list[InstanceState]:
+    def in_state(self, *wanted: ProgressState) -> list[InstanceState]:
         """Return the states that stand so."""
-        return [state for group in self._by_node.values() for state, standing in group if standing in standings]
+        return [state for group in self._by_node.values() for state, reached in group if reached in wanted]
 
     def pending(self) -> list[InstanceState]:
         """Return those that may still get where they should."""
-        behind = self.having(Standing.BEHIND)
+        behind = self.in_state(ProgressState.PENDING)
         return [state for state in behind if state.row is not None or self.node(state) not in self._doomed]
 
     def doomed(self) -> list[InstanceState]:
         """Return those that will not be started, because of one that is lost."""
-        behind = self.having(Standing.BEHIND)
+        behind = self.in_state(ProgressState.PENDING)
         return [state for state in behind if state.row is None and self.node(state) in self._doomed]
 
-    def _stand(self, state: InstanceState) -> Standing:
+    def _state_of(self, state: InstanceState) -> ProgressState:
         if state.error is not None:
-            return Standing.FAILED
+            return ProgressState.FAILED
         row = state.row
         if row is None:
-            return Standing.BEHIND
+            return ProgressState.PENDING
         match row.phase:
             case _ if row.past:
-                return Standing.STOPPED
+                return ProgressState.STOPPED
             case Phase.STOPPED:
-                return Standing.STOPPED
+                return ProgressState.STOPPED
             case Phase.EXITED:
                 if self._ended_well(state, row):
-                    return Standing.DONE
-                return Standing.OVER if self._graph.any_end[self.node(state)] else Standing.FAILED
+                    return ProgressState.COMPLETED
+                return ProgressState.ENDED if self._graph.any_end[self.node(state)] else ProgressState.FAILED
             case Phase.RUNNING if self._is_ready(state, row):
-                return Standing.READY
+                return ProgressState.READY
             case _ if self._loops(row):
-                return Standing.FAILED
+                return ProgressState.FAILED
             case _:
-                return Standing.BEHIND
+                return ProgressState.PENDING
 
     def _loops(self, row: ObservedRow) -> bool:
         return not self._patient and in_crash_loop(row, self._began, self._now)
 
     def looping(self) -> list[InstanceState]:
         """Return those in a crash loop, where that is a failure: their supervisor would continue trying."""
-        return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
+        return [state for state in self.in_state(ProgressState.FAILED) if state.row is not None and state.row.live]
 
     def recheck_at(self, waiting: Iterable[InstanceState] = ()) -> float | None:
         """Return the moment at which time alone can change where an instance stands: when a run becomes stable.
@@ -144,7 +144,7 @@ class Progress:
         """
         left = [
             seconds
-            for state in (*self.having(Standing.BEHIND), *waiting)
+            for state in (*self.in_state(ProgressState.PENDING), *waiting)
             if state.row is not None and (seconds := stable_in(state.row, self._now))
         ]
         return self._now + min(left) if left else None
@@ -175,33 +175,33 @@ class Progress:
             return True
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
-    def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, Standing]]:
+    def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, ProgressState]]:
         """Return what of its needs is missing; behind a need that is met and was not started now, also what that one
         lacks.
 
         Steps are ordered the same way: see `step_builder`.
         """
-        unmet: dict[Instance, tuple[InstanceState, Standing]] = {}
+        unmet: dict[Instance, tuple[InstanceState, ProgressState]] = {}
         for edge in self._graph.needs[node]:
             condition = self._graph.condition(edge.node, edge.condition)
-            for state, standing in self._by_node.get(edge.node, ()):
-                if not self._met(state, standing, condition):
-                    unmet[state.instance] = (state, standing)
+            for state, reached in self._by_node.get(edge.node, ()):
+                if not self._met(state, reached, condition):
+                    unmet[state.instance] = (state, reached)
                 elif state.kept:
                     unmet.update(self._unmet.get(edge.node, ()))
         return unmet
 
-    def _met(self, state: InstanceState, standing: Standing, condition: Condition) -> bool:
+    def _met(self, state: InstanceState, reached: ProgressState, condition: Condition) -> bool:
         if condition is Condition.ENDED:
             return state.row is not None and state.row.phase is Phase.EXITED
         if condition is Condition.COMPLETED:
             return state.row is not None and completed(state.row, job=self.job(state))
         if condition is Condition.STARTED and state.row is not None and state.row.live:
             return counts_in(state.row, self._began, self._now) == 0.0
-        return standing in (Standing.READY, Standing.DONE)
+        return reached in (ProgressState.READY, ProgressState.COMPLETED)
 
-    def _hopeless(self, state: InstanceState, standing: Standing) -> bool:
-        return standing in LOST or (state.row is None and self.node(state) in self._doomed)
+    def _hopeless(self, state: InstanceState, reached: ProgressState) -> bool:
+        return reached in LOST or (state.row is None and self.node(state) in self._doomed)
 
     def report(self, state: InstanceState, *, lines: bool = True) -> Report:
         """Return what is to be said of one that is not as it should be."""
@@ -239,7 +239,7 @@ class Progress:
         return f"has been running for {seconds(self._now - row.started_at)}"
 
     def _is_lost(self, state: InstanceState) -> bool:
-        return any(other is state and standing in LOST for other, standing in self._by_node[self.node(state)])
+        return any(other is state and reached in LOST for other, reached in self._by_node[self.node(state)])
 
     def failed(self, causes: Iterable[InstanceState], exit_code: int = 1, ended_by: str | None = None) -> Failed:
         """Return a failure with what it holds up."""
@@ -289,22 +289,22 @@ class Progress:
                 left.append(edge.node)
                 if self._graph.condition(edge.node, edge.condition) is Condition.STARTED:
                     found += [
-                        state for state, standing in self._by_node.get(edge.node, ()) if self._fell(state, standing)
+                        state for state, reached in self._by_node.get(edge.node, ()) if self._fell(state, reached)
                     ]
         return found
 
-    def _fell(self, state: InstanceState, standing: Standing) -> bool:
+    def _fell(self, state: InstanceState, reached: ProgressState) -> bool:
         """Return whether its run is not stable, or was not when it failed."""
         row = state.row
         if row is None:
             return False
-        return stable_in(row, self._now) != 0.0 if row.live else standing is Standing.FAILED and row.failed_runs > 0
+        return stable_in(row, self._now) != 0.0 if row.live else reached is ProgressState.FAILED and row.failed_runs > 0
 
     def label(self, state: InstanceState) -> str:
         """Return what people call it."""
         return self._names.instance(state.instance)
 
-    def still(self, waiting: Iterable[InstanceState]) -> Pending:
+    def pending_verdict(self, waiting: Iterable[InstanceState]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         waiting = list(waiting)
         reports = [self.report(state) for state in waiting]

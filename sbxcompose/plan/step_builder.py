@@ -126,7 +126,7 @@ class StepBuilder:
                 if not decision.late and decision.stops:
                     again = decision.start is not None
                     own = [self._stop(row, why, place(node, _STOP), replaced=again) for row, why in decision.stops]
-                    decision.stopped = own
+                    decision.stop_steps = own
                     self._stops.setdefault(node, []).extend(own)
                     inside.setdefault(decision.instance.sandbox, []).extend(own)
         first = {step for steps in self._stops.values() for step in steps}
@@ -202,7 +202,7 @@ class StepBuilder:
     def _start(self, decision: Decision, gates: dict[int, str]) -> None:
         process = self._graph.processes[decision.node]
         name = process.sandbox
-        own = [] if name in self._replaced else decision.stopped
+        own = [] if name in self._replaced else decision.stop_steps
         ready = self._ready.get(name)
         # A stop or gate in the same sandbox comes after `ready` itself, so this arrow would add nothing.
         if ready is not None and not own and name not in gates.values():
@@ -215,7 +215,7 @@ class StepBuilder:
             place(decision.node, _START),
             [*own, *gates],
         )
-        decision.started = (step, managed)
+        decision.start_step = (step, managed)
 
     def _reach(self, node: int, asked: Condition) -> list[int]:
         """Return the steps after which all replicas of a process have reached a condition: none if they have
@@ -234,13 +234,13 @@ class StepBuilder:
 
     def _reach_instance(self, decision: Decision, condition: Condition) -> int | None:
         process, job = self._graph.processes[decision.node], self._graph.job[decision.node]
-        if decision.started is not None and condition is Condition.STARTED:
-            return decision.started[0]
+        if decision.start_step is not None and condition is Condition.STARTED:
+            return decision.start_step[0]
         if decision.keep is not None and satisfies(decision.keep, condition, process, job):
             return None
-        if decision.awaited is None or decision.awaited[0] is not condition:
-            decision.awaited = (condition, self._snapshot(process, self._await(decision, condition)))
-        return decision.awaited[1]
+        if decision.wait_step is None or decision.wait_step[0] is not condition:
+            decision.wait_step = (condition, self._snapshot(process, self._await(decision, condition)))
+        return decision.wait_step[1]
 
     def _is_restored(self, process: Process) -> bool:
         return process.sandbox in self._restored and process.is_setup
@@ -255,8 +255,8 @@ class StepBuilder:
 
     def _await(self, decision: Decision, condition: Condition) -> int:
         process = self._graph.processes[decision.node]
-        if decision.started is not None:
-            after, name = [decision.started[0]], decision.started[1]
+        if decision.start_step is not None:
+            after, name = [decision.start_step[0]], decision.start_step[1]
         else:
             ready = self._ready.get(process.sandbox)
             after = [] if ready is None else [ready]

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from sbxcompose.api import outages, sleep_watch
+from sbxcompose.api.cloud_errors import RateLimited, seconds_of
 from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import BUSY_TRIES, FIRST_TRIES, PATIENCE, REPEATABLE, RequestRetry
 from sbxcompose.api.settings import SILENCE
 from sbxcompose.api.sleep_watch import JUMP, SleepWatch, has_slept
-from sbxcompose.api.wire_errors import RateLimited, seconds_of
 from sbxcompose.errors import Unavailable, Unreachable
 
 BROKEN = Unreachable("it does not answer")

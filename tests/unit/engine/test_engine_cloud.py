@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.api.addresses import parse_site
+from sbxcompose.api.cloud_errors import explain
 from sbxcompose.api.models import ProcessInfo, millis
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
-from sbxcompose.api.wire_errors import explain
 from sbxcompose.engine.cloud import CloudProvider, daemon_site
 from sbxcompose.engine.cloud_requests import create_request, differences, remounted, resized, updates
 from sbxcompose.errors import ConfigurationError, Refused
