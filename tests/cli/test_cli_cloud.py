@@ -498,7 +498,7 @@ class TestErrors:
     @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://proxy.invalid:3128"])
     def test_a_proxy_that_is_not_there(self, cloud: CloudSbx, proxy: str) -> None:
         said = self.said(cloud, TENSORLAKE_API_URL="https://api.invalid", HTTPS_PROXY=proxy)
-        assert "HTTPS_PROXY is set: is it right, and does that proxy run?" in said
+        assert "HTTPS_PROXY is set: check that it is right and that the proxy is running" in said
 
     def test_an_ipv6_address(self, cloud: CloudSbx) -> None:
         assert "http://[::1]:1 does not answer" in self.said(cloud, TENSORLAKE_API_URL="http://[::1]:1")
