@@ -16,6 +16,8 @@ from pathlib import Path
 
 MARKER = "SBXCOMPOSE_TEST_ID"
 """The variable that every process which a test starts inherits, however far it strays."""
+IDLE = "86400"
+"""Seconds: a host that tests share must not end because a worker needs ten minutes for tests that use another one."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Home:
             "XDG_CACHE_HOME": str(self.root / "cache"),
             "XDG_CONFIG_HOME": str(self.root / "config"),
             "HOME": str(self.root),
+            "SBXCOMPOSE_HOST_IDLE": IDLE,
             MARKER: self.marker,
         }
 

@@ -205,7 +205,8 @@ def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None
 FOREGROUND = "from sbxcompose.engine.local_host import launch; launch.serve_foreground()"
 
 
-def test_in_the_foreground_ctrl_c_ends_it_gracefully(host_environ: Home) -> None:
+def test_in_the_foreground_ctrl_c_ends_it_gracefully(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SBXCOMPOSE_HOST_IDLE")
     command = [sys.executable, "-c", FOREGROUND]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as serving:
         try:
