@@ -1,4 +1,4 @@
-"""The one road of every command: observe, plan, execute (design, section 5)."""
+"""Observe, plan, execute: what every command does (design, section 5)."""
 
 from __future__ import annotations
 
