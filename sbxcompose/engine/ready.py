@@ -17,7 +17,7 @@ from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
-from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
+from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import SharedWork, run_until
 
@@ -73,10 +73,13 @@ class Readiness:
         if instance in self._lines:
             self._lines.pop(instance).abandon()
 
-    async def wait(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
+    async def wait(
+        self, process: Process, instance: Instance, condition: Condition, *, stable: bool = False
+    ) -> ObservedRow:
         """Wait until the instance has reached the condition, and return its row as it was then.
 
-        Raises `ProcessFailed` when it no longer can.
+        `stable`: a run without a check must have lasted, whether or not one has failed before. Raises `ProcessFailed`
+        when it no longer can.
         """
         row = self._row(process, instance)
         before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
@@ -88,7 +91,9 @@ class Readiness:
             instance,
             lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
         )
-        ready = await run_until(self._ready(process, instance, condition), raises_when_lost)
+        has_check = process.ready_when is not None or process.health_check is not None
+        lasting = stable and condition is Condition.READY and not has_check
+        ready = await run_until(self._ready(process, instance, condition, lasting), raises_when_lost)
         assert ready is not None
         return ready
 
@@ -126,19 +131,19 @@ class Readiness:
         if failed >= CRASH_LOOP:
             raise ProcessFailed(f"{label(row.instance)} {loop_words(row, failed)}")
 
-    async def _ready(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
+    async def _ready(self, process: Process, instance: Instance, condition: Condition, lasting: bool) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""
         while True:
             row = await self._connection.until(instance, lambda: _alive(self._row(process, instance)))
-            if await self._gets_ready(process, row, condition):
+            if await self._gets_ready(process, row, condition, lasting):
                 self._restarts[instance] = row.restarts + 1
                 return row
 
-    async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition) -> bool:
+    async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition, lasting: bool) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
         over = self._connection.until(row.instance, lambda: self._is_over(process, row))
         try:
-            await run_until(self._run_ready(process, row, condition), over)
+            await run_until(self._run_ready(process, row, condition, lasting), over)
         except SbxError:
             # A check may have failed because its run has just ended; then the next run is waited for.
             if not self._is_over(process, row):
@@ -151,7 +156,7 @@ class Readiness:
         same = now is not None and (now.name, now.run) == (row.name, row.run) and _alive(now) is not None
         return None if same else True
 
-    async def _run_ready(self, process: Process, row: ObservedRow, condition: Condition) -> None:
+    async def _run_ready(self, process: Process, row: ObservedRow, condition: Condition, lasting: bool) -> None:
         """Wait until the run that `row` shows is ready."""
         instance = row.instance
         if condition is Condition.READY and process.health_check is not None:
@@ -161,11 +166,12 @@ class Readiness:
                 await self._line(row, pattern)
             case ReadyCommand(command):
                 await self._command(process, row, command)
-        await self._stable(row)
+        await self._stable(row, lasting)
 
-    async def _stable(self, row: ObservedRow) -> None:
-        """Wait until a run counts whose check has succeeded, or that has none."""
-        while left := counts_in(row, self._began, self._connection.clock.now()):
+    async def _stable(self, row: ObservedRow, lasting: bool) -> None:
+        """Wait until a run counts whose check has succeeded, or that has none; `lasting`: until it is stable."""
+        clock = self._connection.clock
+        while left := stable_in(row, clock.now()) if lasting else counts_in(row, self._began, clock.now()):
             await asyncio.sleep(left)
 
     async def _line(self, row: ObservedRow, pattern: str) -> None:

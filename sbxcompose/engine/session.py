@@ -186,19 +186,24 @@ class Session(ProjectSandboxes):
             words.append(f"the last check saw: {check}")
         return ", ".join(words)
 
-    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
-        """Wait until an instance meets `condition`; return its row. Raises `ProcessFailed` once it no longer can."""
-        return await self._ready[instance.sandbox].wait(process, instance, condition)
+    async def wait_until(
+        self, process: Process, instance: Instance, condition: Condition, *, stable: bool = False
+    ) -> ObservedRow:
+        """Wait until an instance meets `condition`, as `Readiness.wait` has it; return its row."""
+        return await self._ready[instance.sandbox].wait(process, instance, condition, stable=stable)
 
     async def wait_for(self, need: Dependency) -> None:
-        """Wait until all replicas of a needed process are as the dependency wants. Raises `ProcessFailed`."""
+        """Wait until all replicas of a needed process are as the dependency wants, and stable.
+
+        Raises `ProcessFailed`.
+        """
         process = self.project.process(need.sandbox, need.process)
         assert process is not None, "the file was checked"
         for replica in range(1, process.replicas + 1):
             instance = Instance(need.sandbox, need.process, replica)
             self._emit(WaitBegun(instance, process, need.condition))
             try:
-                await self.wait_until(process, instance, need.condition)
+                await self.wait_until(process, instance, need.condition, stable=True)
             finally:
                 self._emit(WaitEnded(instance))
 

@@ -209,6 +209,18 @@ def test_run_shows_the_last_lines_of_a_need_that_fails_and_what_that_means(sbx: 
     assert "test was not run" in said
 
 
+def test_run_begins_once_a_service_without_a_check_that_it_needs_has_lasted(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  db: {command: "sleep 0.1; echo no disk; exit 7", restart: never}
+  cache: {command: "exec sleep 1000", depends_on: [db]}
+  test: {command: "echo testing", restart: never, depends_on: [cache]}
+""")
+    said = refused(sbx, "run", "test", code=1)
+    assert "db exited with code 7" in said
+    assert "test was not run" in said
+
+
 def test_run_beside_a_procfile_needs_no_process(sbx: Sbx) -> None:
     sbx.write("web: sleep 1000\n", "Procfile")
     sbx.write("A=pa$$word\nB=file\n", ".env")

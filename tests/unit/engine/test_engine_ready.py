@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 import pytest
 
 from sbxcompose.engine.listeners import OutputSink
-from sbxcompose.engine.ready import LONGEST_PAUSE, next_try_in, own_words
+from sbxcompose.engine.ready import LONGEST_PAUSE, CommandRequest, Readiness, next_try_in, own_words
 from sbxcompose.engine.ready_lines import LineWatch
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.plan.observed import Instance
+from sbxcompose.errors import ProcessFailed
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
+from sbxcompose.spec.project import Condition, Process
 
 WEB = Instance("main", "web", 1)
 
@@ -70,6 +73,61 @@ def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() ->
 def test_a_readiness_command_that_takes_long_is_not_tried_all_the_time() -> None:
     assert next_try_in(0.3, 0.3) == 0.6
     assert next_try_in(9.0, 9.0) == LONGEST_PAUSE
+
+
+Found = TypeVar("Found")
+SERVICE = Process("main", "web", ("serve",), "3f2a9c1d")
+BEGUN = ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, started_at=5.0)
+
+
+class Rows:
+    """The part of a connection that readiness without a check uses: one row, and a clock that stands still."""
+
+    def __init__(self, row: ObservedRow, now: float) -> None:
+        self._row = row
+        self._now = now
+        self._news = asyncio.Event()
+        self.clock = self
+
+    def now(self) -> float:
+        return self._now
+
+    def row(self, instance: Instance, digest: str) -> ObservedRow:
+        return self._row
+
+    def change(self, row: ObservedRow) -> None:
+        self._row = row
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def until(self, instance: Instance, look: Callable[[], Found | None]) -> Found:
+        while (found := look()) is None:
+            await self._news.wait()
+        return found
+
+
+def readiness(rows: Rows) -> Readiness:
+    def no_command(*_: object) -> None:
+        raise AssertionError("there is no check")
+
+    return Readiness(cast("SandboxConnection", rows), cast("CommandRequest", no_command), began=5.0)
+
+
+def test_a_service_without_a_check_is_ready_when_it_runs_and_for_run_when_it_has_lasted() -> None:
+    async def main() -> None:
+        young, old = Rows(BEGUN, 5.1), Rows(BEGUN, 6.0)
+        assert await readiness(young).wait(SERVICE, WEB, Condition.READY) == BEGUN
+        assert await readiness(old).wait(SERVICE, WEB, Condition.READY, stable=True) == BEGUN
+        waiting = asyncio.create_task(readiness(young).wait(SERVICE, WEB, Condition.READY, stable=True))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        ended = ObservedRow(WEB, BEGUN.digest, BEGUN.name, Phase.EXITED, exit=Exit(code=7))
+        young.change(ended)
+        with pytest.raises(ProcessFailed, match="web exited with code 7"):
+            await waiting
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
