@@ -173,6 +173,22 @@ processes:
     assert pids(sbx) == before
 
 
+def test_a_command_of_another_terminal_outlives_the_ctrl_c_of_up(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    with sbx.start("up") as up:
+        up.wait_for("web started")
+        with sbx.start("exec", "web", "sh", "-c", "echo here; exec cat") as shell:
+            shell.wait_for("here")
+            up.interrupt()
+            assert up.wait().code == 130
+            assert pids(sbx) == {}
+            shell.press("still here\n")
+            shell.wait_for("still here")
+            assert shell.process.stdin
+            shell.process.stdin.close()
+            assert shell.wait().code == 0
+
+
 def test_run_with_another_command(sbx: Sbx) -> None:
     sbx.write(WEB)
     (sbx.project / "sub").mkdir()
