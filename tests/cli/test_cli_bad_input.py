@@ -37,6 +37,7 @@ BY_NAME = (
 """Command lines that name a process or a sandbox."""
 WITHOUT_PROJECT = ("ls", "schema", "host status", "doctor", "completion bash", "version")
 """Command lines that succeed anywhere."""
+pytestmark = pytest.mark.time_limit(600)  # sixty commands one after the other, on a machine that may be busy
 ALONE = ("mcp", "top", "init", "convert", "host")
 """Commands with tests of their own: without their package or a terminal they end before they look at a project."""
 
