@@ -1,8 +1,10 @@
-"""Completion in a real bash: the script that the command prints, and the answers it gets."""
+"""Completion in real shells: the scripts that the command prints, and the answers they get."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from shlex import quote
 
@@ -23,6 +25,17 @@ COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
 _sbxcompose_completion sbxcompose
 printf '%%s\\n' "${COMPREPLY[@]}"
 """
+OF_ZSH = """\
+autoload -U compinit && compinit -u -D && eval "$(sbxcompose completion zsh)" || exit 1
+_describe() { print -l -- "${completions_with_descriptions[@]}" }
+compadd() { print -l -- "${completions[@]}" }
+words=(%s)
+CURRENT=${#words}
+${_comps[sbxcompose]}
+"""
+OF_FISH = 'sbxcompose completion fish | source; complete -C "%s"'
+OTHERS = {"zsh": (["zsh", "-f"], OF_ZSH), "fish": (["fish", "--no-config"], OF_FISH)}
+"""How a shell is started without anybody's settings, and what has it complete a line."""
 
 
 def completions(sbx: Sbx, *words: str) -> list[str]:
@@ -62,6 +75,31 @@ def test_bash_offers(dry: Sbx, words: list[str], expected: list[str]) -> None:
 def test_a_file_with_mistakes_offers_nothing_and_prints_nothing(dry: Sbx) -> None:
     dry.write("processes: {web: {comand: x}}\n")
     assert completions(dry, "up", "w") == []
+
+
+@pytest.mark.parametrize("shell", OTHERS)
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ("restart w", ["web", "worker"]),
+        ("restart web w", ["worker"]),
+        ("up --exit", ["--exit-code-from"]),
+        ("up --scale we", ["web="]),
+        ("unp", ["unpause"]),
+        ("logs nonesuch --ta", ["--tail"]),
+    ],
+)
+def test_other_shells_offer_the_same(dry: Sbx, shell: str, words: str, expected: list[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    dry.write(FILE)
+    start, script = OTHERS[shell]
+    environ = {**dry.env, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*start, "-c", script % f"sbxcompose {words}"], cwd=dry.project, env=environ, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert sorted(re.split(r"[\t:]", line)[0] for line in done.stdout.splitlines() if line) == sorted(expected)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
