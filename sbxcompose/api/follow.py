@@ -198,11 +198,13 @@ class Watch:
             # What appeared while the connection was broken is wanted from its beginning.
             body["logs"] = "all"
         async with self._client.stream("/watch", body) as stream:
+            is_synced = False
             async for chunk in stream.chunks():
                 for frame in decoder.feed(chunk):
                     for event in self._read(frame):
+                        is_synced = is_synced or isinstance(event, FollowSynced)
                         yield event
-        if self._body["follow"]:
+        if self._body["follow"] or not is_synced:  # a host that ends may close an answer that is not complete
             raise closed_by_host()
 
     def _read(self, frame: frames.WatchFrame) -> Iterator[FollowEvent]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
-from sbxcompose.api import follow
+from sbxcompose.api import follow, frame_encoding
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.errors import Unreachable
 
@@ -50,3 +52,32 @@ def test_a_patient_watch_is_asked_for_again_as_long_as_it_takes(
     with pytest.raises(Enough if patient else Unreachable):
         asyncio.run(main())
     assert (client.tries, told) == (tries, [follow.Broken("no answer")])
+
+
+class EndingClient:
+    """Ends its first answer before all that is there has been told."""
+
+    local = False
+
+    def __init__(self) -> None:
+        self.answers = [b"", frame_encoding.SYNCED]
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[Any]:
+        yield self
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self.answers.pop(0)
+
+
+def test_an_answer_that_ends_too_early_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "FIRST_PAUSE", 0.0)
+
+    async def main() -> list[follow.FollowEvent]:
+        client = cast(SandboxClient, EndingClient())
+        watch = follow.Watch(client, states=False, logs="all", follow=False)
+        return [event async for event in watch.events()]
+
+    broken, synced = asyncio.run(main())
+    assert isinstance(broken, follow.Broken)
+    assert isinstance(synced, follow.FollowSynced)
