@@ -251,6 +251,7 @@ class ProjectSandboxes:
         self._seen.add(info.id)
         self._choose_workspace(sandbox, info)
         self._connected.set()
+        self.changed.set()  # its rows were told before they could be found here
 
     def _logs_of(self, sandbox: Sandbox, info: SandboxInfo) -> LogSelection:
         if self.kept_lines is not None and info.id not in self._seen:

@@ -55,6 +55,7 @@ def test_top_is_started_driven_resized_and_left(sbx: Sbx, short_dir: Path) -> No
     sbx.run("up", "-d")
     with pane_of(sbx, short_dir, "top") as pane:
         pane.wait_for(r"(?s)RESTARTS.*listening on 8000")
+        pane.wait_for(r"web +running +\S+ +\S+ [KM]iB")
         pane.write("a")
         pane.wait_for(r"logs of web")
         pane.press("Down")
