@@ -73,10 +73,11 @@ def main(directory: str, name: str, burst: int, width: int, pause: float, most: 
     process, begun, done = (os.getpid(), _started()), f"{name} {number} ", 0
     while done < most:
         last = min(done + burst, most)
-        NOTE.pack_into(note, 0, *process, last, done)
+        # Not `pack_into`: it clears the place first, and a kill then would leave zeros.
+        note[:] = NOTE.pack(*process, last, done)
         _write(b"".join(f"{begun}{line} ".ljust(width - 1, ".").encode() + b"\n" for line in range(done + 1, last + 1)))
         done = last
-        NOTE.pack_into(note, 0, *process, last, done)
+        note[:] = NOTE.pack(*process, last, done)
         time.sleep(pause)
     while code < 0:
         time.sleep(1000)
