@@ -71,6 +71,7 @@ def keep_up(rounds: list[tuple[list[Edit], list[int]]], shell: tuple[str, ...] =
 ROUNDS = st.lists(st.tuples(EDITS, CUTS), min_size=1, max_size=4)
 
 
+@pytest.mark.time_limit(600)  # hundreds of shells, one after the other
 @given(rounds=ROUNDS)
 @examples(2)
 def test_both_sides_are_the_same_in_the_end(rounds: list[tuple[list[Edit], list[int]]]) -> None:
@@ -88,6 +89,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     return "env", f"PATH={tools}"
 
 
+@pytest.mark.time_limit(600)  # hundreds of shells, one after the other
 @given(rounds=ROUNDS)
 def test_the_smallest_of_images_will_do(busybox: tuple[str, ...], rounds: list[tuple[list[Edit], list[int]]]) -> None:
     keep_up(rounds, busybox)
