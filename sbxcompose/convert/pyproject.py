@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from sbxcompose.convert.values import plain_name
 
 _LOCKS = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
 _TOOLS = ("uv", "poetry", "pdm", "rye", "hatch")
+_ENVIRONMENTS = (".venv", "venv", "env")
 
 
 class PythonScript(Struct, frozen=True):
@@ -28,35 +30,53 @@ class PythonProject(Struct, frozen=True):
     """What is declared about a Python project; everything empty without a pyproject.toml."""
 
     name: str
-    run: str
-    """What stands before a command to run it in the project's environment, with a space at its end."""
+    tool: str
+    """The tool that runs commands in the project's environment; empty without one."""
+    environment: str
+    """The folder of a virtual environment in the project, for a project without such a tool; empty without one."""
     dependencies: frozenset[str]
     """Normalized names, those of optional groups among them."""
     scripts: dict[str, PythonScript]
+
+    def run(self, command: str, workdir: str = "") -> str:
+        """Return a command of the project's environment as it is written in a folder of the project."""
+        return f"{_prefix(self.tool, self.environment, workdir)}{command}"
+
+
+def _prefix(tool: str, environment: str, workdir: str = "") -> str:
+    if tool:
+        return f"{tool} run "
+    return f"{posixpath.relpath(f'{environment}/bin', workdir or '.')}/" if environment else ""
 
 
 def read_python_project(manifests: Manifests) -> PythonProject:
     """Return what the manifests in the repository's root declare."""
     manifest = manifests.toml("pyproject.toml") or {}
-    run = _runner(manifests.files, manifest)
+    tool = _tool(manifests.files, manifest)
+    environment = "" if tool else _environment(manifests.files)
     name = table(manifest, "project").get("name") or table(manifest, "tool", "poetry").get("name")
     scripts: dict[str, PythonScript] = {}
-    for script, declared in _scripts(manifest, run):
+    for script, declared in _scripts(manifest, tool, environment):
         if is_plain(script):
             scripts.setdefault(script, declared)
     dependencies = frozenset(_dependencies(manifest, manifests.files.read("requirements.txt") or ""))
-    return PythonProject(name if isinstance(name, str) else "", run, dependencies, scripts)
+    return PythonProject(name if isinstance(name, str) else "", tool, environment, dependencies, scripts)
 
 
-def _runner(files: RepositoryFiles, manifest: dict[str, Any]) -> str:
+def _tool(files: RepositoryFiles, manifest: dict[str, Any]) -> str:
     locked = (tool for lock, tool in _LOCKS.items() if files.has(lock))
     configured = (tool for tool in _TOOLS if tool in table(manifest, "tool"))
-    tool = next(locked, None) or next(configured, None)
-    return f"{tool} run " if tool is not None else ""
+    return next(locked, None) or next(configured, None) or ""
 
 
-def _scripts(manifest: dict[str, Any], run: str) -> Iterator[tuple[str, PythonScript]]:
+def _environment(files: RepositoryFiles) -> str:
+    """Return the folder of the virtual environment. Who runs `sbxcompose` has not always activated it."""
+    return next((folder for folder in _ENVIRONMENTS if files.read(f"{folder}/pyvenv.cfg") is not None), "")
+
+
+def _scripts(manifest: dict[str, Any], tool: str, environment: str) -> Iterator[tuple[str, PythonScript]]:
     """Yield tasks, which are made for development, before the programs that a package installs."""
+    run = _prefix(tool, environment)
     tables = {"tool.poe.tasks": f"{run}poe ", "tool.pdm.scripts": "pdm run ", "tool.rye.scripts": "rye run "}
     for environment in table(manifest, "tool", "hatch", "envs"):
         if is_plain(environment):

@@ -77,7 +77,7 @@ def _has(files: RepositoryFiles, folder: str) -> bool:
 def _django(project: PythonProject, folder: str, *, proposed: bool) -> Iterator[FoundProcess]:
     because = f"{posixpath.normpath(posixpath.join(folder, 'manage.py'))}: Django"
     where = {} if folder == "." else {"workdir": folder}
-    manage = f"{project.run}python manage.py"
+    manage = project.run("python manage.py", "" if folder == "." else folder)
     once = {"restart": "never", **where}
     yield FoundProcess("migrate", f"{manage} migrate", because, once, proposed=proposed)
     keys = {"port": 8000, "depends_on": {"migrate": "completed"}, "health_check": {"tcp": 8000}, **where}
@@ -130,11 +130,11 @@ def _web(project: PythonProject, app: PythonApp) -> FoundProcess:
         port, program, command = 5000, "flask", f"flask --app {target} run --port $PORT"
     todo = f"add {program}, which is not among the dependencies" if declared and program not in declared else ""
     keys = {"port": port, "health_check": {"tcp": port}, **_workdir(app)}
-    return FoundProcess("web", f"{project.run}{command}", f"{app.path}: {_framework(app)}", keys, todo)
+    return FoundProcess("web", project.run(command, app.workdir), f"{app.path}: {_framework(app)}", keys, todo)
 
 
 def _worker(project: PythonProject, app: PythonApp) -> FoundProcess:
-    command = f"{project.run}celery --app {app.module}:{app.variable} worker"
+    command = project.run(f"celery --app {app.module}:{app.variable} worker", app.workdir)
     return FoundProcess("worker", command, f"{app.path}: Celery", _workdir(app))
 
 

@@ -54,6 +54,25 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "fastapi": ({"app/main.py": "api: FastAPI = FastAPI(title='x')\n"}, {"web": "uvicorn app.main:api --port $$PORT"}),
     "flask": ({"src/app.py": "app = Flask(__name__)\n"}, {"web": "flask --app app:app run --port $$PORT"}),
+    "environment that is not activated": (
+        {".venv/pyvenv.cfg": "", "src/app.py": "app = Flask(__name__)\n", "src/tasks.py": "queue = Celery('x')\n"},
+        {
+            "web": "../.venv/bin/flask --app app:app run --port $$PORT",
+            "worker": "../.venv/bin/celery --app tasks:queue worker",
+        },
+    ),
+    "django in an environment": (
+        {"venv/pyvenv.cfg": "", "manage.py": ""},
+        {"migrate": "venv/bin/python manage.py migrate", "web": "venv/bin/python manage.py runserver $$PORT"},
+    ),
+    "environment that a tool made": (
+        {".venv/pyvenv.cfg": "", "uv.lock": "", "app.py": "app = Flask(__name__)\n"},
+        {"web": "uv run flask --app app:app run --port $$PORT"},
+    ),
+    "program in an environment": (
+        {".venv/pyvenv.cfg": "", "pyproject.toml": '[project]\nname = "shop"\n[project.scripts]\nserve = "a:b"\n'},
+        {"shop": ".venv/bin/serve"},
+    ),
     "rust": ({"Cargo.toml": "[package]\nname = 'crab'\n", "src/main.rs": ""}, {"crab": "cargo run"}),
     "rust binaries": (
         {"Cargo.toml": "[[bin]]\nname = 'a'\n", "src/bin/b.rs": ""},
