@@ -1,11 +1,13 @@
 """Shell completion: what can stand at a place of the command line, from the project's file.
 
 The scripts and the protocol between shell and command are click's. Nothing is asked of a host or a cloud: completion
-must answer while a person types. A file with mistakes completes nothing, and says nothing.
+must answer while a person types. The numbers of runs are read from the files of this machine's host. A file with
+mistakes completes nothing, and says nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -117,11 +119,31 @@ def filters(context: click.Context, parameter: click.Parameter, incomplete: str)
     return [CompletionItem(text) for text in found if text.startswith(incomplete)]
 
 
+def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the number of a run whose output is kept, of the processes named so far: the latest first."""
+    project = _project(context)
+    if project is None:
+        return []
+    from sbxcompose.engine.local_host.recorded_runs import recorded_runs
+    from sbxcompose.plan.names import ProcessNames
+    from sbxcompose.plan.selection import select
+
+    found, names = recorded_runs(project, os.environ), ProcessNames(project)
+    # Where an option lacks its value, click has parsed no arguments: what may be names is left in `args`.
+    given = context.params.get("names") or context.args
+    selected = select(found, given, names, names.instance) if given else list(found)
+    numbers = sorted({run for instance in selected for run in found[instance]}, reverse=True)
+    matching = [str(number) for number in numbers if str(number).startswith(incomplete)]
+    return [CompletionItem(number) for number in matching[:_MOST_RUNS]]
+
+
 def providers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a provider."""
     return [CompletionItem(name) for name in ("local", "tensorlake") if name.startswith(incomplete)]
 
 
+_MOST_RUNS = 50
+"""How many runs are offered at once: more fill the screen, and a digit of the number leads to the others."""
 PROCESSES = from_project(process_names)
 SANDBOXES = from_project(sandbox_names)
 PLACES = from_project(process_and_sandbox_names)

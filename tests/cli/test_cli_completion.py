@@ -105,3 +105,17 @@ def test_other_shells_offer_the_same(dry: Sbx, shell: str, words: str, expected:
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_have_a_script(dry: Sbx, shell: str) -> None:
     assert f"_SBXCOMPOSE_COMPLETE={shell}_complete" in dry.run("completion", shell).stdout
+
+
+def test_runs_whose_output_is_kept_are_offered_without_a_host(sbx_alone: Sbx) -> None:
+    sbx_alone.write("processes: {web: {command: 'exec sleep 1000'}, job: {command: 'true', restart: never}}\n")
+    sbx_alone.run("up", "-d", "--wait")
+    sbx_alone.run("restart", "web")
+    sbx_alone.run("restart", "web")
+    sbx_alone.run("host", "stop", "--force")
+    assert completions(sbx_alone, "logs", "web", "--run", "") == ["3", "2", "1"]
+    assert completions(sbx_alone, "logs", "job", "--run", "") == ["1"]
+    assert completions(sbx_alone, "logs", "--run", "2") == ["2"]
+    assert completions(sbx_alone, "logs", "w*", "--run", "3") == ["3"]
+    assert completions(sbx_alone, "logs", "nonesuch", "--run", "") == []
+    assert "host is not running" in sbx_alone.run("host", "status", code=None).stdout

@@ -81,7 +81,13 @@ range_options = grouped(
         ),
         click.option("--since", metavar="WHEN", help="Show output since a time: `10m` (ago) or `2026-11-24T09:30:00`."),
         click.option("--until", metavar="WHEN", help="Show output until a time."),
-        click.option("--run", type=click.IntRange(1), metavar="N", help="Show only the output of run N."),
+        click.option(
+            "--run",
+            type=click.IntRange(1),
+            metavar="N",
+            shell_complete=completion.runs,
+            help="Show only the output of run N.",
+        ),
     ),
 )
 filter_options = grouped(
