@@ -28,7 +28,7 @@ PATIENCE = 2.0
 _held: dict[str, int] = {}
 """The directories of groups of this host's sandboxes, and the descriptors by which they are held."""
 _lock = Lock()
-"""Groups are made in the server's main thread, and removed in others."""
+"""Groups are made in the server's main thread and removed in others: the directory of all must not go meanwhile."""
 
 
 class SandboxLimits(Struct, frozen=True):
@@ -67,8 +67,9 @@ def enforce(directory: str, sandbox: str, limits: SandboxLimits) -> list[str]:
     shared = [controller for controller in wanted if any(_has(place, controller) for place in unified(controller))]
     name = f"{_name(directory)}/{sandbox}"
     # A process is in one group of version 2, whatever controllers it has, and in one of each hierarchy of version 1.
-    groups = [_unified_group(shared, name, limits)] if shared else []
-    return groups + [_separate_group(controller, name, limits) for controller in wanted if controller not in shared]
+    with _lock:
+        groups = [_unified_group(shared, name, limits)] if shared else []
+        return groups + [_separate_group(controller, name, limits) for controller in wanted if controller not in shared]
 
 
 def _has(place: str, controller: str) -> bool:
@@ -130,11 +131,10 @@ def _fill(group: str, controllers: list[str], limits: SandboxLimits, *, modern: 
 
 def _make(base: str, group: str | None = None) -> None:
     """Make the directory of this host's groups, which is held from then on, and one of them."""
-    with _lock:
-        if base not in _held:
-            _held[base] = hold(base)
-        if group is not None:
-            os.makedirs(group, exist_ok=True)
+    if base not in _held:
+        _held[base] = hold(base)
+    if group is not None:
+        os.makedirs(group, exist_ok=True)
 
 
 def _absent(controller: str) -> str:

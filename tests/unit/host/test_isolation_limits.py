@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,63 @@ def test_a_group_of_which_nothing_may_be_moved_is_not_taken(unified: Unified, mo
         r" start the host with `systemd-run --user --scope sbxcompose host serve -d`, or as root",
         str(raised.value),
     )
+
+
+remove_directory = os.rmdir
+
+
+class NotingLock:
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self, contended: threading.Event) -> None:
+        self._lock = threading.Lock()
+        self._contended = contended
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._contended.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def remove_group(path: str) -> None:
+    """Remove a group as the kernel does: its files are no obstacle, groups in it are."""
+    for name in os.listdir(path):
+        if os.path.isdir(f"{path}/{name}"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    for name in os.listdir(path):
+        os.unlink(f"{path}/{name}")
+    remove_directory(path)
+
+
+def test_a_group_can_be_made_while_that_of_the_last_sandbox_is_removed(
+    unified: Unified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = threading.Event()
+
+    def remove() -> None:
+        try:
+            limits.remove("/state", "last")
+        finally:
+            decided.set()
+
+    remover = threading.Thread(target=remove)
+
+    def write(path: str, text: str) -> None:
+        if "sbxcompose-limits-" in path and not remover.ident:
+            remover.start()
+            decided.wait()
+        unified.write(path, text)
+
+    monkeypatch.setattr(limits, "_write", write)
+    monkeypatch.setattr(limits, "_lock", NotingLock(decided))
+    monkeypatch.setattr(os, "rmdir", remove_group)
+    (group,) = enforce("/state", "box", SandboxLimits(memory=5))
+    remover.join()
+    assert os.path.isdir(group)
+    assert os.path.dirname(os.path.dirname(group)) == str(unified.root / "user.slice")
 
 
 def test_all_groups_of_a_sandbox_are_removed(unified: Unified) -> None:
