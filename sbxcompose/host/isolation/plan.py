@@ -86,7 +86,6 @@ def mount_plan(
     hostname: str,
     workspace: PathMount | None,
     mounts: Iterable[PathMount] = (),
-    cgroups: Iterable[str] = (),
     closed: bool = False,
 ) -> dict[str, Any]:
     """Return what the init process carries out, in order. `workspace` is the project's directory.
@@ -99,7 +98,6 @@ def mount_plan(
         "disk": disk,
         "hostname": hostname[:63] or "sandbox",
         "user": None if facts.privileged else {"uid": USER_ID, "gid": USER_ID},
-        "groups": list(cgroups),
         "closed": closed,
         "steps": [
             *_system(facts),

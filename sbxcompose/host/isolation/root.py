@@ -52,7 +52,6 @@ class IsolatedRoot:
         self._mounts = tuple(mounts)
         self._timer: asyncio.TimerHandle | None = None
         self._visits = 0
-        self.cgroups: tuple[str, ...] = ()
         facts = machine.machine_facts()
         self.accounts = SandboxAccounts(self._etc, privileged=facts.privileged)
         self.move(project)
@@ -75,7 +74,6 @@ class IsolatedRoot:
             hostname=self._hostname,
             workspace=None if self._project is None else PathMount(self._project, self.workspace, read_only=False),
             mounts=self._mounts,
-            cgroups=self.cgroups,
             closed=self._closed,
         )
 

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
-from sbxcompose.host.keeper.enter import NAMESPACES, enter_groups, fork_sibling, report, take_streams
+from sbxcompose.host.keeper.enter import NAMESPACES, fork_sibling, report, take_streams
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.fork_exec import read_failure
 from sbxcompose.host.keeper.namespaces import CLONE_NEWNET
@@ -132,6 +132,10 @@ class Inits:
         fds = [plan_read, told_write, 2]
         try:
             pid = fork_sibling(lambda: _leave(plan), lambda: _exec(fds, error_write, environment), error_write)
+        except OSError as error:
+            os.close(plan_write)
+            os.close(told_read)
+            return 0, f"starting its init process: {(error.strerror or str(error)).lower()}"
         finally:
             for fd in (plan_read, told_write, error_write):
                 os.close(fd)
@@ -168,7 +172,6 @@ class Inits:
 def _leave(plan: dict[str, Any]) -> None:
     """Enter new namespaces, in the helper; without root a user namespace, too, with one user."""
     user: dict[str, int] | None = plan["user"]
-    enter_groups(plan["groups"])
     if user:
         syscalls.set_dumpable(True)
         own = os.geteuid(), os.getegid()
