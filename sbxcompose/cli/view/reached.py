@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sbxcompose.engine.events import (
-    BecameReady,
-    EngineEvent,
-    PlanBegun,
-    RowChanged,
-    RunBegan,
-    StepBegun,
-    StepCancelled,
-    StepDone,
-    StepFailed,
-)
+from sbxcompose.engine import events
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Start, Stop
 
@@ -34,20 +24,22 @@ class Reached:
         self._fallen: dict[Instance, Pending | None] = {}
         """What was ready and no longer is, with what was pending before that."""
 
-    def on_event(self, event: EngineEvent, pending: Pending | None) -> Instance | None:
+    def on_event(self, event: events.EngineEvent, pending: Pending | None) -> Instance | None:
         """Take an event; return the instance that it tells something new of."""
         match event:
-            case PlanBegun():
+            case events.PlanBegun():
                 self._begun.clear()
-            case RowChanged(row, before):
+            case events.RowChanged(row, before):
                 return self._row_changed(row, before, pending)
-            case RunBegan(instance):
+            case events.RunBegan(instance):
                 return instance
-            case BecameReady(instance):
+            case events.BecameReady(instance):
                 self.good.add(instance)
                 return instance
-            case StepBegun(step) | StepDone(step) | StepFailed(step) | StepCancelled(step):
-                return self._step_changed(step.action, done=isinstance(event, StepDone), begun=type(event) is StepBegun)
+            case events.StepBegun(step) | events.StepDone(step) | events.StepFailed(step) | events.StepCancelled(step):
+                return self._step_changed(
+                    step.action, done=isinstance(event, events.StepDone), begun=type(event) is events.StepBegun
+                )
         return None
 
     def _step_changed(self, action: object, *, done: bool, begun: bool) -> Instance | None:
