@@ -11,7 +11,6 @@ from sbxcompose.client.event_stream import EventStream
 from sbxcompose.client.process_events import ProjectEvent
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import ReaderGone
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.spec.project import Project
 
@@ -29,14 +28,11 @@ async def show_events(
 
     async with Session(project, secrets=secrets) as session:
         stream = EventStream(session, names, os.environ)
-        try:
-            for event in await stream.recorded(since, until):
-                show(event)
-            following = stream.follow(until)
-            for name in stream.missing:
-                shell.note(f"sandbox {name} does not exist yet; its events follow once it does")
-            async for event in following:
-                show(event)
-        except ReaderGone:
-            return 0  # `events | head` has seen enough
+        for event in await stream.recorded(since, until):
+            show(event)
+        following = stream.follow(until)
+        for name in stream.missing:
+            shell.note(f"sandbox {name} does not exist yet; its events follow once it does")
+        async for event in following:
+            show(event)
     return 0

@@ -21,7 +21,6 @@ from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import ReaderGone
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Exit, Instance
@@ -68,12 +67,9 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
             live=choice.following,
             lines=choice.lines,
         )
-        try:
-            with view.stoppable():
-                await _until_over(session, view, instances, begin, choice)
-            view.finish()
-        except ReaderGone:
-            return 0  # `logs | head` has seen enough
+        with view.stoppable():
+            await _until_over(session, view, instances, begin, choice)
+        view.finish()
     return 0
 
 

@@ -110,6 +110,8 @@ def with_shell(sbx: Sbx, script: str) -> subprocess.CompletedProcess[str]:
 
 EVERY = ["ps", "config", "plan", "logs", "schema", "--help", "host status", "version", "--version"]
 """Commands that write data to standard output."""
+WRITING = ("ps", "config", "plan", "schema", "logs", "logs -f", "events --since 1h")
+"""Those that do here, as soon as they begin."""
 
 
 def test_a_full_disk_under_standard_output_is_reported_in_one_line(sbx: Sbx) -> None:
@@ -148,9 +150,7 @@ def test_a_reader_that_is_gone_causes_no_message(sbx: Sbx) -> None:
 
 def test_a_reader_that_is_gone_is_the_same_exit_code_everywhere(sbx: Sbx) -> None:
     up(sbx)
-    assert {arguments: without_reader(sbx, arguments)[0] for arguments in ("ps", "config", "plan", "schema")} == (
-        dict.fromkeys(("ps", "config", "plan", "schema"), 141)
-    )
+    assert {arguments: without_reader(sbx, arguments)[0] for arguments in WRITING} == dict.fromkeys(WRITING, 141)
 
 
 def test_output_into_a_file_is_complete_and_plain(sbx: Sbx) -> None:
