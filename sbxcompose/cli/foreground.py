@@ -89,6 +89,8 @@ async def _run(
     ended = await attend(one_off, interrupts, feed=how.interactive)
     if ended.torn:
         shell.note(TORN)
+    if ended.out_of_memory is not None:
+        shell.note(f"the command {ended.out_of_memory}")
     return ended.exit_code
 
 

@@ -36,6 +36,19 @@ def test_a_command_of_a_shell_that_ran_out_of_memory_is_told_as_such(sbx: Sbx) -
     assert (row["exit"]["code"], row["exit"]["oom_killed"], row["exit"]["out_of_memory"]) == (137, False, True)
 
 
+@pytest.mark.parametrize("command", ["exec", "run"])
+def test_a_command_in_the_foreground_that_ran_out_of_memory_is_told_as_such(sbx: Sbx, command: str) -> None:
+    sbx.write(HUNGRY.replace("300 << 20", "1"))
+    up = sbx.run("up", "-d", code=None)
+    if "are not enforced" in up.stderr:
+        pytest.skip(up.stderr)
+    hungry = "python3 -S -c 'x = bytearray(300 << 20)'"
+    said = sbx.run(command, "-T", "web", "--", "sh", "-c", f"{hungry}; exit $?", code=137).stderr
+    assert "note: the command exited with code 137: out of memory" in said
+    said = sbx.run(command, "-T", "web", "--", "sh", "-c", "exit 137", code=137).stderr
+    assert "out of memory" not in said
+
+
 def test_options_of_the_host_hold_for_what_programs_create(sbx_alone: Sbx) -> None:
     serve = ("host", "serve", "--detach", "--port", "0", "--key", "dev", "--enforce-resources")
     told = sbx_alone.run(*serve, "--isolation", "none", env={"SBXCOMPOSE_ISOLATION": "overlay"}).stdout
