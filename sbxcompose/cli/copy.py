@@ -85,7 +85,7 @@ class CopyBar:
         self._timer = asyncio.get_running_loop().call_later(WORTH_SHOWING, self._show)
 
     def update(self, progress: TransferProgress) -> None:
-        """Take note of how far it is now."""
+        """Show this progress, or note it until the bar is shown."""
         self._latest = progress
         if self._shown:
             self._block.draw_copy(self._target, progress)
@@ -96,7 +96,7 @@ class CopyBar:
             self._block.draw_copy(self._target, self._latest)
 
     def close(self) -> None:
-        """Take it away."""
+        """Clear the bar."""
         self._timer.cancel()
         self._shown = False
         self._block.draw(Live())

@@ -31,8 +31,8 @@ def copy_tree(source: str, target: str) -> CopySize:
     """Copy what is in the directory `source` into the directory `target`, which is empty. Raises `OSError`.
 
     Modes, times, owners, extended attributes, symbolic and hard links, holes and FIFOs are kept; sockets are left out,
-    for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared. What
-    belongs to this user, who may not read it, is made readable for as long as that takes.
+    for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared. Files
+    and directories of this user that it may not read are made readable while they are copied.
     """
     return _Copy().run(source, target)
 

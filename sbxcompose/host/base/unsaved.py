@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NAME = "unsaved-files"
 """Under this name the keeper holds the memory file."""
 _BOUNDS = struct.Struct("<QQ")
-"""Begins the memory file: between which positions the entries are. It is written last: what a killed server had not
-finished is outside of them.
+"""The head of the memory file: the positions between which the entries are. It is written last, so what a killed server
+has not finished is outside of them.
 """
 _HEAD = struct.Struct("<II")
 """Lengths of a path and of what is to be in the file; `_SAVED` instead of the latter for one that was written."""
