@@ -19,6 +19,7 @@ from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
+from sbxcompose.engine.down_mark import is_own
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
 from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Unreachable, Unsupported
@@ -81,7 +82,7 @@ class CloudProvider:
                 f"sandbox {sandbox.name}: `mounts` show files of this machine, which a sandbox in the cloud cannot see",
                 hint="copy them with `files`, or remove the key from the file",
             )
-        begun = time.monotonic()
+        settling_since = time.monotonic()
         retry = RequestRetry(answered=True)  # the site has answered the look-up before this
         while True:
             try:
@@ -89,25 +90,30 @@ class CloudProvider:
             except Conflict:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
-                waited = time.monotonic() - begun
+                waited = time.monotonic() - settling_since
                 if info is None and waited > suspended.SETTLING:
                     raise
                 if info is None:
                     await asyncio.sleep(suspended.pause_after(waited))
-                elif (joined := await self._join(sandbox, info)) is not None:
+                    continue
+                if (joined := await self._join(sandbox, info)) is not None:
                     return joined
-                continue
             except Unreachable as error:
                 # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
                 if info is not None and (joined := await self._join(sandbox, info, asked=True)) is not None:
                     return joined
-                pause = retry.pause(error, time.monotonic(), random.random())
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-                continue
-            return await self._finish(sandbox, made.sandbox_id)
+                if info is None:
+                    pause = retry.pause(error, time.monotonic(), random.random())
+                    if pause is None:
+                        raise
+                    await asyncio.sleep(pause)
+                    continue
+            else:
+                return await self._finish(sandbox, made.sandbox_id)
+            # It was joined for as long as it was pending: only now its name becomes free, and the site answers.
+            settling_since = time.monotonic()
+            retry = RequestRetry(answered=True)
 
     async def _make(self, sandbox: Sandbox, request: CreateRequest) -> ShortInfo:
         """Create it; if that is cancelled, wait a moment for the answer, which says what to terminate."""
@@ -153,14 +159,15 @@ class CloudProvider:
                     return
                 await self._lifecycle.terminate(number)
                 self._ended.add(number)
-                self._told(sandbox, "terminated again: it was not running yet", None)
+                self._told(sandbox, "was terminated: nothing had been started in it yet", None)
 
     async def _in_use(self, info: SandboxInfo) -> bool:
-        """Return whether anything was started in a sandbox; False where its daemon does not say."""
+        """Return whether anything was started in a sandbox, but to prepare it; False where its daemon does not say."""
         try:
-            return bool(await self.client(info).processes())
+            rows = await self.client(info).processes()
         except ProviderError:
             return False
+        return any(not is_own(row) and (row.status == "running" or row.managed is not None) for row in rows)
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what we have made, once it can be used; terminate it if it never can be, or if this is cancelled."""

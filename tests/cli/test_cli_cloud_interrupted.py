@@ -24,7 +24,7 @@ def test_a_sandbox_that_is_pending_when_its_up_is_interrupted_is_terminated(
         up.interrupt()
         done = up.wait()
     assert done.code == 130
-    assert "sandbox app terminated again: it was not running yet" in done.stdout + done.stderr
+    assert "sandbox app was terminated: nothing had been started in it yet" in done.stdout + done.stderr
     assert [request for request in cloud.plain.requests if request.startswith("DELETE")]
     assert cloud.project.name not in cloud.run("ls").stdout
     cloud.plain.pending = []

@@ -30,6 +30,8 @@ class FakeCloud:
         """By id, terminated ones too."""
         self.late = 0
         """How many more looks by the name of a terminated sandbox are answered as if it still ran."""
+        self.taken = 0
+        """How many more creates with the name of a terminated sandbox are refused."""
         self.unseen = 0
         """How many more looks at a sandbox that has just been made find nothing."""
         self.hold: asyncio.Event | None = None
@@ -115,6 +117,9 @@ class FakeCloud:
         self.asked.append(body)
         name = self.name_of.get(body["name"], body["name"])
         if any(info["name"] == name and info["status"] != "terminated" for info in self.sandboxes.values()):
+            return FakeReply(409, {"error": "the name is in use"})
+        if self.taken and any(info["name"] == name for info in self.sandboxes.values()):
+            self.taken -= 1
             return FakeReply(409, {"error": "the name is in use"})
         number = f"id{len(self.sandboxes) + 1}"
         status = "pending" if self.pending else "running"

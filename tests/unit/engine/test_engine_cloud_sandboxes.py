@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -22,6 +24,15 @@ from tests.support.fake_cloud import URL, FakeCloud
 
 APP = Sandbox("app", "shop-app", ())
 T = TypeVar("T")
+
+
+def row(status: str, name: str | None = None) -> dict[str, Any]:
+    """Return a row of a daemon's list of processes."""
+    found: dict[str, Any] = {"pid": 7, "status": status, "command": "sh", "started_at": 1795000000000}
+    if name is not None:
+        never = {"policy": "never"}
+        found["managed"] = {"id": "1", "name": name, "status": "stopped", "restart_count": 0, "restart": never}
+    return found
 
 
 @pytest.fixture
@@ -150,9 +161,29 @@ class TestTwoClients:
         self.interrupt_first(cloud, lambda: len(cloud.asked) == 2 and len(cloud.log) > 9)
         assert cloud.running == ["id2"]
 
+    def test_also_after_a_long_wait(self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        passed = 0.0
+
+        def waits() -> bool:
+            nonlocal passed
+            if len(cloud.asked) == 2 and len(cloud.log) > 9:
+                passed = 10 * suspended.SETTLING
+            return passed > 0
+
+        monkeypatch.setattr(clouds, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed))
+        cloud.pending, cloud.taken = ["scheduling"] * 100_000, 3
+        self.interrupt_first(cloud, waits)
+        assert cloud.running == ["id2"]
+
     @pytest.mark.parametrize(
         "rows, left",
-        [([], []), ([{"pid": 7, "status": "running", "command": "sh", "started_at": 1795000000000}], ["id1"])],
+        [
+            ([], []),
+            ([row("running")], ["id1"]),
+            ([row("exited", "web.1.3f2a9c1d")], ["id1"]),
+            ([row("exited", "@probe.00000000"), row("running", "@probe.00000000"), row("exited")], []),
+        ],
+        ids=["empty", "running", "of a file", "only what prepares it"],
     )
     def test_a_sandbox_that_another_client_uses_by_now_is_left(
         self, cloud: FakeCloud, rows: list[dict[str, Any]], left: list[str]
