@@ -123,24 +123,26 @@ class ByHand:
         if found.kind == "dir" or to.path.endswith("/"):
             raise SbxError(f"{to.label} is a folder", hint="name the file, or pass a tar archive to `NAME:FOLDER/`")
         spare = _spare(to.path)
-        await self._remote.write(spare, data)
-        await self._place(spare, to, found.mode if found.kind == "file" else mode)
+        async with self._remote.staged(spare):
+            await self._remote.write(spare, data)
+            await self._place(spare, to, found.mode if found.kind == "file" else mode)
         return Moved(1, len(data))
 
     async def put_archive(self, data: bytes, to: There) -> None:
         """Unpack a tar archive into a folder."""
         stage = _stage()
-        await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
-        await self._unpack(to, stage)
-        await self._merge(to, stage)
+        async with self._remote.staged(f"{to.path.rstrip('/')}/{stage}"):
+            await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
+            await self._unpack(to, stage)
+            await self._merge(to, stage)
 
     async def _put_file(self, path: str, status: os.stat_result, to: There) -> None:
         spare = _spare(to.path)
         found = ScannedEntry(path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
-        if await persist(lambda: single.send(self._remote, spare, found, Memory())) is None:
-            await self._sh('rm -f -- "$1"', spare)
-            raise SbxError(f"{path} changed while it was copied", hint="try it again")
-        await self._place(spare, to, found.entry.mode)
+        async with self._remote.staged(spare):
+            if await persist(lambda: single.send(self._remote, spare, found, Memory())) is None:
+                raise SbxError(f"{path} changed while it was copied", hint="try it again")
+            await self._place(spare, to, found.entry.mode)
 
     async def _place(self, spare: str, to: There, mode: int) -> None:
         ran = await self._remote.run(("sh", "-c", PLACE, "sh", spare, to.path, f"{mode:o}"))
@@ -158,10 +160,11 @@ class ByHand:
         total = sum(entry.size for entry in here.values())
         stage = _stage()
         self._meter.begin(len(files), total)
-        for piece in parts(changes, here, PART):
-            await self._send_part(piece, found, parent, stage, top)
-            self._meter.arrived(len(piece.send), sum(here[name].size for name in piece.send))
-        await self._merge(parent, stage)
+        async with self._remote.staged(f"{parent.path.rstrip('/')}/{stage}"):
+            for piece in parts(changes, here, PART):
+                await self._send_part(piece, found, parent, stage, top)
+                self._meter.arrived(len(piece.send), sum(here[name].size for name in piece.send))
+            await self._merge(parent, stage)
         return Moved(len(files), total)
 
     async def _send_part(
@@ -278,13 +281,13 @@ class ByHand:
         """Write a folder as a tar archive."""
         archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
-        packed = await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags))
-        _check(packed, source)
-        self._meter.begin(0, _number(packed.output.split()), out=True)
         try:
+            packed = await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags))
+            _check(packed, source)
+            self._meter.begin(0, _number(packed.output.split()), out=True)
             await self._remote.fetch(archive, take)
         finally:
-            await self._sh('rm -f -- "$1"', archive)
+            await self._remote.remove(archive)
 
     async def _sh(self, text: str, argument: str) -> Ran:
         return await self._remote.run(("sh", "-c", text, "sh", argument))

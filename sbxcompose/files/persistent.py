@@ -5,16 +5,20 @@ Everything that `files.by_hand` asks for may be done twice; its scripts see for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
 
 from sbxcompose.api.outages import retried
-from sbxcompose.errors import SbxError
+from sbxcompose.errors import SbxError, Unreachable
 from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
 
 T = TypeVar("T")
 
+CLEAN_UP = 5.0
+"""Seconds that it may take to remove what a copy that has failed, or was interrupted, leaves in a sandbox."""
 TRIES = 6
 PAUSE = 0.1
 """Seconds before the next try; doubled each time."""
@@ -50,6 +54,23 @@ class PersistentFiles:
     async def run(self, arguments: tuple[str, ...]) -> Ran:
         """Run a command to its end; one that broke off is run once more."""
         return await persist(lambda: self._remote.run(arguments))
+
+    @asynccontextmanager
+    async def staged(self, path: str) -> AsyncIterator[None]:
+        """Remove what the block puts at a path for a while, and its archive, if the block fails or is cancelled."""
+        try:
+            yield
+        except Unreachable:
+            raise  # the sandbox cannot be asked to remove it
+        except BaseException:
+            await self.remove(path)
+            raise
+
+    async def remove(self, path: str) -> None:
+        """Remove what is at a path, and the archive beside it, if that can be done at once."""
+        with suppress(SbxError, TimeoutError):
+            async with asyncio.timeout(CLEAN_UP):
+                await self.run(("sh", "-c", 'rm -rf -- "$1" "$1.tar"', "sh", path))
 
 
 class _Taken:

@@ -1,0 +1,95 @@
+"""`cp` that is interrupted or fails: nothing of what it has put into the sandbox for a while stays there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.errors import SbxError
+from sbxcompose.files.by_hand import MERGE, PACK, PLACE, UNPACK, ByHand, How, There
+from sbxcompose.files.remote import Ran
+from tests.support.fake_sandbox import FolderRemote
+
+
+class Stuck(FolderRemote):
+    """A sandbox in which one script never ends, or fails; what it would do is done before with `late`."""
+
+    def __init__(self, script: str, *, fails: bool = False, late: bool = False) -> None:
+        super().__init__()
+        self.script, self.fails, self.late = script, fails, late
+        self.reached = asyncio.Event()
+
+    async def run(self, arguments: tuple[str, ...]) -> Ran:
+        if arguments[2] != self.script:
+            return await super().run(arguments)
+        if self.late:
+            await super().run(arguments)
+        self.reached.set()
+        if self.fails:
+            return Ran(1, "no", "")
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+
+Copy = Callable[[ByHand, Path, Path], Awaitable[object]]
+
+
+async def file(hand: ByHand, here: Path, there: Path) -> None:
+    await hand.put(str(here / "notes"), There(str(there / "notes"), "app:notes"))
+
+
+async def contents(hand: ByHand, here: Path, there: Path) -> None:
+    await hand.put_contents(b"words", There(str(there / "notes"), "app:notes"))
+
+
+async def folder(hand: ByHand, here: Path, there: Path) -> None:
+    await hand.put(f"{here}/.", There(str(there), "app:"))
+
+
+async def archive(hand: ByHand, here: Path, there: Path) -> None:
+    await hand.put_archive(b"", There(str(there), "app:"))
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["interrupted", "failed"])
+@pytest.mark.parametrize(
+    "copy, script",
+    [(file, PLACE), (contents, PLACE), (folder, UNPACK), (folder, MERGE), (archive, UNPACK)],
+    ids=["file", "contents", "folder", "folder at its end", "archive"],
+)
+def test_nothing_stays_in_the_sandbox(tmp_path: Path, copy: Copy, script: str, fails: bool) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (here / "notes").write_text("words")
+
+    async def main() -> None:
+        remote = Stuck(script, fails=fails)
+        copying = asyncio.ensure_future(copy(ByHand(remote, How()), here, there))
+        await remote.reached.wait()
+        if not fails:
+            copying.cancel()
+        with pytest.raises(SbxError if fails else asyncio.CancelledError):
+            await copying
+
+    asyncio.run(main())
+    assert list(there.iterdir()) == []
+
+
+def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("words")
+
+    async def main() -> list[str]:
+        remote = Stuck(PACK, late=True)
+        copying = asyncio.ensure_future(
+            ByHand(remote, How()).get_archive(There(str(tmp_path), "app:"), lambda data: None)
+        )
+        await remote.reached.wait()
+        copying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+        return next(request for request in remote.requests if request.startswith("run sh -c rm -f")).split()
+
+    assert not Path(asyncio.run(main())[-2]).exists()
