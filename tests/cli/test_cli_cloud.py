@@ -630,6 +630,12 @@ class TestDoctor:
         assert found["local", "host"]["text"].startswith("not running")
         assert found["tensorlake", "key"]["health"] == "note"
 
+    def test_a_file_of_another_tool(self, dry: Sbx) -> None:
+        (dry.project / "compose.yaml").write_text("services: {web: {image: nginx}}\n")
+        said = dry.run("doctor").stdout
+        assert "convert compose.yaml -o sbxcompose.yaml" in said
+        assert "sbxcompose init" not in said
+
     def test_a_directory_that_others_can_read(self, dry: Sbx) -> None:
         directory = dry.project / "open"
         directory.mkdir(mode=0o755)

@@ -68,10 +68,8 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
 
     try:
         project = shell.project()
-    except SpecNotFound:
-        return None, [
-            DoctorCheck("project", "file", CheckStatus.NOTE, "no project here", "`sbxcompose init` writes a first file")
-        ]
+    except SpecNotFound as error:
+        return None, [DoctorCheck("project", "file", CheckStatus.NOTE, error.message, error.hint)]
     except InvalidSpec as error:
         text = f"{error.message}: {error.mistakes[0].message}" if error.mistakes else error.message
         return None, [
