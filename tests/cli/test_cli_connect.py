@@ -28,6 +28,18 @@ def serve_one(server: socket.socket) -> None:
         echo(connection)
 
 
+def agent_in_the_cloud(port: int, listen: int) -> str:
+    """Return a file with an agent in the cloud that reaches a database on this machine."""
+    return f"""
+sandboxes:
+  main: {{processes: {{db: {{command: {FOREVER}}}}}}}
+  agent:
+    provider: tensorlake
+    connect: {{db: {{port: {port}, listen: {listen}}}}}
+    processes: {{agent: {{command: {FOREVER}}}}}
+"""
+
+
 def test_a_port_of_one_sandbox_is_reachable_in_another(cloud: CloudSbx) -> None:
     env = {name: value for name, value in cloud.env.items() if name != "SBXCOMPOSE_PROVIDER"}
     mixed = Sbx(cloud.project, cloud.home, env)
@@ -37,16 +49,7 @@ def test_a_port_of_one_sandbox_is_reachable_in_another(cloud: CloudSbx) -> None:
 
 
 def _connect(cloud: CloudSbx, mixed: Sbx, port: int, listen: int) -> None:
-    mixed.write(
-        f"""
-sandboxes:
-  main: {{processes: {{db: {{command: {FOREVER}}}}}}}
-  agent:
-    provider: tensorlake
-    connect: {{db: {{port: {port}, listen: {listen}}}}}
-    processes: {{agent: {{command: {FOREVER}}}}}
-"""
-    )
+    mixed.write(agent_in_the_cloud(port, listen))
     up = mixed.run("up", "-d", "--wait")
     assert up.stderr.index("\n@connect-agent is ready") < up.stderr.index("\nagent started")
     assert mixed.run("up", "-d").stderr == "nothing to do, 3 unchanged\n"

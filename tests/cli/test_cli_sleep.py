@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CloudSbx
-from tests.cli.looking import FOREVER, Gate, pids
-from tests.cli.test_cli_connect import asked_until_answered
+from tests.cli.looking import Gate, pids
+from tests.cli.test_cli_connect import agent_in_the_cloud, asked_until_answered
 from tests.cli.test_cli_port import ask, echo
 from tests.live.host.listeners import listening
 from tests.support.command import Sbx
@@ -122,16 +122,7 @@ def test_connections_between_sandboxes_are_made_again(laptop: Laptop) -> None:
     mixed = Sbx(laptop.sbx.project, laptop.sbx.home, env)
     listen = free_port()
     with listening(echo) as port:
-        mixed.write(
-            f"""
-sandboxes:
-  main: {{processes: {{db: {{command: {FOREVER}}}}}}}
-  agent:
-    provider: tensorlake
-    connect: {{db: {{port: {port}, listen: {listen}}}}}
-    processes: {{agent: {{command: {FOREVER}}}}}
-"""
-        )
+        mixed.write(agent_in_the_cloud(port, listen))
         mixed.run("up", "-d", "--wait")
         logs = mixed.start("logs", "-f", "--no-color", "@connect-agent")
         logs.wait_for("leads to port")
