@@ -240,6 +240,13 @@ def test_documents_name_only_files_that_exist(document: str) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("document", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_a_heading_stands_between_blank_lines_and_a_document_ends_with_a_newline(document: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / "docs" / document).read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"[^\n]\n(#+ .*)|\n(#+ .*)\n[^\n]", text) == []
+    assert text.endswith("\n")
+
+
 def test_the_architecture_names_only_modules_that_exist() -> None:
     """Paths there begin below the package, so the test above does not see them."""
     text = "".join((ROOT / "docs" / name).read_text() for name in ("architecture.md", "internals.md"))

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h11
 
 from sbxcompose.api.wire import Answer
 from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
-
-if TYPE_CHECKING:
-    pass
 
 BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 """What a broken connection raises where h11 is the protocol; httpx has a tree of its own."""
