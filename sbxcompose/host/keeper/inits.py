@@ -9,7 +9,6 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import NAMESPACES, fork_sibling, report, take_streams
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 PREFIX = "init:"
 """What the names of their pidfds begin with, among what the keeper holds; then comes the sandbox's id."""
-LARGEST_PLAN = 60_000
-"""Bytes of a plan: what a pipe takes at once."""
 PATIENCE = 10.0
 """Seconds that an init process may take to build the root; it takes some 20 ms."""
 TIMED_OUT = "its init process does not answer"
@@ -105,8 +102,6 @@ class Inits:
         plan = self._plans.get(sandbox)
         if plan is None:
             raise CannotSpawn(f"it is not known how sandbox {sandbox} is isolated", errno.ENOENT)
-        if len(json.dumps(plan)) > LARGEST_PLAN:
-            raise CannotSpawn("the sandbox has too many mounts", errno.E2BIG)
         self._forget(sandbox)
         pid, problem = self._launch(sandbox, plan)
         if problem is None:
@@ -124,28 +119,26 @@ class Inits:
 
     def _launch(self, sandbox: str, plan: dict[str, Any]) -> tuple[int, str | None]:
         """Return the pid (0: none) and what went wrong."""
-        plan_read, plan_write = os.pipe2(os.O_CLOEXEC)
+        plan_file = _file_of(plan)
         told_read, told_write = os.pipe2(os.O_CLOEXEC)
         error_read, error_write = os.pipe2(os.O_CLOEXEC)
         tag = tag_of(self._host, unit_of(sandbox))
         environment = {MARKER: mark_of(unit_of(sandbox), tag)}
-        fds = [plan_read, told_write, 2]
+        fds = [plan_file, told_write, 2]
         try:
             pid = fork_sibling(lambda: _leave(plan), lambda: _exec(fds, error_write, environment), error_write)
         except OSError as error:
-            os.close(plan_write)
             os.close(told_read)
             return 0, f"starting its init process: {(error.strerror or str(error)).lower()}"
         finally:
-            for fd in (plan_read, told_write, error_write):
+            for fd in (plan_file, told_write, error_write):
                 os.close(fd)
             failure = read_failure(error_read)
         try:
             if failure or not pid:
-                number = int(failure.split(b":")[1] or b"5", 16) if failure else errno.EIO
-                os.close(plan_write)
+                number = int(failure.split(b":")[1], 16) if failure else errno.EIO
                 return pid, f"making namespaces: {os.strerror(number).lower()}"
-            return pid, _converse(json.dumps(plan).encode(), plan_write, told_read)
+            return pid, _answer(told_read)
         finally:
             os.close(told_read)
 
@@ -173,6 +166,7 @@ def _leave(plan: dict[str, Any]) -> None:
     """Enter new namespaces, in the helper; without root a user namespace, too, with one user."""
     user: dict[str, int] | None = plan["user"]
     if user:
+        # What /proc has of a process that is not dumpable belongs to root (proc(5)), its uid_map too.
         syscalls.set_dumpable(True)
         own = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER)
@@ -182,7 +176,7 @@ def _leave(plan: dict[str, Any]) -> None:
         _write("/proc/self/gid_map", f"{user['gid']} {own[1]} 1")
     # A server of an older version does not say whether the network is closed.
     syscalls.unshare(NAMESPACES | (CLONE_NEWNET if plan.get("closed") else 0))
-    if user:
+    if user:  # whose id is not 0: an exec would take its capabilities, which building the root needs
         syscalls.keep_capabilities_at_exec()
 
 
@@ -196,6 +190,7 @@ def _exec(fds: list[int], errors: int, environment: dict[str, str]) -> NoReturn:
     try:
         os.setsid()
         take_streams(fds, errors)
+        # Neither the caller's variables and directory (-I) nor `site` (-S) may have a say in it, and it starts sooner.
         os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _SNIPPET, root], environment)
     except OSError as error:
         report(errors, error)
@@ -203,11 +198,18 @@ def _exec(fds: list[int], errors: int, environment: dict[str, str]) -> NoReturn:
         os._exit(255)
 
 
-def _converse(plan: bytes, write: int, read: int) -> str | None:
-    """Give an init process its plan by the pipe `write`; what it says, None if the root is built."""
-    with suppress(BrokenPipeError):  # it has ended, which the read below reports
-        os.write(write, plan)
-    os.close(write)
+def _file_of(plan: dict[str, Any]) -> int:
+    """Return a descriptor from which a plan of any size can be read. To write it into a pipe could hold the keeper up:
+    a pipe takes as little as two pages at once.
+    """
+    file = os.memfd_create("plan")
+    os.write(file, json.dumps(plan).encode())
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+def _answer(read: int) -> str | None:
+    """Return what an init process says, None if the root is built."""
     waiting = select.poll()
     waiting.register(read, select.POLLIN)
     deadline = time.monotonic() + PATIENCE

@@ -15,6 +15,8 @@ from tests.live.host.isolated import finish, forbidding, host_without_rights, is
 from tests.live.host.test_isolation_escapes import alive, restart
 from tests.support.home import Home, wait_gone
 
+MANY = 400
+"""Mounts whose description is longer than what a pipe takes at once."""
 SLEEP = "import sys, time; time.sleep(1000)"
 
 
@@ -50,6 +52,13 @@ def begin(box: Box, token: str, name: str = "web") -> int:
     restart = {"policy": "always", "initial_backoff_ms": 10}
     body = {"command": "python3", "args": ["-c", SLEEP, token], "name": name, "restart": restart}
     return int(box.ask("POST", "/processes", json=body).raise_for_status().json()["pid"])
+
+
+def test_any_number_of_mounts(shared: LiveHost, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("shown")
+    mounts = [{"source": str(tmp_path), "target": f"/shown/{number:0128}"} for number in range(MANY)]
+    box = isolated(shared, mounts=mounts)
+    assert finish(box, f"cat /shown/{MANY - 1:0128}/data; ls /shown | wc -l") == [f"shown{MANY}"]
 
 
 def test_its_processes_find_a_machine_of_their_own(shared: LiveHost, tmp_path: Path) -> None:
