@@ -111,7 +111,7 @@ def _add_examples(name: str, command: click.Command) -> None:
     multiple=True,
     metavar="FILE",
     shell_complete=completion.files,
-    help="Path to the file (repeatable; later ones override earlier ones).",
+    help="Read this file (repeatable; later ones override earlier ones).",
 )
 @click.option("-p", "--project-name", metavar="NAME", help="Set the project's name.")
 @click.option(
@@ -143,7 +143,7 @@ def _add_examples(name: str, command: click.Command) -> None:
     help="Set where sandboxes live: `local` or `tensorlake`.",
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Control colored output.")
-@click.option("--no-color", is_flag=True, help="Same as --color=never.")
+@click.option("--no-color", is_flag=True, help="Don't color output.")
 @click.version_option(
     None,
     "-V",

@@ -96,6 +96,7 @@ class FileWatch:
         self._news.set()
 
     async def _react(self, batch: dict[Root, list[str]]) -> None:
+        # A root without ignores is one of the project's own files, and not a folder that happens to hold one.
         if self._reload is not None and any(root.path in self._spec and not root.ignore for root in batch):
             await self._reload()
         reactions = [
@@ -308,7 +309,7 @@ def _changed_at(path: str) -> float:
     """When a file has changed last, in seconds since 1970; of one that is gone, when its directory did."""
     for known in (path, os.path.dirname(path)):
         try:
-            return os.lstat(known).st_ctime
+            return os.lstat(known).st_ctime  # and not mtime, which copies and checkouts set to the past
         except OSError:
             continue
     return time.time()

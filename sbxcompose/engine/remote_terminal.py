@@ -25,6 +25,8 @@ PIECE = 16 * 1024
 """Bytes that are typed at once. What is longer has been pasted, and goes at `PACE`."""
 EXTENSION = "pty"
 """What a daemon lists that knows a session's `user`, and from where a socket continues."""
+BROKEN_OFF = frozenset({1005, 1006, 1012})
+"""Close codes of connections and not of sessions: no code, no close, a service that restarts (RFC 6455, 7.4)."""
 KEPT = 1024 * 1024
 """Bytes that other daemons show again to every new socket."""
 PACE = 768 * 1024
@@ -167,6 +169,6 @@ def _ending(closed: Closed) -> int | None:
         return int(found[1])
     if closed.code == GOING_AWAY:
         raise ProcessFailed("the terminal session was ended by another client")
-    if closed.code in (1005, 1006, 1012):
+    if closed.code in BROKEN_OFF:
         return None
     raise ProviderError(f"the terminal session closed the connection: {closed.reason or closed.code}")

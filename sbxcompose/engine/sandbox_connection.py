@@ -131,10 +131,11 @@ class SandboxConnection(KnownRows):
         raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
     async def stop(self, name: str, **terms: Unpack[StopTerms]) -> None:
-        """Stop a process and wait until the watch shows it. Errors as `SandboxClient.stop`."""
+        """Stop a process; when this returns, its end is known here. Errors as `SandboxClient.stop`."""
         self._asked.add(name)  # before the request: the watch may show the end before the answer has come
         await self.client.stop(name, **terms)
         if self._watch is not None:
+            # By the contract alone, whose rows are polled. Our host sends the row before it answers.
             await self._watch.catch_up()
 
     async def open(self, *, logs: follow.LogSelection, eager: bool = True, patient: bool = False) -> None:

@@ -317,7 +317,7 @@ sandboxes:
     sbx.run("up", "-d", "--wait")
     sbx.run("down", "--terminate")
     sbx.write("new\n", "from")
-    assert "begins with a snapshot" in sbx.run("up", "-d", "--wait").stderr
+    assert "is restored from a snapshot" in sbx.run("up", "-d", "--wait").stderr
     assert sbx.run("logs", "--no-log-prefix", "web").stdout == "old\nnew\n", "files are copied on top of it"
 
 

@@ -55,7 +55,7 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
         ({}, ["no file to convert in this directory"]),
         ({"compose.yaml": "services: {}", "Procfile": "a: b"}, ["several files", "`compose.yaml`, `Procfile`"]),
         ({"compose.yaml": "services: {}"}, ["compose.yaml defines no processes"]),
-        ({"compose.yaml": "services: [\n"}, ["compose.yaml", "2"]),
+        ({"compose.yaml": "services: [\n"}, ["compose.yaml:1:11", "is not closed"]),
         ({"ecosystem.config.js": "module.exports = require('x')"}, ["is not run", "node -p"]),
     ],
     ids=["none", "several", "empty", "broken", "computed"],

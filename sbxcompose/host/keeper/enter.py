@@ -56,6 +56,7 @@ def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], err
 
     A failure of the helper is written to `errors`, in the manner of `fork_exec`. Raises `OSError`.
     """
+    # Now, since the files that they are loaded from may be out of sight in the namespaces.
     syscalls.load()
     seccomp.load()
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -84,7 +85,7 @@ def _help(prepare: Callable[[], None], child: Callable[[], NoReturn], writer: in
     except OSError as error:
         report(errors, error, b"enter")
     finally:
-        os._exit(0)
+        os._exit(0)  # the code says nothing: a failure has been written to `errors`
 
 
 def report(errors: int, error: OSError, where: bytes = b"") -> None:
@@ -131,7 +132,7 @@ def take_streams(fds: list[int], errors: int, *, terminal: bool = False) -> None
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
     os.closerange(3, errors)
     os.closerange(errors + 1, _LARGEST)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so after an exec
         signal.signal(number, signal.SIG_DFL)
 
 
@@ -150,7 +151,7 @@ def _take_own_null() -> None:
 
 def _switch(user: int | None, group: int | None, groups: list[int] | None) -> None:
     """Become the user, without rights beyond those of the sandbox."""
-    give_up_rights()
+    give_up_rights()  # first: it takes rights that are lost with root's id
     # Groups before the user: a user other than root may not set them.
     if group is not None:
         os.setgroups(groups or [group])
@@ -158,7 +159,7 @@ def _switch(user: int | None, group: int | None, groups: list[int] | None) -> No
     if user is not None:
         os.setresuid(user, user, user)
     if os.geteuid() == 0:
-        syscalls.set_capabilities(CAPABILITIES)
+        syscalls.set_capabilities(CAPABILITIES)  # those in effect now: above is what an exec may give
 
 
 def give_up_rights() -> None:

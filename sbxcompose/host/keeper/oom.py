@@ -59,7 +59,7 @@ class KernelLog:
         self._victims.discard(pid)
         return found
 
-    def forget(self, pids: set[int]) -> None:
+    def forget_all_but(self, pids: set[int]) -> None:
         """Let go of victims other than `pids`, which run: their numbers may be given to others."""
         self._victims &= pids
 

@@ -28,6 +28,7 @@ _LINKS = {
     **{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1"},
     **{"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"},
 }
+# What Docker makes read-only or hides by default (moby, oci/defaults.go); /sys is an empty directory here.
 _PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _PROC_HIDDEN = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats")
 
@@ -112,11 +113,12 @@ class RootBuilder:
         os.chdir(disk)
         if os.path.exists(IMAGE):
             with loop.attached(IMAGE) as device:
+                # `discard`: what is removed in the sandbox becomes a hole in the image, and free on the machine.
                 syscalls.mount(device, disk, IMAGE_KIND, _QUIET, "discard")
             os.chdir(disk)
 
     def _mount_root(self) -> None:
-        syscalls.bind("root", "root")
+        syscalls.bind("root", "root")  # what pivot_root(2) is given has to be a mount
         syscalls.restrict("root")
         self._root = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -130,6 +132,8 @@ class RootBuilder:
 
     def _overlay(self, path: str, layer: str) -> None:
         options = f"lowerdir=/{path},upperdir={layer}/upper,workdir={layer}/work"
+        # Snapshots copy the layer: with `metacopy` files there could lack their data, and `index` ties it to inodes.
+        # The kernel has neither with `userxattr`, which is how a layer is written without root.
         options += ",index=off,metacopy=off" if self._privileged else ",userxattr"
         syscalls.mount("overlay", self._place(path), "overlay", _QUIET, options)
 
@@ -163,7 +167,7 @@ class RootBuilder:
             os.symlink(target, f"{place}/{name}")
         os.mkdir(f"{place}/pts")
         os.mkdir(f"{place}/shm")
-        options = "newinstance,ptmxmode=0666,mode=620"
+        options = "newinstance,ptmxmode=0666,mode=620"  # no gid=5: a sandbox without root has but one group
         syscalls.mount("devpts", f"{place}/pts", "devpts", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, options)
 
     def _proc(self, path: str) -> None:
@@ -203,7 +207,8 @@ class RootBuilder:
         except (FileNotFoundError, NotADirectoryError):
             pass
         found = os.path.lexists(f"/proc/self/fd/{parent}/{name}")
-        if found:  # a file, or a link to nothing
+        # A file, or a link to nothing, of a program here: it is the sandbox's own, and must not keep it from starting.
+        if found:
             os.unlink(name, dir_fd=parent)
         if directory:
             os.mkdir(name, 0o755, dir_fd=parent)

@@ -90,7 +90,7 @@ class Units:
         unit = self._units.get(name)
         if unit is None or not unit.live:
             return False
-        repeated = unit.stop_signal == number
+        repeated = unit.stop_signal == number  # programs take a second one for "at once"; only the deadline may shrink
         unit.stop_signal = number
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
@@ -145,7 +145,7 @@ class Units:
         """Let no unit have any grace."""
         for unit in self:
             if unit.live and not unit.killing:
-                unit.deadline = 0.0
+                unit.deadline = 0.0  # in the past: `expire` kills, and does what else belongs to that
 
     # -- happening ---------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Units:
 
     def _was_oom_killed(self, unit: Unit) -> bool:
         named = self._kernel_log.has_killed(unit.pid)
-        self._kernel_log.forget({unit.pid for unit in self if unit.live})
+        self._kernel_log.forget_all_but({unit.pid for unit in self if unit.live})
         return is_victim(
             named=named,
             log_readable=self._kernel_log.readable,
@@ -230,7 +230,7 @@ class Units:
     def end_outcasts(self, ending: Collection[Unit] = ()) -> None:
         """Kill the children that are of no live unit, or only of those that are `ending`."""
         killed = self._outcasts.end(self._units.values(), ending)
-        if ending:
+        if ending:  # whose it was is not known any more: the first of them tells of it
             next(iter(ending)).hunt.left_behind += killed
         else:
             for line in killed:
@@ -243,6 +243,7 @@ class Units:
             return
         self._emit("leader", unit)
         if unit.stop_signal is not None and not unit.killing:
+            # The server sends this one, which ends nothing, while a stop command is at work.
             by_command = unit.stop_signal == signal.SIGCONT
             if by_command:  # it has ended the leader; what outlives that has heard of nothing
                 unit.stop_signal = signal.SIGTERM

@@ -31,7 +31,7 @@ from sbxcompose.host.logs.segments import (
 )
 
 FARTHEST = 1 << 60
-"""No position is greater."""
+"""No position is greater: a name of a file that says more is not ours, and sums stay below 64 bits."""
 _FILE_NAME = re.compile(r"([0-9a-f]{16})\.(?:out|err|idx)")
 
 
@@ -58,6 +58,7 @@ class Journal:
         self._last_ms = 0
         self._last: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 0)
         self._line_flags = STDOUT | STDERR
+        """The streams whose next byte begins a line."""
         self._run_of: dict[int, int] = {}
 
     @property

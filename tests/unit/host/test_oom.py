@@ -63,7 +63,7 @@ def test_a_victim_that_is_not_asked_for_is_forgotten(log: Path) -> None:
     kernel = KernelLog(str(log), INITIAL_PID_NAMESPACE)
     append(log, OF_A_GROUP)
     assert not kernel.has_killed(1)
-    kernel.forget({2, 3})
+    kernel.forget_all_but({2, 3})
     assert not kernel.has_killed(30113)
 
 
