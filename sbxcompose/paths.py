@@ -138,6 +138,11 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     fresh = path.with_name(f"{path.name}.{os.getpid()}~")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data)
-    fresh.replace(path)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+        fresh.replace(path)
+    except OSError:
+        # Another command has another name: each would leave a part of a file on a full disk.
+        fresh.unlink(missing_ok=True)
+        raise

@@ -87,3 +87,11 @@ def test_a_file_is_replaced_as_a_whole_and_is_the_users_alone(tmp_path: Path) ->
     assert path.read_bytes() == b"after"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        replace_file(path, b"after")
+    assert list(tmp_path.iterdir()) == [path]
