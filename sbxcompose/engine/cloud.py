@@ -142,7 +142,7 @@ class CloudProvider:
         except NotFound:
             self._ids.pop(sandbox.full_name, None)
             self._ended.add(info.id)
-            self._told(sandbox, "was terminated before it was running; creating another", None)
+            self._told(sandbox, "was terminated before it was running; creating another", "")
             return None
         except asyncio.CancelledError:
             if asked:

@@ -8,7 +8,7 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.spec.project import Sandbox
 
 PendingHandler = Callable[[Sandbox, str, str | None], None]
-"""Told how a sandbox stands: a text that completes "sandbox app …" and, while it is pending, the reason."""
+"""Told how a sandbox stands: a text that completes "sandbox app …", and why it is pending ("" if unknown) or None."""
 
 FIRST = 5.0
 """Seconds after which it is said that a sandbox is pending for no reason that is told."""
