@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from sbxcompose.client.commands import UNSEEN
+from tests.cli.looking import alive
 from tests.cli.numbered_project import (
     COUNTS,
     ONE_OFF,
@@ -269,9 +270,19 @@ COMMANDS: dict[str, Steps] = {
 CHOSEN = os.environ.get("KILL_COMMANDS", "").split(",") if "KILL_COMMANDS" in os.environ else list(COMMANDS)
 
 
+def whole_host(project: Project) -> dict[str, int]:
+    """The process ids of the host once it has both parts: one that is killed before the other has been replaced leaves
+    nothing of the host, which is for the kills of both to test. A server names a keeper that holds everything.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while (host := project.sbx.host_pids()) and not alive(host["keeper"]):
+        assert time.monotonic() < deadline, f"the keeper {host['keeper']} is not replaced"
+    return host
+
+
 def kill(project: Project, victims: tuple[str, ...], delay: float) -> None:
     """Kill parts of the host after `delay`; stopped first, so that none of them replaces the other."""
-    host = project.sbx.host_pids()
+    host = whole_host(project)
     select.select([], [], [], delay)
     for victim in victims:
         with suppress(ProcessLookupError, KeyError):
