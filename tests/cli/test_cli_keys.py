@@ -201,7 +201,7 @@ def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
     (sbx.project / "sub" / "up").unlink()
     sbx.run("wait", "web", code=None)
     row = rows(sbx)["web"]
-    assert row["last_error"] == "unhealthy: sh -c test -e up && test $OF_WEB = yes: exited with code 1"
+    assert row["last_error"] == "unhealthy: test -e up && test $OF_WEB = yes: exited with code 1"
 
 
 def test_why_a_check_fails_is_reported_in_its_own_words(sbx: Sbx) -> None:
