@@ -46,6 +46,7 @@ def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
     for service in services.values():
         service.convert(draft, services, hosts)
     _part_ports(draft)
+    _let_complete(draft)
     _file_notes(draft, files, hosts)
     _top_notes(draft, root)
     return draft
@@ -60,6 +61,19 @@ def _part_ports(draft: ProjectDraft) -> None:
             del keys["port"]
             words = f"port {port} is that of {owners[port]}, too: make one of them listen on another port"
             draft.note(NoteKind.MANUAL, f"{name}.ports", words)
+
+
+def _let_complete(draft: ProjectDraft) -> None:
+    """Make one-shots of services that others need completed: one that is always restarted never completes."""
+    conditions = (
+        (name, need) for keys in draft.processes.values() for name, need in keys.get("depends_on", {}).items()
+    )
+    for name, need in conditions:
+        condition = need.get("condition") if isinstance(need, dict) else need
+        needed = draft.processes.get(name, {})
+        if condition == "completed" and needed.get("restart") == "always":
+            needed["restart"] = "on_failure"
+            draft.note(NoteKind.CHANGED, f"{name}.restart", "restarted on failure only: others need it completed")
 
 
 def _file_notes(draft: ProjectDraft, files: ComposeFiles, hosts: dict[str, dict[int, int]]) -> None:

@@ -102,7 +102,7 @@ def _check_needs(draft: ProjectDraft, name: str, needs: dict[str, Any]) -> None:
         counted = isinstance(restart, dict) and "max_restarts" in restart
         if condition == "ended" and policy == "on_failure" and not counted:
             needs[needed] = "completed"
-        elif condition in ("ended", "completed") and policy == "always" and not counted:
+        elif condition in ("ended", "completed") and policy == "always":
             needs[needed] = "started"
             words = f"`{needed}` is always restarted and never completes: it only has to be started"
             draft.note(NoteKind.MANUAL, f"{name}.depends_on", words)

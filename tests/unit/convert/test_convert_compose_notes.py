@@ -96,3 +96,18 @@ def test_the_port_of_a_dockerfile_can_be_moved() -> None:
     )
     assert found.processes["web"]["port"] == 8081
     assert "env" not in found.processes["web"]
+
+
+def test_a_service_that_others_need_completed_is_not_always_restarted() -> None:
+    text = """\
+services:
+  migrate: {image: a, command: migrate, restart: unless-stopped}
+  other: {image: a, command: x, restart: always}
+  web:
+    image: a
+    command: x
+    depends_on: {migrate: {condition: service_completed_successfully}, other: {condition: service_started}}
+"""
+    draft = convert(Document("compose.yaml", "", "/p", text), "compose", {}.get)
+    assert (draft.processes["migrate"]["restart"], draft.processes["other"]["restart"]) == ("on_failure", "always")
+    assert "migrate.restart: restarted on failure only: others need it completed" in map(str, draft.notes)

@@ -1,8 +1,6 @@
-"""process-compose, supervisord, mprocs and pm2 files -> ours, and what is told of any file."""
+"""supervisord, mprocs and pm2 files -> ours, and what is told of any file."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from hypothesis import given, strategies
@@ -23,81 +21,6 @@ def converted(source: str, text: str, name: str = "file") -> ProjectDraft:
 
 def subjects(draft: ProjectDraft, kind: NoteKind) -> list[str]:
     return [note.subject for note in draft.notes if note.kind is kind]
-
-
-@pytest.mark.parametrize(
-    "keys, expected",
-    [
-        ("command: echo $HOME", {"command": "echo $$HOME", "restart": "never"}),
-        ("command: 'run {{.A}}', vars: {A: 1}", {"command": "run 1"}),
-        ("command: x, description: the web, working_dir: a/b", {"description": "the web", "workdir": "a/b"}),
-        ("command: x, environment: ['A=1', 'B=$C']", {"env": {"A": "1", "B": "${C:-}"}}),
-        ("command: 'for x in a; do echo $$x $HOME; done'", {"command": "for x in a; do echo $$x $$HOME; done"}),
-        ("command: x, working_dir: '${ROOT}/$SUB/$$'", {"workdir": "${ROOT:-}/${SUB:-}/$$"}),
-        ("command: x, environment: ['A=${B:-c}', 'D=$(date) $5']", {"env": {"A": "${B:-c}", "D": "$$(date) $$5"}}),
-        ("command: 'x $$', environment: ['A=$B'], disable_env_expansion: true",
-         {"command": "x $$$$", "env": {"A": "$$B"}}),
-        ("command: x, availability: {restart: on_failure, backoff_seconds: 2, max_restarts: 5}",
-         {"restart": {"policy": "on_failure", "initial_backoff": "2s", "max_backoff": "2s", "max_restarts": 5}}),
-        ("command: x, availability: {restart: exit_on_failure}", {"restart": "never", "stop_all_on": "failure"}),
-        ("command: x, availability: {exit_on_end: true}", {"stop_all_on": "exit"}),
-        ("command: x, disabled: true", {"autostart": False}),
-        ("command: x, is_tty: true", {"tty": True}),
-        ("command: x, is_interactive: true", {"tty": True, "stdin": "pipe"}),
-        ("command: x, ready_log_line: 'up (now)'", {"ready_when": {"log": r"up \(now\)"}}),
-        ("command: x, readiness_probe: {http_get: {host: 127.0.0.1, port: 80, path: up}, period_seconds: 5}",
-         {"health_check": {"http": {"port": 80, "path": "/up"}, "interval": "5s"}}),
-        ("command: x, readiness_probe: {exec: {command: 'test -f $F'}, initial_delay_seconds: 2, timeout_seconds: 3}",
-         {"health_check": {"exec": "test -f $$F", "initial_delay": "2s", "timeout": "3s"}}),
-        ("command: x, shutdown: {command: stop it, signal: 2, timeout_seconds: 4}",
-         {"stop": {"command": "stop it", "signal": 2, "grace": "4s"}}),
-    ],
-)  # fmt: skip
-def test_process_compose(keys: str, expected: dict[str, Any]) -> None:
-    found = converted("process-compose", f"version: '0.5'\nprocesses:\n  web: {{{keys}}}\n").processes["web"]
-    assert {key: found.get(key) for key in expected} == expected
-
-
-def test_a_number_that_is_a_variable_is_left_to_a_person() -> None:
-    keys = "command: x, availability: {restart: always, backoff_seconds: '${WAIT}', max_restarts: 3}"
-    found = converted("process-compose", f"processes:\n  web: {{{keys}}}\n")
-    assert found.processes["web"]["restart"] == {"policy": "always", "max_restarts": 3}
-    assert [str(note) for note in found.notes] == ["web.backoff_seconds: `${WAIT}` is not a number, and is left out"]
-
-
-def test_process_compose_conditions() -> None:
-    needs = """\
-processes:
-  a: {command: x}
-  b: {command: x}
-  web:
-    command: x
-    depends_on:
-      a: {condition: process_healthy}
-      b: {condition: process_completed}
-      gone: {condition: process_started}
-"""
-    found = converted("process-compose", needs)
-    assert found.processes["web"]["depends_on"] == {"a": "ready", "b": "ended"}
-    assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
-
-
-def test_conditions_of_process_compose_that_cannot_come_true_here() -> None:
-    needs = """\
-processes:
-  a: {command: x, availability: {restart: on_failure}}
-  b: {command: x, availability: {restart: always}}
-  web: {command: x, depends_on: {a: {condition: process_completed}, b: {condition: process_completed_successfully}}}
-"""
-    found = converted("process-compose", needs)
-    assert found.processes["web"]["depends_on"] == {"a": "completed", "b": "started"}
-    assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
-
-
-def test_unknown_keys_of_process_compose_are_named() -> None:
-    found = converted("process-compose", "env_cmds: {A: date}\nprocesses: {a.b: {command: x, mcp: {}, x-y: 1}}\n")
-    assert subjects(found, NoteKind.MANUAL) == ["env_cmds", "a-b.mcp"]
-    assert found.processes.keys() == {"a-b"}
 
 
 def test_a_supervisord_file_that_only_includes_others_names_them() -> None:
