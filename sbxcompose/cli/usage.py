@@ -38,6 +38,11 @@ _ELSEWHERE = {
     "copy": "`sbxcompose cp` copies files",
     "help": "`sbxcompose --help` lists the commands, `sbxcompose COMMAND --help` explains one",
     "info": "`sbxcompose doctor` shows the configuration",
+    "process": "commands take names at once, for example `sbxcompose restart PROCESS`",
+    "project": "`sbxcompose up` applies the file, `sbxcompose down` stops the project",
+    "is-ready": "`sbxcompose wait` waits until processes are ready",
+    "graph": "`sbxcompose why` tells what a process waits for",
+    "compose": "leave it out: `sbxcompose up` starts",
 }
 """What commands of other tools are called here."""
 
@@ -49,6 +54,12 @@ _OPTIONS_ELSEWHERE = {
     **dict.fromkeys(("ls -a", "ls --all"), "leave it out: all projects are listed, stopped ones too"),
     "--rmi": "leave it out: there are no images here",
     "--renew-anon-volumes": "leave it out: there are no volumes here",
+    "config --volumes": "leave it out: there are no volumes here",
+    "config --images": "leave it out: there are no images here",
+    "config --format": "`--json` writes JSON",
+    "ps --services": "`sbxcompose config --services` prints the names of the processes",
+    "ps -o": "`-l` shows more, `--format` and `--json` set the format",
+    "up --keep-project": "`-d` runs everything in the background until `sbxcompose down`",
     "up -D": "`-d` runs everything in the background",
     "--volumes": _NO_VOLUMES,
     "-v": _NO_VOLUMES,
