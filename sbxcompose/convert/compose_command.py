@@ -10,6 +10,7 @@ import shlex
 from sbxcompose.convert import daemons
 from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.daemon_base import Daemon, Request
+from sbxcompose.convert.daemon_ports import given_port, without_port
 from sbxcompose.convert.draft import ProcessDraft, placeholder
 from sbxcompose.convert.paths import Paths
 from sbxcompose.convert.values import optional, strings, text
@@ -94,12 +95,13 @@ class ServiceCommand:
         arguments = split(self._node.get("command")) or []
         if arguments[:1] in _SHELLS or split(self._node.get("entrypoint")) or self._is_script(arguments):
             return None
-        usual = daemons.default_port(image) or 0
+        family = daemons.family(image)
+        usual = given_port(family, arguments) or daemons.default_port(image) or 0
         port = ports.get(usual, usual)
         if ports and usual not in ports and daemons.is_configured_by_file(image):
             port = next(iter(ports.values()))
         data = f"data/{self._name}"
-        written = [optional(word) for word in arguments]
+        written = [optional(word) for word in without_port(family, arguments)]
         return daemons.command_of(Request(self._name, data, port, environment, written, self._paths.files), image)
 
     def _is_script(self, arguments: list[str]) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 
 from sbxcompose.convert import daemons, health
 from sbxcompose.convert.compose_build import add_build_steps
-from sbxcompose.convert.compose_command import ServiceCommand
+from sbxcompose.convert.compose_command import ServiceCommand, split
 from sbxcompose.convert.compose_files import FillText, ReadText, project_path
 from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.compose_mounts import add_mount_notes
 from sbxcompose.convert.compose_notes import add_notes
+from sbxcompose.convert.daemon_ports import given_port
 from sbxcompose.convert.draft import ProcessDraft, ProjectDraft
 from sbxcompose.convert.hosts import with_local_hosts
 from sbxcompose.convert.paths import Paths
@@ -80,7 +81,8 @@ class Service:
     def listening(self) -> dict[int, int]:
         """Map ports in the container to those on this machine, as far as the process can be told."""
         image = self._image.name or ""
-        movable = {daemons.default_port(image)}
+        given = given_port(daemons.family(image), split(self._node.get("command")) or [])
+        movable = {given or daemons.default_port(image)}
         environment = {**self._image.environment, **pairs(self._node.get("environment"))}
         movable.add(whole(environment.get("PORT")))
         return {inside: outside if inside in movable else inside for outside, inside in self._published}

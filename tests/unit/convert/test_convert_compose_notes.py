@@ -108,6 +108,6 @@ services:
     command: x
     depends_on: {migrate: {condition: service_completed_successfully}, other: {condition: service_started}}
 """
-    draft = convert(Document("compose.yaml", "", "/p", text), "compose", {}.get)
+    draft = convert(Document("compose.yaml", "", "/p", text), "compose", lambda path: None)
     assert (draft.processes["migrate"]["restart"], draft.processes["other"]["restart"]) == ("on_failure", "always")
     assert "migrate.restart: restarted on failure only: others need it completed" in map(str, draft.notes)
