@@ -65,7 +65,7 @@ class _Copy:
         self._size = CopySize()
         self._links: dict[tuple[int, int], str] = {}
         self._unlocked: dict[str, int] = {}
-        """The modes of directories that are readable for the moment; each comes after the one that it is in."""
+        """The modes of what is readable for the moment; each comes after the directory that it is in."""
 
     def run(self, source: str, target: str) -> CopySize:
         """Copy everything."""
@@ -81,12 +81,12 @@ class _Copy:
             with suppress(FileNotFoundError):
                 _set_mode(path, mode)
 
-    def _unlock(self, path: str) -> None:
-        """Let this user read a directory of its own."""
-        found = os.lstat(path)
-        if _is_locked(found, _LOOK_INTO):
+    def _unlock(self, path: str, found: os.stat_result, rights: int) -> None:
+        """Give this user these rights to a file or directory of its own, until `_lock`."""
+        own = os.geteuid()
+        if own != 0 and found.st_uid == own and found.st_mode & rights != rights:
             self._unlocked[path] = stat.S_IMODE(found.st_mode)
-            _set_mode(path, self._unlocked[path] | _LOOK_INTO)
+            _set_mode(path, self._unlocked[path] | rights)
 
     def _run(self, source: str, target: str) -> CopySize:
         directories: list[tuple[str, str]] = []
@@ -95,7 +95,7 @@ class _Copy:
             here, there = waiting.pop()
             directories.append((here, there))
             with suppress(FileNotFoundError):
-                self._unlock(here)
+                self._unlock(here, os.lstat(here), _LOOK_INTO)
             for entry in _entries(here):
                 into = os.path.join(there, entry.name)
                 with suppress(FileNotFoundError):
@@ -122,6 +122,7 @@ class _Copy:
             os.link(first, target, follow_symlinks=False)
             return
         if stat.S_ISREG(found.st_mode):
+            self._unlock(source, found, stat.S_IRUSR)
             self._file(source, target, found)
         elif stat.S_ISLNK(found.st_mode):
             os.symlink(os.readlink(source), target)
@@ -132,11 +133,12 @@ class _Copy:
         else:
             return
         _keep_attributes(source, target, found)
+        self._lock(source)  # only now: extended attributes cannot be read either without the right to read
         if found.st_nlink > 1:
             self._links[found.st_dev, found.st_ino] = target
 
     def _file(self, source: str, target: str, found: os.stat_result) -> None:
-        read = _open(source, found)
+        read = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -153,24 +155,6 @@ class _Copy:
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     with suppress(FileNotFoundError), os.scandir(path) as entries:
         yield from entries
-
-
-def _open(path: str, found: os.stat_result) -> int:
-    """Open a file to be read, also one that its owner, who we are, may not read."""
-    locked = _is_locked(found, stat.S_IRUSR)
-    if locked:
-        _set_mode(path, stat.S_IRUSR)
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    finally:
-        if locked:
-            _set_mode(path, stat.S_IMODE(found.st_mode))
-
-
-def _is_locked(found: os.stat_result, rights: int) -> bool:
-    """Return whether this user owns something without having all these rights to it."""
-    own = os.geteuid()
-    return own != 0 and found.st_uid == own and found.st_mode & rights != rights
 
 
 def _set_mode(path: str, mode: int) -> None:
@@ -233,6 +217,10 @@ def _keep_attributes(source: str, target: str, found: os.stat_result, mode: int 
 
 
 def _keep_extended(source: str, target: str) -> None:
-    with suppress(OSError):  # not every file system has them, nor lets every user set every one
-        for name in os.listxattr(source):
+    try:
+        names = os.listxattr(source)
+    except OSError:  # not every file system has them
+        return
+    for name in names:
+        with suppress(OSError):  # not every user may set every one
             os.setxattr(target, name, os.getxattr(source, name))

@@ -160,6 +160,51 @@ def test_shut_directories_are_removed_by_a_user_who_is_not_root() -> None:
         assert os.listdir(place) == []
 
 
+def set_attributes(path: str, *names: str) -> None:
+    try:
+        for name in names:
+            os.setxattr(path, name, b"1")
+    except OSError as error:
+        pytest.skip(f"this file system has no extended attributes: {error}")
+
+
+def test_what_its_owner_may_not_read_is_copied_with_its_attributes() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o777)
+        with as_nobody():
+            os.makedirs(f"{place}/from/shut")
+            os.mkdir(f"{place}/to")
+            Path(f"{place}/from/shut/file").write_text("x")
+            for path in ("from/shut/file", "from/shut"):
+                set_attributes(f"{place}/{path}", "user.note")
+                os.chmod(f"{place}/{path}", 0)
+            copy_tree(f"{place}/from", f"{place}/to")
+            for side in ("from", "to"):
+                for path in ("shut", "shut/file"):
+                    found = f"{place}/{side}/{path}"
+                    assert stat.S_IMODE(os.stat(found).st_mode) == 0
+                    os.chmod(found, 0o700)
+                    assert os.listxattr(found) == ["user.note"]
+                    assert os.getxattr(found, "user.note") == b"1"
+
+
+def test_an_attribute_that_may_not_be_set_costs_no_other(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source / "file").write_text("x")
+    set_attributes(str(source / "file"), "user.a", "user.b", "user.c")
+    real = os.setxattr
+
+    def refuse(path: str, name: str, value: bytes) -> None:
+        if name == "user.b":
+            raise PermissionError
+        real(path, name, value)
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    monkeypatch.setattr(os, "listxattr", lambda path: ["user.b", "user.a", "user.c"])
+    target = copied(source) / "file"
+    monkeypatch.undo()
+    assert sorted(os.listxattr(target)) == ["user.a", "user.c"]
+
+
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """Without root's rights to every file."""
