@@ -53,6 +53,7 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
             model.connection = None
             feed.begin()
             if name is not None:
+                feed.refresh()  # the first frame may not have been drawn, and the list of processes be empty
                 model.select_only(ProcessNames(project, observed).resolve(name))
             screen.app.release_keys()
             await stay_connected(session, feed, poll)
