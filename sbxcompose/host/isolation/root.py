@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,11 @@ from sbxcompose.host.keeper.client import KeeperClient, KeeperLost, SpawnFailed
 from sbxcompose.host.keeper.inits import TIMED_OUT
 from sbxcompose.tasks import SharedWork
 
+BUSY = (
+    TIMED_OUT,
+    *(os.strerror(number).lower() for number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)),
+)
+"""How a refusal reads that tells of the machine at that moment, and not of what it permits."""
 LINGER = 10.0
 """Seconds after the last use until the init process is ended: its next start takes some 25 ms."""
 
@@ -153,7 +159,7 @@ def refused(failure: SpawnFailed) -> Problem:
 class IsolationProbe:
     """Finds out whether this machine permits isolated sandboxes: by making one that is thrown away, once.
 
-    That it took too long, on a machine under load, is found out anew the next time.
+    A machine that was too busy is asked again the next time.
     """
 
     def __init__(self, directory: Path, keeper: KeeperClient) -> None:
@@ -169,7 +175,7 @@ class IsolationProbe:
             if self._work is None or self._work.done:
                 self._work = SharedWork(self._outcome())
             self._refusal = await self._work.wait()
-            self._tried = self._refusal is None or TIMED_OUT not in self._refusal.error
+            self._tried = self._refusal is None or not any(words in self._refusal.error for words in BUSY)
         if self._refusal is not None:
             raise self._refusal
 
