@@ -7,7 +7,6 @@ lines of JSON, each a list of values. What cannot be read or written is left: it
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -35,18 +34,13 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
     new = sorted(set(values) - recall(sandbox, environ) - {""})
     if not new:
         return
-    from sbxcompose.paths import replace_file, state_directory
+    from sbxcompose.paths import append_lines, state_directory
 
     with suppress(OSError, SbxError):
         state_directory(environ)
         path = _path(sandbox, environ)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        if path.exists() and path.stat().st_size > MOST:
-            kept = path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
-            replace_file(path, kept)
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(fd, "ab") as file:
-            file.write(json.dumps(new).encode() + b"\n")
+        append_lines(path, json.dumps(new).encode() + b"\n", MOST)
 
 
 def forget(sandbox: str, environ: Mapping[str, str]) -> None:

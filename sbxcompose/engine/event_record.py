@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from urllib.parse import quote
 
 from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import replace_file, state_directory, state_path
+from sbxcompose.paths import append_lines, state_directory, state_path
 from sbxcompose.plan.steps import Step
 
 FOLDER = "events"
@@ -103,19 +102,7 @@ class EventRecord:
             if not self.path.parent.is_dir():
                 state_directory(self._environ)
                 self.path.parent.mkdir(mode=0o700, exist_ok=True)
-            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                # One write in append mode: other commands add to the same file, and lines must not be mixed.
-                os.write(fd, lines)
-                size = os.fstat(fd).st_size
-            finally:
-                os.close(fd)
-            if size > MOST:
-                self._shorten()
-
-    def _shorten(self) -> None:
-        kept = self.path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
-        replace_file(self.path, kept)
+            append_lines(self.path, lines, MOST)
 
 
 def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:

@@ -46,9 +46,9 @@ def test_a_command_that_ends_while_it_shortens_the_file_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}
-    number = 0
-    while not number or (tmp_path / "state" / FOLDER / "one.jsonl").stat().st_size <= MOST:
-        remember("one", [f"{number}" * 8192], environ)
+    number, path = 0, tmp_path / "state" / FOLDER / "one.jsonl"
+    while not number or path.stat().st_size < MOST - 8192:
+        remember("one", [f"{number}" * 4096], environ)
         number += 1
     before = recall("one", environ)
 
@@ -57,5 +57,5 @@ def test_a_command_that_ends_while_it_shortens_the_file_loses_nothing(
 
     with monkeypatch.context() as patch, suppress(SystemExit):
         patch.setattr(Path, "replace", ends)
-        remember("one", ["new"], environ)
-    assert recall("one", environ) == before
+        remember("one", ["new" * 8192], environ)
+    assert recall("one", environ) == before | {"new" * 8192}
