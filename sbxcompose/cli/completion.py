@@ -121,8 +121,10 @@ def filters(context: click.Context, parameter: click.Parameter, incomplete: str)
 
 def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the number of a run whose output is kept, of the processes named so far: the latest first."""
+    from sbxcompose.engine.local_host.supported import is_linux
+
     project = _project(context)
-    if project is None:
+    if project is None or not is_linux():
         return []
     from sbxcompose.engine.local_host.recorded_runs import recorded_runs
     from sbxcompose.plan.names import ProcessNames

@@ -17,7 +17,10 @@ from tests.cli.conftest import CloudSbx
 from tests.cli.looking import FOREVER
 
 PACKAGE = Path(__file__).parents[2] / "sbxcompose"
-FOR_LINUX = ("sbxcompose.host", "sbxcompose.linux", "sbxcompose.engine.local_host.launch")
+FOR_LINUX = (
+    *("sbxcompose.host", "sbxcompose.linux"),
+    *("sbxcompose.engine.local_host.launch", "sbxcompose.engine.local_host.recorded_runs"),
+)
 """Not to be imported elsewhere. (`check_local` and `locate` are imported only together with them.)"""
 NEED_LINUX = (*FOR_LINUX, "sbxcompose.engine.local_host.locate", "sbxcompose.engine.check_local")
 WITHOUT_LINUX = f"""
@@ -58,8 +61,9 @@ RUN = WITHOUT_LINUX + "from sbxcompose.cli.entry import main\nmain()\n"
 FILE = "name: shop\nprovider: {provider}\nprocesses:\n  web: {{command: serve, stop: {{signal: SIGUSR1}}}}\n"
 
 
-def run(script: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(script: str, directory: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environ = {
+        **more,
         "HOME": str(directory),
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(PACKAGE.parent),
@@ -123,6 +127,16 @@ def test_the_provider_local_is_refused_with_the_remedy(tmp_path: Path, command: 
     assert done.returncode == 3
     assert "the provider `local` needs Linux; this is macOS" in done.stderr
     assert "`provider: tensorlake`" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["sbxcompose logs --run ", "sbxcompose logs w"])
+def test_completion_never_fails(tmp_path: Path, words: str) -> None:
+    (tmp_path / "sbxcompose.yaml").write_text(FILE.format(provider="local"))
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = run(RUN, tmp_path, _SBXCOMPOSE_COMPLETE="bash_complete", **asked)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert ("web" in done.stdout) == words.endswith("w")
 
 
 def test_doctor_says_what_the_system_is(tmp_path: Path) -> None:
