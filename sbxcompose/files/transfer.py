@@ -93,6 +93,8 @@ class Copy:
         """Return what `sync` would do; nothing is changed. Costs one request if that is nothing."""
         async with self._busy:
             comparison = await self._compare(None)
+            # Also here: what had just been written when it was copied is read again until it is remembered.
+            await asyncio.to_thread(self._memory.save, comparison.tree)
             return Looked(comparison.changes, sum(comparison.here[path].size for path in comparison.changes.send))
 
     async def sync(self, paths: Iterable[str] | None = None) -> Copied:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.errors import Unreachable
-from sbxcompose.files import carry, transfer
+from sbxcompose.files import carry, read, transfer
 from sbxcompose.files.read import Memory
 from sbxcompose.files.scan import CopyRefused, CopySource
 from sbxcompose.files.transfer import Copied, Copy, CopyFailed
@@ -74,6 +74,20 @@ def test_a_tree_that_is_there_already_costs_one_request(sides: Sides) -> None:
     copy = sides.copy(remote)
     assert not asyncio.run(copy.compare())
     assert {request.partition(" ")[2] for request in remote.requests[:1]} == {f"{sides.there}/.sbxcompose/state"}
+
+
+def test_what_had_just_changed_is_remembered_by_the_first_look_that_can(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sides.write("a")
+    monkeypatch.setattr(read, "GRANULARITY", 10**18)  # as if it had been written a moment ago, and once more
+    sides.sync()
+    monkeypatch.setattr(read, "GRANULARITY", -(10**18))
+    for requests in (2, 1):
+        sides.memory = Memory(tmp_path / "memory")  # as another command has it
+        remote = FolderRemote()
+        assert not asyncio.run(sides.copy(remote).compare())
+        assert len(remote.requests) == requests
 
 
 def test_a_single_change_is_one_file_and_one_command(sides: Sides) -> None:
