@@ -15,7 +15,7 @@ from sbxcompose.spec.project import Project
 def find_running(shell: Shell, project: Project, name: str, unknown: UnknownName) -> tuple[Project, Target]:
     """Return the running process of that name, and the project with enough replicas to include it.
 
-    Raises `unknown` if nothing does, and `UsageError` for an orphan: its environment is no longer known.
+    Raises `unknown` if none runs, and `UsageError` for an orphan, whose environment is in no file.
     """
 
     async def main() -> Observed:

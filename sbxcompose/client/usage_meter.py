@@ -56,7 +56,7 @@ async def measure_once(session: Session, names: Sequence[str]) -> MeasuredUsage:
 
 
 async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator[MeasuredUsage, None]:
-    """Yield the usage every two seconds while anything runs; never ends by itself.
+    """Yield the usage every two seconds while anything runs, until it is closed.
 
     Raises `UnknownName`, and `UsageError` if there is no sandbox yet.
     """

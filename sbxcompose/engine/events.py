@@ -153,7 +153,7 @@ class ConnectionRestored(Struct, frozen=True):
 
 
 class ConnectionGivenUp(Struct, frozen=True):
-    """What `ConnectionLost` meant is no longer tried: it has failed, which is told elsewhere, or the command ends."""
+    """Retries of a lost connection have ended: an error is reported for it, or the command ends."""
 
 
 class CopyProgress(Struct, frozen=True):

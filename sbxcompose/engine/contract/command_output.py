@@ -81,7 +81,7 @@ class _CommandFollower:
             self._short = True
 
     async def poll(self) -> bool:
-        """Return whether it has ended, or is no longer known."""
+        """Return whether the command has ended or its daemon has forgotten it."""
         try:
             self.info = await self._client.get(self._process)
         except NotFound:

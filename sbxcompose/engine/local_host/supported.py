@@ -22,6 +22,6 @@ def system_name() -> str:
 
 
 def require_linux() -> None:
-    """Raise `Unsupported` on a system where there is no host."""
+    """Raise `Unsupported` on systems other than Linux, which the host needs."""
     if not is_linux():
         raise Unsupported(f"the provider `local` needs Linux; this is {system_name()}", hint=HINT)
