@@ -19,7 +19,7 @@ from sbxcompose.engine.events import (
     StepFailed,
 )
 from sbxcompose.engine.pending_starts import PendingStarts
-from sbxcompose.engine.ready import label, own_words
+from sbxcompose.engine.ready import RunFailed, label, own_words
 from sbxcompose.engine.ready_lines import line_so_far
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -133,8 +133,7 @@ class InstanceStates:
         self._pending_starts.expect(plan)
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
         self._to_stop = {_run(step.action.row) for step in plan if isinstance(step.action, Stop)}
-        for instance in self._to_start:
-            self._errors.pop(instance, None)
+        self._errors = {instance: error for instance, error in self._errors.items() if instance not in self._to_start}
         self._planned.set()
 
     def reload(self, project: Project, wanted: Mapping[Instance, Process], judge: Judge) -> None:
@@ -290,16 +289,17 @@ class InstanceStates:
         while True:
             connection = await self._session.connection_of(instance.sandbox)
             known = await self._was_ready(connection, process, instance)
-            error = None
+            error, row = None, None
             try:
-                row: ObservedRow | None = await self._session.wait_until(process, instance, aim)
-                if row is not None and aim is Condition.READY:
+                row = await self._session.wait_until(process, instance, aim)
+                if aim is Condition.READY:
                     self._ready[instance] = _run(row)
                     if known != _run(row):
                         self._announce(row)
             except SbxError as failure:
                 error = failure.message
-                row = connection.row(instance, process.digest)
+                # Not the newest row: since the wait has failed, another run may have begun, of which this says nothing.
+                row = failure.row if isinstance(failure, RunFailed) else connection.row(instance, process.digest)
             if error is not None and row is not None and row.live and not self._patient:
                 self._errors[instance] = error.removeprefix(f"{label(instance)} ")
             self._session.changed.set()
@@ -317,8 +317,8 @@ class InstanceStates:
             return None
         with contextlib.suppress(SbxError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                pattern, began = process.ready_when.pattern, self._session.began
-                if await line_so_far(connection, instance, row.run, pattern, until=began):
+                pattern = process.ready_when.pattern
+                if await line_so_far(connection, instance, row.run, pattern, until=self._session.began):
                     return _run(row)
         return None
 

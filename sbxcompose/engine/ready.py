@@ -1,7 +1,7 @@
 """Readiness: what a dependent waits for, seen as soon as it is so (design, section 4).
 
 A health check is the supervisor's; its row says how it stands. A line of output and a command are looked at here.
-A wait ends with `ProcessFailed` once what it waits for can no longer come.
+A wait ends with `RunFailed` once what it waits for can no longer come.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ LONGEST_PAUSE = 1.0
 """Seconds between two tries of a readiness command: a sixteenth of the time waited so far, between these two."""
 REST = 2.0
 """How many times as long as a try took there is none: a busy machine is not made busier."""
+
+
+class RunFailed(ProcessFailed):
+    """What is waited for can no longer come, as `row` showed: by now there may be another run."""
+
+    def __init__(self, row: ObservedRow, words: str) -> None:
+        super().__init__(f"{label(row.instance)} {words}")
+        self.row = row
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
@@ -78,8 +86,8 @@ class Readiness:
     ) -> ObservedRow:
         """Wait until the instance has reached the condition, and return its row as it was then.
 
-        `stable`: a run without a check must have lasted, whether or not one has failed before. Raises `ProcessFailed`
-        when it no longer can.
+        `stable`: a run without a check must have lasted, whether or not one has failed before. Raises `RunFailed` when
+        it no longer can.
         """
         row = self._row(process, instance)
         before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
@@ -101,7 +109,7 @@ class Readiness:
         return self._connection.row(instance, process.digest)
 
     def _completed(self, process: Process, instance: Instance, before: int) -> ObservedRow | None:
-        """Return the row once it has completed; raises `ProcessFailed` once it no longer can."""
+        """Return the row once it has completed; raises `RunFailed` once it no longer can."""
         row = self._row(process, instance)
         if row is not None and not row.live and row.exit is not None and row.exit.success:
             return row
@@ -109,14 +117,14 @@ class Readiness:
         return None
 
     def _ended(self, process: Process, instance: Instance) -> ObservedRow | None:
-        """Return the row once it has ended for good, well or not; raises `ProcessFailed` if it was stopped."""
+        """Return the row once it has ended for good, well or not; raises `RunFailed` if it was stopped."""
         row = self._row(process, instance)
         if row is not None and row.phase is Phase.STOPPED:
-            raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
+            raise RunFailed(row, row_end(row))
         return row if row is not None and row.phase is Phase.EXITED else None
 
     def _lost(self, process: Process, instance: Instance, before: int, *, stable_is_good: bool) -> None:
-        """Raise `ProcessFailed` once the instance has ended for good, or is in a crash loop.
+        """Raise `RunFailed` once the instance has ended for good, or is in a crash loop.
 
         Not `stable_is_good`: a run that lasted may have failed all the same, and no row tells.
         """
@@ -124,12 +132,12 @@ class Readiness:
         if row is None:
             return
         if not row.live:
-            raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
+            raise RunFailed(row, row_end(row))
         failed = row.failed_runs if in_crash_loop(row, self._began, self._connection.clock.now()) else 0
         if row.phase is Phase.BACKING_OFF and not stable_is_good:
             failed = max(failed, row.restarts - before + 1)
         if failed >= CRASH_LOOP:
-            raise ProcessFailed(f"{label(row.instance)} {loop_words(row, failed)}")
+            raise RunFailed(row, loop_words(row, failed))
 
     async def _ready(self, process: Process, instance: Instance, condition: Condition, lasting: bool) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""

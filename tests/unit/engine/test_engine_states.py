@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +15,13 @@ from sbxcompose.engine import instance_states
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import BecameReady, EngineEvent, PlanMade, RowChanged
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.ready import RunFailed
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
 from sbxcompose.plan.judge import Failed, InstanceState, Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
+from sbxcompose.spec.project import ReadyLine
 from sbxcompose.tasks import Tasks
 from tests.support.plans import plan_up
 from tests.unit.plan.plan_worlds import CHECK, MISSING, NEVER, V2, done, process, project, row, seen, world
@@ -41,6 +43,11 @@ class Link:
         self.attention_log.append("asked for changes")
         yield
         self.attention_log.append("left alone")
+
+    async def until(self, instance: Instance, decide: Callable[[], object]) -> object:
+        while (answer := decide()) is None:
+            await asyncio.sleep(0)
+        return answer
 
     def instances(self) -> set[Instance]:
         return {event.instance for event in self.everything}
@@ -233,3 +240,63 @@ def test_nothing_is_announced_as_ready_while_everything_is_stopped() -> None:
 
     asyncio.run(stop_after_it())
     assert events.announced == []
+
+
+class Waits:
+    """A session whose waits end as the test says, and the connection to its sandbox."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.began = 0.0
+        self.clock = SteadyClock()
+        self.project = project(LOGGED)
+        self.connections = {"main": link}
+        self.changed = asyncio.Event()
+        self.waiting: asyncio.Future[ObservedRow] = asyncio.Future()
+        self.emitted: list[EngineEvent] = []
+        self.emit = self.emitted.append
+
+    def listen(self, emit: object) -> None:
+        """Hear nothing: the test says what happens."""
+
+    def last_check(self, instance: Instance) -> None:
+        return None
+
+    async def connection_of(self, sandbox: str) -> Link:
+        return self.link
+
+    async def wait_until(self, *_: object) -> ObservedRow:
+        return await self.waiting
+
+    async def answer(self, answer: ObservedRow | Exception) -> None:
+        """End the wait that is under way, and let whoever waits do what follows."""
+        ended, self.waiting = self.waiting, asyncio.Future()
+        if isinstance(answer, Exception):
+            ended.set_exception(answer)
+        else:
+            ended.set_result(answer)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+LOGGED = process("web", ready_when=ReadyLine("listening"))
+
+
+def test_the_end_of_a_run_says_nothing_of_the_run_that_has_begun_since() -> None:
+    """A wait hears of the end of a run when its successor may be there already: `up --wait --force-recreate`."""
+    stopped, started = row("web", Phase.STOPPED), replace(row("web"), run=2)
+
+    async def main() -> None:
+        link = Link(stopped)
+        session: Any = Waits(link)
+        states = InstanceStates(session, instances_of([LOGGED]), readiness=True)
+        async with states:
+            states.expect(Plan())
+            await asyncio.sleep(0)
+            link.everything = [started]
+            await session.answer(RunFailed(stopped, "was stopped"))
+            assert told(states, "web").error is None
+            await session.answer(started)
+            assert told(states, "web").ready
+
+    asyncio.run(main())
