@@ -10,7 +10,7 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.engine.clock import RowMoments, SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.observe import Successes, read_row, row_key
-from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import failed_runs_after
 
 
@@ -78,6 +78,8 @@ class KnownRows:
         # A daemon without this field of the extension does not count them: they are estimated from the rows seen.
         if info.managed is not None and info.managed.failed_runs is None:
             row = replace(row, failed_runs=failed_runs_after(before, row))
+        if row.phase is Phase.STOPPED and before is not None:
+            row = replace(row, stopped_at=before.stopped_at if before.phase is row.phase else self.clock.now())
         rows[key] = row
         if row != before:
             self._row_changed(row, before)

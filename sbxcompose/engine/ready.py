@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -17,7 +18,7 @@ from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
-from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in
+from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import SharedWork, run_until
 
@@ -29,6 +30,9 @@ LONGEST_PAUSE = 1.0
 """Seconds between two tries of a readiness command: a sixteenth of the time waited so far, between these two."""
 REST = 2.0
 """How many times as long as a try took there is none: a busy machine is not made busier."""
+
+
+T = TypeVar("T")
 
 
 class RunFailed(ProcessFailed):
@@ -92,10 +96,11 @@ class Readiness:
         row = self._row(process, instance)
         before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
         if condition is Condition.COMPLETED:
-            return await self._connection.until(instance, lambda: self._completed(process, instance, before))
+            return await self._until(process, instance, lambda: self._completed(process, instance, before))
         if condition is Condition.ENDED:
-            return await self._connection.until(instance, lambda: self._ended(process, instance))
-        raises_when_lost: Coroutine[Any, Any, None] = self._connection.until(
+            return await self._until(process, instance, lambda: self._ended(process, instance))
+        raises_when_lost: Coroutine[Any, Any, None] = self._until(
+            process,
             instance,
             lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
         )
@@ -105,13 +110,31 @@ class Readiness:
         assert ready is not None
         return ready
 
+    async def _until(self, process: Process, instance: Instance, decide: Callable[[], T | None]) -> T:
+        """As `SandboxConnection.until`, but a stop is an end only if no other command has restarted it soon after."""
+        while True:
+            try:
+                return await self._connection.until(instance, decide)
+            except RunFailed as failed:
+                if not await self._is_restarted(process, failed.row):
+                    raise
+
+    async def _is_restarted(self, process: Process, stopped: ObservedRow) -> bool:
+        left = stop_counts_in(stopped, self._connection.clock.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                return await self._connection.until(
+                    stopped.instance, lambda: self._row(process, stopped.instance) != stopped or None
+                )
+        return False
+
     def _row(self, process: Process, instance: Instance) -> ObservedRow | None:
         return self._connection.row(instance, process.digest)
 
     def _completed(self, process: Process, instance: Instance, before: int) -> ObservedRow | None:
         """Return the row once it has completed; raises `RunFailed` once it no longer can."""
         row = self._row(process, instance)
-        if row is not None and not row.live and row.exit is not None and row.exit.success:
+        if row is not None and row.ended_well:
             return row
         self._lost(process, instance, before, stable_is_good=False)
         return None

@@ -140,7 +140,9 @@ def _ended_by_another(progress: Progress, state: InstanceState) -> Verdict:
 def _aborts(progress: Progress, state: InstanceState) -> bool:
     """Whether its end ends everything: not if the others have waited for it, nor if it ended before the command."""
     row = state.row
-    return row is not None and not row.live and not state.ended_before and not _completed_job(progress, state, row)
+    if row is None or row.live or state.ended_before or progress.may_be_restarted(state):
+        return False
+    return not _completed_job(progress, state, row)
 
 
 def _completed_job(progress: Progress, state: InstanceState, row: ObservedRow) -> bool:
@@ -150,7 +152,8 @@ def _completed_job(progress: Progress, state: InstanceState, row: ObservedRow) -
 
 def _verdict_of_one(progress: Progress, target: Target, abort: bool) -> Verdict:
     mine = [state for state in progress.states if _is(target, state)]
-    ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
+    over = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
+    ended = [state for state in over if not progress.may_be_restarted(state)]
     codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
     bad = next((code for code in codes if code[0] != 0), None)
     if bad is not None:

@@ -123,6 +123,8 @@ class ObservedRow(Struct, frozen=True):
     """How many runs in a row have ended without being good: without one stable second, or never healthy in it."""
     command: tuple[str, ...] = ()
     """What its runs execute: the argument vector that it was started with."""
+    stopped_at: float | None = None
+    """When it was seen to have been stopped, by our clock; None if it was found so."""
 
     @property
     def live(self) -> bool:

@@ -11,7 +11,7 @@ from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.outcomes import Failed, InstanceState, Pending, Report, Skipped
-from sbxcompose.plan.stability import counts_in, in_crash_loop, loop_words, stable_in
+from sbxcompose.plan.stability import counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, RestartPolicy
 
 
@@ -118,7 +118,7 @@ class Progress:
             case _ if row.past:
                 return ProgressState.STOPPED
             case Phase.STOPPED:
-                return ProgressState.STOPPED
+                return ProgressState.PENDING if self.may_be_restarted(state) else ProgressState.STOPPED
             case Phase.EXITED:
                 if self._ended_well(state, row):
                     return ProgressState.COMPLETED
@@ -130,6 +130,10 @@ class Progress:
             case _:
                 return ProgressState.PENDING
 
+    def may_be_restarted(self, state: InstanceState) -> bool:
+        """Return whether another command has stopped it just now, perhaps to restart it."""
+        return state.row is not None and not state.ended_before and stop_counts_in(state.row, self._now) > 0.0
+
     def _loops(self, row: ObservedRow) -> bool:
         return not self._patient and in_crash_loop(row, self._began, self._now)
 
@@ -138,14 +142,15 @@ class Progress:
         return [state for state in self.in_state(ProgressState.FAILED) if state.row is not None and state.row.live]
 
     def recheck_at(self, waiting: Iterable[InstanceState] = ()) -> float | None:
-        """Return the moment at which time alone can change where an instance stands: when a run becomes stable.
+        """Return the moment at which time alone changes where one stands: a run becomes stable, a stop counts.
 
         `waiting` are waited for beside those that are behind.
         """
         left = [
             seconds
             for state in (*self.in_state(ProgressState.PENDING), *waiting)
-            if state.row is not None and (seconds := stable_in(state.row, self._now))
+            if state.row is not None
+            and (seconds := stable_in(state.row, self._now) or stop_counts_in(state.row, self._now))
         ]
         return self._now + min(left) if left else None
 

@@ -1,4 +1,4 @@
-"""Whether a run counts that its check, if there is one, found good, and what a crash loop is: from row and clock.
+"""Whether a run counts that its check, if there is one, found good, whether an end is one, and what a crash loop is.
 
 Every moment is the sandbox's own (when the run started, when the one before it ended), so that the answer
 does not depend on the moment of the observation.
@@ -15,6 +15,8 @@ STABLE_AFTER = 1.0
 """Seconds that a run must last to be stable (supervisord's `startsecs`)."""
 CRASH_LOOP = 3
 """Number of consecutive failed runs that make a crash loop."""
+RESTART_WITHIN = 2.0
+"""Seconds between stop and start that a restart by another command may take before the stop counts as the end."""
 
 
 def stable_in(row: ObservedRow, now: float) -> float | None:
@@ -24,6 +26,13 @@ def stable_in(row: ObservedRow, now: float) -> float | None:
     if row.started_at is None:
         return 0.0
     return max(row.started_at + STABLE_AFTER - now, 0.0)
+
+
+def stop_counts_in(row: ObservedRow, now: float) -> float:
+    """Return the seconds for which the stop of a row may be the first half of a restart; 0 if it is no such stop."""
+    if row.phase is not Phase.STOPPED or row.past or row.stopped_at is None:
+        return 0.0
+    return max(row.stopped_at + RESTART_WITHIN - now, 0.0)
 
 
 def failed_since(row: ObservedRow, began: float) -> bool:

@@ -85,6 +85,18 @@ def test_what_another_terminal_starts_is_reported(sbx: Sbx) -> None:
     assert up.everything.count("web started\n") == 1
 
 
+def test_a_restart_in_another_terminal_does_not_end_it_and_a_stop_does(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: exec sleep 1000}}\n")
+    with sbx.start("up") as up:
+        for run in (1, 2, 3):
+            up.wait_for("web started" if run == 1 else rf"web started by another command \(run {run}\)")
+            sbx.run("restart", "web")
+        up.wait_for(r"web started by another command \(run 4\)")
+        sbx.run("stop", "web")
+        ended = up.wait()
+    assert (ended.code, ended.stderr) == (0, "all processes have exited\n")
+
+
 def test_what_is_muted_is_announced_all_the_same(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: echo of web}, worker: {command: echo of worker}}\n")
     shown = sbx.run("up", "--no-attach", "w*k*", "--no-color").stdout

@@ -102,3 +102,16 @@ def test_a_deadline_passes_although_the_time_of_day_was_set_back(monkeypatch: py
     clocks.step = -HOUR
     verdict = asyncio.run(states.verdict(Judge(project(JOB, WEB), Mode()), deadline))
     assert isinstance(verdict, TimedOut)
+
+
+def test_the_moment_of_a_stop_is_when_it_was_seen_and_unknown_of_what_was_found_stopped() -> None:
+    clocks = Clocks()
+    link = connection(clocks)
+    stopped: dict[str, Any] = {"started_at": T, "status": "stopped", "stop_requested": True}
+    assert told(link, **stopped).stopped_at is None
+    told(link, started_at=T)
+    clocks.passed = 3.0
+    at = clocks.steady.now()
+    assert told(link, **stopped).stopped_at == at
+    clocks.passed = 4.0
+    assert told(link, **stopped).stopped_at == at

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.engine.listeners import OutputSink
-from sbxcompose.engine.ready import LONGEST_PAUSE, CommandRequest, Readiness, next_try_in, own_words
+from sbxcompose.engine.ready import LONGEST_PAUSE, CommandRequest, Readiness, RunFailed, next_try_in, own_words
 from sbxcompose.engine.ready_lines import LineWatch
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed
@@ -113,19 +114,56 @@ def readiness(rows: Rows) -> Readiness:
     return Readiness(cast("SandboxConnection", rows), cast("CommandRequest", no_command), began=5.0)
 
 
+def web(phase: Phase, **changes: Any) -> ObservedRow:
+    """The service in a phase, without a pid, so that no wait counts it as running."""
+    return replace(BEGUN, phase=phase, pid=None, **changes)
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 def test_a_service_without_a_check_is_ready_when_it_runs_and_for_run_when_it_has_lasted() -> None:
     async def main() -> None:
         young, old = Rows(BEGUN, 5.1), Rows(BEGUN, 6.0)
         assert await readiness(young).wait(SERVICE, WEB, Condition.READY) == BEGUN
         assert await readiness(old).wait(SERVICE, WEB, Condition.READY, stable=True) == BEGUN
         waiting = asyncio.create_task(readiness(young).wait(SERVICE, WEB, Condition.READY, stable=True))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await turns()
         assert not waiting.done()
         ended = ObservedRow(WEB, BEGUN.digest, BEGUN.name, Phase.EXITED, exit=Exit(code=7))
         young.change(ended)
         with pytest.raises(ProcessFailed, match="web exited with code 7"):
             await waiting
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("condition", [Condition.READY, Condition.COMPLETED, Condition.ENDED])
+def test_a_wait_goes_over_a_restart_by_another_command_and_ends_with_a_stop(condition: Condition) -> None:
+    async def main() -> None:
+        rows = Rows(web(Phase.STARTING), 5.1)
+        waiting = asyncio.create_task(readiness(rows).wait(SERVICE, WEB, condition))
+        await turns()
+        rows.change(web(Phase.STOPPED, stopped_at=5.1))
+        await turns()
+        assert not waiting.done()
+        rows.change(web(Phase.STARTING, run=2))
+        await turns()
+        assert not waiting.done()
+        rows.change(web(Phase.STOPPED, run=2, stopped_at=3.0))
+        with pytest.raises(RunFailed, match="web was stopped"):
+            await waiting
+
+    asyncio.run(main())
+
+
+def test_a_job_that_was_stopped_has_not_completed_whatever_its_exit_code() -> None:
+    async def main() -> None:
+        rows = Rows(web(Phase.STOPPED, exit=Exit(code=0)), 5.1)
+        with pytest.raises(RunFailed, match="web was stopped"):
+            await readiness(rows).wait(SERVICE, WEB, Condition.COMPLETED)
 
     asyncio.run(main())
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from sbxcompose.plan.judge import Failed, Goal, InstanceState, Judge, Mode, Pending, Success, Verdict
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
-from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
+from sbxcompose.plan.stability import (
+    RESTART_WITHIN,
+    counts_in,
+    failed_runs_after,
+    in_crash_loop,
+    ready_now,
+    stable_in,
+    stop_counts_in,
+)
 from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import CHECK, FAILED, GOOD, V2, done, process, project, row
 
@@ -235,3 +245,23 @@ def test_of_what_only_the_end_is_awaited_any_end_is_fine() -> None:
     assert ready_now(process("job"), True, failed, None, BEGAN, any_end=True) is True
     assert ready_now(process("job"), True, row("job", Phase.STOPPED, exit=FAILED), None, BEGAN, any_end=True) is False
     assert ready_now(process("job"), True, row("job"), None, BEGAN, any_end=True) is False
+
+
+def test_a_stop_by_another_command_counts_once_no_restart_has_followed_it() -> None:
+    """`restart` in a second terminal is a stop and a start: no `up` ends between them."""
+    stopped = replace(row("web", Phase.STOPPED), exit=Exit(signal=15), stopped_at=BEGAN)
+    modes = [Mode(), Mode(Goal.ENDED), Mode(Goal.ENDED, abort_on_exit=True), Mode(exit_code_from=Target("main", "web"))]
+    for mode in modes:
+        judge = Judge(WEB, mode)
+        states = [InstanceState(stopped.instance, stopped)]
+        early = judge.verdict(states, BEGAN + 0.5, began=BEGAN)
+        assert isinstance(early, Pending)
+        assert early.recheck_at == BEGAN + RESTART_WITHIN
+        assert not isinstance(judge.verdict(states, BEGAN + RESTART_WITHIN, began=BEGAN), Pending)
+
+
+@pytest.mark.parametrize("changes", [{"stopped_at": None}, {"past": True}])
+def test_what_was_found_stopped_and_what_a_down_has_stopped_counts_at_once(changes: dict[str, Any]) -> None:
+    stopped = replace(row("web", Phase.STOPPED), stopped_at=BEGAN)
+    assert stop_counts_in(stopped, BEGAN) == RESTART_WITHIN
+    assert stop_counts_in(replace(stopped, **changes), BEGAN) == 0
