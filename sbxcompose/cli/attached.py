@@ -122,6 +122,7 @@ class _ShownUp:
             self._view.finish()
             raise
         seconds = time.monotonic() - begun
+        publisher.decided(session, verdict)
         if up.running():
             by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
             await self._stop(session, up, interrupts, f"{by}stopping the others")

@@ -32,6 +32,7 @@ class Publisher:
         self._shell = shell
         self._is_timed = timings or junit_file is not None or in_ci(os.environ)
         self._seen: MomentsSeen | None = None
+        self._failed_at: float | None = None
         self._path = Path(junit_file) if junit_file is not None else None
         if self._path is not None:
             _prepare(self._path)
@@ -44,17 +45,19 @@ class Publisher:
             self._seen = MomentsSeen(session.clock.now)
             session.listen(self._seen.on_event)
 
-    def timings(self, session: Session, failed_after: float | None = None) -> Timings | None:
-        """Return how long what was started has taken; None if it was not watched.
+    def decided(self, session: Session, verdict: Verdict) -> None:
+        """Take note of when a bring-up has failed, if it has: what was not ready by then never was."""
+        if not isinstance(verdict, Success):
+            # By the clock of the moments: the seconds that are shown count from another beginning.
+            self._failed_at = session.clock.now()
 
-        `failed_after`: seconds after which the bring-up has failed, if it has.
-        """
+    def timings(self, session: Session) -> Timings | None:
+        """Return how long what was started has taken; None if it was not watched."""
         if self._seen is None:
             return None
         from sbxcompose.plan.timings import timings
 
-        failed_at = None if failed_after is None else session.began + failed_after
-        return timings(session.project, self._seen.moments(), session.began, failed_at)
+        return timings(session.project, self._seen.moments(), session.began, self._failed_at)
 
     def publish(self, session: Session, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
         """Write the reports on a verdict after `seconds`."""
@@ -65,9 +68,9 @@ class Publisher:
         project = session.project
         names = ProcessNames(project)
         labels = [names.instance(instance) for instance in wanted]
-        timings = self.timings(session, None if isinstance(verdict, Success) else seconds)
+        timings = self.timings(session)
         every = timings.all if timings is not None else ()
-        took = {timing.label: timing.took for timing in every if timing.took is not None}
+        took = {timing.label: timing.lasted for timing in every if timing.lasted is not None}
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
         told = (project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone
-from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Start
 from sbxcompose.plan.timings import Moments
 
@@ -19,6 +19,9 @@ class MomentsSeen:
         self._clock = clock
         self._started: dict[Instance, float] = {}
         self._ready: dict[Instance, float] = {}
+        self._ended: dict[Instance, float] = {}
+        self._restarted: dict[Instance, float | None] = {}
+        """When what had failed early was restarted; None: not yet."""
 
     def on_event(self, event: EngineEvent) -> None:
         """Take an event; the first start counts, and what follows it first."""
@@ -29,12 +32,28 @@ class MomentsSeen:
                 self._ready.setdefault(step.action.instance, self._clock())
             case BecameReady(instance):
                 self._ready.setdefault(instance, self._clock())
-            case RowChanged(row, _, known) if row.ended_well and not known:
-                self._ready.setdefault(row.instance, self._clock())
+            case RowChanged(row, _, known) if not known:
+                self._on_row(row)
+
+    def _on_row(self, row: ObservedRow) -> None:
+        instance, now = row.instance, self._clock()
+        if row.ended_well:
+            self._ready.setdefault(instance, now)
+        if row.phase is Phase.EXITED:
+            self._ended.setdefault(instance, now)
+        if row.failed_runs and not row.ended_well and row.phase in (Phase.EXITED, Phase.BACKING_OFF):
+            self._restarted[instance] = None
+        elif row.pid is not None and instance in self._restarted and self._restarted[instance] is None:
+            self._restarted[instance] = now
 
     def moments(self) -> dict[Instance, Moments]:
         """Return what was seen so far of what has been started."""
-        return {instance: Moments(at, self._ready.get(instance)) for instance, at in self._started.items()}
+        return {instance: self._moments(instance, at) for instance, at in self._started.items()}
+
+    def _moments(self, instance: Instance, started: float) -> Moments:
+        restarted = self._restarted.get(instance)
+        failed_early = instance in self._restarted and restarted is None
+        return Moments(started, self._ready.get(instance), self._ended.get(instance), failed_early, restarted)
 
 
 def recorded(entries: Iterable[Mapping[str, Any]]) -> tuple[float, dict[Instance, Moments]] | None:

@@ -24,6 +24,12 @@ class Moments(Struct, frozen=True):
 
     started: float
     ready: float | None = None
+    ended: float | None = None
+    """When it ended by itself, not to be restarted."""
+    failed_early: bool = False
+    """Its latest run failed before it was stable."""
+    restarted: float | None = None
+    """When the run began that followed such a failure; None without one."""
 
 
 class Timing(Struct, frozen=True):
@@ -34,6 +40,12 @@ class Timing(Struct, frozen=True):
     started: float
     ready: float | None
     after: str | None = None
+    ended: float | None = None
+
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from its start until it ended by itself, or else until it was ready."""
+        return self.took if self.ended is None else max(self.ended - self.started, 0.0)
 
     @property
     def took(self) -> float | None:
@@ -131,24 +143,30 @@ class _Timings:
 
     def _timing(self, instance: Instance) -> Timing:
         need = self._blocking[instance]
-        ready = self._ready(instance)
         return Timing(
             instance,
             self._names.instance(instance),
             self._moments[instance].started - self._began,
-            None if ready is None else ready - self._began,
+            self._since_began(self._ready(instance)),
             None if need is None else self._names.instance(need),
+            self._since_began(self._in_time(self._moments[instance].ended)),
         )
+
+    def _since_began(self, moment: float | None) -> float | None:
+        return None if moment is None else moment - self._began
+
+    def _in_time(self, moment: float | None) -> float | None:
+        """Return a moment, or None if the bring-up had failed by then."""
+        return None if moment is not None and self._failed_at is not None and moment > self._failed_at else moment
 
     def _settles(self, instance: Instance) -> bool:
         """Return whether it is ready once a run has lasted."""
         return self._graph.condition(self._node(instance)) is Condition.STARTED
 
     def _ready(self, instance: Instance) -> float | None:
-        """Return when an instance was ready; one without a check is once a run has lasted."""
+        """Return when an instance was ready; one without a check is once a run has lasted, or ended well."""
         known = self._moments[instance]
-        ready = known.started + STABLE_AFTER if self._settles(instance) else known.ready
-        return None if ready is not None and self._failed_at is not None and ready > self._failed_at else ready
+        return self._in_time(_stable(known) if self._settles(instance) else known.ready)
 
     def _reached(self, instance: Instance, asked: Condition) -> float | None:
         """Return when what others need of an instance was so: dependents rely on a start at once."""
@@ -181,3 +199,11 @@ class _Timings:
             path.append(last)
             last = self._blocking[last]
         return path[::-1]
+
+
+def _stable(known: Moments) -> float | None:
+    """Return when a run without a check had lasted, or had ended well before."""
+    if known.failed_early:
+        return None
+    stable = (known.started if known.restarted is None else known.restarted) + STABLE_AFTER
+    return stable if known.ended is None else min(stable, known.ended)

@@ -121,6 +121,7 @@ class _UpOnScreen:
             self._screen.app.exit("failed")
             return
         seconds = time.monotonic() - begun
+        self._publisher.decided(self._session, verdict)
         self._code = verdict.exit_code
         self._verdict_words = f"{verdict.kind}: {verdict}"
         by_itself = self._request.ends_itself or verdict.ended_by is not None

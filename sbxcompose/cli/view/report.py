@@ -138,8 +138,9 @@ class Reporter:
             async with self.waiting(session, lambda: states.pending, states.wanted):
                 found = await await_verdict(states, bringing, judge, how.deadline)
         seconds = time.monotonic() - begun
+        publisher.decided(session, found)
         found = await with_last_lines(session, found, self.secrets.hide)
-        timings = publisher.timings(session, None if isinstance(found, Success) else seconds)
+        timings = publisher.timings(session)
         await self._show_more(session, found, timings, how)
         if how.as_json:
             timed = {"timings": timings.to_json()} if how.timings and timings is not None else {}

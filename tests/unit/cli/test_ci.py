@@ -157,3 +157,15 @@ def test_a_bring_up_is_timed_where_a_report_or_a_person_wants_that(tmp_path: Pat
         assert [(timing.label, timing.started, timing.ready) for timing in found.all] == [("db", 3.5, 3.5)]
         publisher.publish(session, [DB], Success(1, 0), 3.5)
         assert 'name="db" time="0.000"' in (tmp_path / "r.xml").read_text()
+
+
+def test_what_was_ready_just_before_a_failure_is_no_less_so_in_a_report(tmp_path: Path) -> None:
+    publisher = Publisher(Shell(GlobalOptions()), str(tmp_path / "r.xml"))
+    session: Any = TimedSession()
+    publisher.watch(session)
+    session.emit(StepDone(Step(1, Start(process("db"), DB, "db.1"), "db", "not running")))
+    session.emit(BecameReady(DB))
+    publisher.decided(session, FAILED)
+    # The seconds that are shown may count from a later beginning than the session's.
+    publisher.publish(session, [DB], FAILED, 3.4)
+    assert 'name="db" time="0.000"/>' in (tmp_path / "r.xml").read_text()

@@ -43,7 +43,41 @@ def test_the_first_start_counts_and_what_showed_readiness_first() -> None:
     }
     for now[0], event in events.items():
         seen.on_event(event)
-    assert seen.moments() == {DB: Moments(1.0, 2.0), JOB: Moments(4.0, 5.0)}
+    assert seen.moments() == {DB: Moments(1.0, 2.0), JOB: Moments(4.0, 5.0, ended=5.0)}
+
+
+def test_what_fails_at_once_counts_from_its_next_run() -> None:
+    now = [0.0]
+    seen = MomentsSeen(lambda: now[0])
+    alive = replace(row("db"), phase=Phase.RUNNING, pid=7)
+    crashed = replace(alive, phase=Phase.BACKING_OFF, pid=None, exit=Exit(code=1), failed_runs=1)
+    again = replace(alive, run=2, exit=Exit(code=1), failed_runs=1)
+    gone = replace(crashed, phase=Phase.EXITED, failed_runs=2)
+    found = []
+    events: list[EngineEvent] = [
+        started(DB),
+        RowChanged(alive, None),
+        RowChanged(crashed, alive),
+        RowChanged(again, crashed),
+        RowChanged(gone, again),
+    ]
+    for now[0], event in enumerate(events, 1):
+        seen.on_event(event)
+        found.append(seen.moments()[DB])
+    assert found == [
+        Moments(1.0),
+        Moments(1.0),
+        Moments(1.0, failed_early=True),
+        Moments(1.0, restarted=4.0),
+        Moments(1.0, ended=5.0, failed_early=True),
+    ]
+
+
+def test_what_fails_after_it_was_stable_was_ready() -> None:
+    seen = MomentsSeen(lambda: 1.0)
+    seen.on_event(started(DB))
+    seen.on_event(RowChanged(replace(row("db"), phase=Phase.BACKING_OFF, pid=None, exit=Exit(code=1)), None))
+    assert seen.moments() == {DB: Moments(1.0)}
 
 
 def test_the_record_of_the_latest_up_is_read_back(tmp_path: Path) -> None:

@@ -82,3 +82,27 @@ def test_what_was_not_ready_when_a_bring_up_failed_never_was() -> None:
     assert {failed_at: [timing.ready for timing in every] for failed_at, every in at.items()} == {
         None: [1.0, pytest.approx(0.4)], 100.5: [None, pytest.approx(0.4)], 101.5: [1.0, pytest.approx(0.4)]
     }  # fmt: skip
+
+
+def test_what_ended_took_as_long_as_it_ran() -> None:
+    shop = project(process("tests", restart=NEVER), process("slow", restart=NEVER))
+    tests, slow = Instance("main", "tests"), Instance("main", "slow")
+    seen = {tests: Moments(100.0, ended=100.25), slow: Moments(100.1, ended=140.1)}
+    found = timings(shop, seen, 100.0).all
+    assert [(timing.ready, timing.lasted) for timing in found] == [
+        (0.25, 0.25),
+        (pytest.approx(1.1), pytest.approx(40.0)),
+    ]
+    assert [timing.ended for timing in timings(shop, seen, 100.0, 101.0).all] == [0.25, None]
+
+
+def test_what_fails_before_it_is_stable_is_not_ready() -> None:
+    shop = project(process("db"), process("cache"), process("worker"))
+    seen = {
+        DB: Moments(100.0, failed_early=True),
+        CACHE: Moments(100.1, restarted=103.0),
+        WORKER: Moments(100.2, ended=100.3, failed_early=True),
+    }
+    found = timings(shop, seen, 100.0).all
+    assert [timing.ready for timing in found] == [None, 4.0, None]
+    assert [timing.lasted for timing in found] == [None, pytest.approx(3.9), pytest.approx(0.1)]
