@@ -22,6 +22,11 @@ def name_of(number: int) -> str | None:
     return _BY_NUMBER.get(number)
 
 
+def shown(number: int) -> str:
+    """Return what a person reads for a signal: 9 -> `SIGKILL`; `signal 40` for a real-time signal."""
+    return name_of(number) or f"signal {number}"
+
+
 def named(word: str) -> int | None:
     """Return the number of a signal by its name, with or without SIG, in any case; None if there is no such signal."""
     word = word.upper()

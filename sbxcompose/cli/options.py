@@ -100,11 +100,6 @@ def signal_number(text: str) -> int:
     return number
 
 
-def signal_name_of(number: int) -> str:
-    """Return the usual name of a signal number: 9 -> `SIGKILL`; `signal 40` for a real-time signal."""
-    return signals.name_of(number) or f"signal {number}"
-
-
 class Foreground(Struct, frozen=True):
     """How the command is run, where that differs from the process it is run beside."""
 

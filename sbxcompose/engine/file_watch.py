@@ -226,7 +226,7 @@ class FileWatch:
             for row in self._rows(reaction.process):
                 if row.pid is None:
                     continue
-                self._notify(row.instance, f"gets {_signal_name(number)}: {self._why(reaction)}")
+                self._notify(row.instance, f"receives {signals.shown(number)}: {self._why(reaction)}")
                 try:
                     await self._session.connections[row.instance.sandbox].client.signal(row.name, number)
                 except SbxError as error:
@@ -244,8 +244,8 @@ class FileWatch:
             for instance in self._instances((target.sandbox, target.process)):
                 number = runs.get(instance)
                 run = f" (run {number + 1})" if number else ""
-                also = ", too" if target in absorbed else run
-                self._notify(instance, f"restarts{also}: {reason}")
+                because_of = f", also because {reason}" if target in absorbed else f"{run}: {reason}"
+                self._notify(instance, f"is restarting{because_of}")
 
     def _is_stopped(self, reaction: Reaction) -> bool:
         """Return whether it was stopped on request, which a file change does not undo."""
@@ -296,7 +296,7 @@ class _Lines:
 
 def _end(ended: CommandEnded) -> str:
     if ended.signal is not None:
-        return f"was killed by signal {ended.signal}"
+        return f"was killed by {signals.shown(ended.signal)}"
     return f"exited with code {ended.exit_code}"
 
 
@@ -313,7 +313,3 @@ def _changed_at(path: str) -> float:
         except OSError:
             continue
     return time.time()
-
-
-def _signal_name(number: int) -> str:
-    return signals.name_of(number) or f"signal {number}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sbxcompose import signals
 from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
@@ -233,7 +234,9 @@ class Readiness:
             if end.exit_code == 0:
                 self._checks.pop(instance, None)
                 return
-            words = f"exited with code {end.exit_code}" if end.signal is None else f"killed by signal {end.signal}"
+            words = (
+                f"exited with code {end.exit_code}" if end.signal is None else f"killed by {signals.shown(end.signal)}"
+            )
             self._checks[instance] = f"{command_line(command)}: {said[-1] if said else words}"
             said.clear()
             now = time.monotonic()

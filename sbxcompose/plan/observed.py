@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose import signals
 from sbxcompose.names import parse_name
 from sbxcompose.plan.copies import ToCopy
 from sbxcompose.spec.project import ProviderName
@@ -77,7 +78,7 @@ class Exit(Struct, frozen=True):
         if self.code == _OF_A_KILLED_CHILD and self.out_of_memory:
             return f"exited with code {self.code}: out of memory"
         if self.signal is not None:
-            words = f"was killed by signal {self.signal}"
+            words = f"was killed by {signals.shown(self.signal)}"
         elif self.code is not None:
             words = f"exited with code {self.code}"
         else:

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from sbxcompose import signals
 from sbxcompose.plan.describe import awaited_sign, ended, seconds
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
@@ -126,7 +127,7 @@ def wait_of(step: Step, state: str | None = None, standing: WaitState | None = N
         case Await(_, condition):
             return awaiting(subject, condition, step.reason, state, standing or STARTING)
         case Stop(_, signal, grace, command):
-            asked = "ran its stop command" if command else f"sent {_signal(signal)}"
+            asked = "ran its stop command" if command else f"sent {signals.shown(signal)}"
             details = f"{asked}, SIGKILL follows after {seconds(grace)}"
             return Wait(f"{subject} to stop", None, details, subject, WaitState("stopping", details))
         case Start():
@@ -236,11 +237,3 @@ _REACH = {
     Condition.ENDED: "end",
     None: "exit",
 }
-
-
-def _signal(number: int) -> str:
-    name = _SIGNALS.get(number)
-    return f"SIG{name}" if name else f"signal {number}"
-
-
-_SIGNALS = {1: "HUP", 2: "INT", 3: "QUIT", 9: "KILL", 10: "USR1", 12: "USR2", 15: "TERM", 28: "WINCH"}

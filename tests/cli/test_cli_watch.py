@@ -43,7 +43,9 @@ def test_a_saved_file_gives_its_process_a_new_run_and_no_other(sbx: Sbx) -> None
     before = pids(sbx)
     save(sbx, "two\n")
     shown = up.wait_for(r"web \| two")
-    order_of(shown, "* watching site and the project's file", "* web restarts (run 2): site/page changed", "web | two")
+    order_of(
+        shown, "* watching site and the project's file", "* web is restarting (run 2): site/page changed", "web | two"
+    )
     save(sbx, "three\n")
     up.wait_for(r"web \| three")
     assert same(before, pids(sbx)) == {"db"}
@@ -93,7 +95,7 @@ def test_a_process_that_writes_what_it_is_restarted_for_is_named_and_slowed_down
     )
     save(sbx, "by a person\n", "out/note")
     up.wait_for(r"other \| by a person")  # who waits holds nobody else up, and is itself restarted at once
-    up.wait_for(r"web restarts \(run \d+\): .*out/note")
+    up.wait_for(r"web is restarting \(run \d+\): .*out/note")
 
 
 @pytest.mark.time_limit(180)
@@ -161,9 +163,9 @@ def test_a_save_while_the_old_run_is_still_being_stopped_causes_no_second_restar
     up = watching(sbx, f'processes: {{web: {{command: "{command}", watch: [site]}}}}')
     up.wait_for(r"web \| 1")
     save(sbx, "2\n")
-    up.wait_for(r"web restarts \(run 2\)")
+    up.wait_for(r"web is restarting \(run 2\)")
     save(sbx, "3\n")
-    up.wait_for(r"web restarts, too: site/page changed")
+    up.wait_for(r"web is restarting, also because site/page changed")
     gate.open()
     up.wait_for(r"web \| 3")
     assert runs(sbx) == {"web": 2}
@@ -205,9 +207,9 @@ def test_a_change_sends_a_signal_or_runs_a_command_first_or_only_copies(sbx: Sbx
     up.wait_for(r"hup    \| waits")
     up.wait_for(r"built  \| 1")
     save(sbx, "2\n", "conf/a")
-    order_of(up.wait_for("got it"), "hup gets SIGHUP: conf/a changed", "hup    | got it")
+    order_of(up.wait_for("got it"), "hup receives SIGHUP: conf/a changed", "hup    | got it")
     save(sbx, "2\n", "src/in")
-    order_of(up.wait_for(r"built  \| 2"), "built runs `echo building", "built building", "built restarts (run 2)")
+    order_of(up.wait_for(r"built  \| 2"), "built runs `echo building", "built building", "built is restarting (run 2)")
     save(sbx, "2\n", "static/a")
     up.wait_for("`sync` has nothing to copy here")
     (sbx.project / "build").rename(sbx.project / "gone")
@@ -242,7 +244,7 @@ def test_an_edit_of_the_file_is_applied_and_touches_nothing_else(sbx: Sbx) -> No
     up.wait_for(r"\* watching other ")
     save(sbx, "2\n")
     sbx.write("x", "other/file")
-    up.wait_for(r"web restarts \(run 2\): other/file changed")
+    up.wait_for(r"web is restarting \(run 2\): other/file changed")
     assert rows(sbx)["extra"]["status"] == "stopped, orphan"
 
 
@@ -287,7 +289,7 @@ def test_a_folder_that_vanishes_and_comes_back_is_watched_on(sbx: Sbx) -> None:
     up = watching(sbx)
     up.wait_for(r"web \| 1")
     shutil.rmtree(sbx.project / "site")
-    up.wait_for(r"web restarts \(run 2\)")
+    up.wait_for(r"web is restarting \(run 2\)")
     up.wait_for("No such file")
     sbx.write("2\n", "site/page")
     up.wait_for(r"web \| 2")
@@ -301,7 +303,7 @@ def test_many_changes_are_summed_up(sbx: Sbx) -> None:
     for number in range(1200):
         (sbx.project / "more" / str(number)).touch()
     (sbx.project / "more").rename(sbx.project / "site" / "more")
-    up.wait_for(r"web restarts \(run 2\): 1 200 files changed")
+    up.wait_for(r"web is restarting \(run 2\): 1 200 files changed")
 
 
 def test_watch_attaches_to_what_runs_and_leaves_it_running(sbx: Sbx) -> None:
@@ -312,7 +314,7 @@ def test_watch_attaches_to_what_runs_and_leaves_it_running(sbx: Sbx) -> None:
     watch = sbx.start("watch")
     watch.wait_for("watching site and the project's file")
     save(sbx, "2\n")
-    watch.wait_for(r"web restarts \(run 2\): site/page changed")
+    watch.wait_for(r"web is restarting \(run 2\): site/page changed")
     watch.wait_for("web started")
     watch.interrupt()
     assert watch.wait().code == 130
@@ -351,7 +353,7 @@ def test_keys_switch_watching_on_and_off_and_leave_the_terminal_as_it_was(sbx: S
     up.press("w")
     up.wait_for("watching site")
     save(sbx, "2\n")
-    up.wait_for(r"web restarts \(run 2\)")
+    up.wait_for(r"web is restarting \(run 2\)")
     up.press("w")
     up.wait_for("stopped watching")
     assert not re.search(r"[wh]{2}", up.everything.replace("wh", ""))

@@ -28,7 +28,7 @@ def changes_arrive(sbx: Sbx, place: str) -> None:
     up.wait_for(r"web +\| one")
     save(sbx, "two\n")
     shown = up.wait_for(r"web +\| two")
-    order_of(shown, "copied 1 file", "web restarts (run 2): site/page changed", "web stopped")
+    order_of(shown, "copied 1 file", "web is restarting (run 2): site/page changed", "web stopped")
     save(sbx, "more\n", "site/extra")
     up.wait_for(r"reader +\| more")
     assert runs(sbx)["reader"] == 1

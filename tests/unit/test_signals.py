@@ -22,3 +22,7 @@ def test_names_are_found_with_and_without_sig(word: str, number: int | None) -> 
 
 def test_real_time_signals_between_the_first_and_the_last_have_no_name() -> None:
     assert signals.name_of(40) is None
+
+
+def test_people_read_names_of_signals() -> None:
+    assert [signals.shown(number) for number in (9, 1, 40)] == ["SIGKILL", "SIGHUP", "signal 40"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose import signals
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import names_argument
@@ -27,7 +28,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     Processes stay supervised: one that exits is restarted if its restart policy says so. Use `stop` to stop it.
     """
     from sbxcompose.cli.async_main import run_simply
-    from sbxcompose.cli.options import signal_name_of, signal_number
+    from sbxcompose.cli.options import signal_number
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.cli.view.suspended import first_suspended
     from sbxcompose.client.commands import not_running
@@ -57,7 +58,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
                 raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
             for row in rows:
                 await session.connections[row.instance.sandbox].client.signal(row.name, number)
-                shell.echo(f"sent {signal_name_of(number)} to {shown.instance(row.instance)}")
+                shell.echo(f"sent {signals.shown(number)} to {shown.instance(row.instance)}")
             return 0
 
     return run_simply(main)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose import signals
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.options import signal_name_of, signal_number
+from sbxcompose.cli.options import signal_number
 from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
@@ -217,7 +218,7 @@ class Effects:
         if link is None or row is None or row.pid is None:
             raise UsageError(f"{name} is not running")
         await link.client.signal(row.name, number)
-        self._remark(f"sent {signal_name_of(number)} to {name}")
+        self._remark(f"sent {signals.shown(number)} to {name}")
 
     def _show(self, pane: Pane, lines: Iterable[str]) -> None:
         self._model.show(pane, [self._secrets.hide(line) for line in lines])

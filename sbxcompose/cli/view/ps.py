@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sbxcompose import signals
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
@@ -58,7 +59,7 @@ def _exit_words(row: ObservedRow) -> str:
         return "completed"
     if end.oom_killed:
         return "out of memory"
-    words = f"killed by signal {end.signal}" if end.signal is not None else "exited"
+    words = f"killed by {signals.shown(end.signal)}" if end.signal is not None else "exited"
     if end.code is not None:
         words += f" {end.code}"
     return f"{words}, out of memory" if end.out_of_memory else words

@@ -13,6 +13,7 @@ from signal import SIGKILL
 
 from msgspec import Struct
 
+from sbxcompose import signals
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.supervise.state import exit_of
@@ -40,7 +41,7 @@ class CommandResult(Struct, frozen=True):
         if self.exit.exit_code == 0:
             return None
         signal, code = self.exit.signal, self.exit.exit_code
-        words = f"killed by signal {signal}" if signal is not None else f"exited with code {code}"
+        words = f"killed by {signals.shown(signal)}" if signal is not None else f"exited with code {code}"
         return f"{words}: {self.last_line}" if self.last_line else words
 
 

@@ -159,7 +159,7 @@ def test_a_bring_up_is_timed_where_a_report_or_a_person_wants_that(tmp_path: Pat
         assert 'name="db" time="0.000"' in (tmp_path / "r.xml").read_text()
 
 
-def test_what_was_ready_just_before_a_failure_is_no_less_so_in_a_report(tmp_path: Path) -> None:
+def test_what_was_ready_just_before_a_failure_is_not_skipped_in_a_report(tmp_path: Path) -> None:
     publisher = Publisher(Shell(GlobalOptions()), str(tmp_path / "r.xml"))
     session: Any = TimedSession()
     publisher.watch(session)

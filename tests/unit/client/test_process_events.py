@@ -47,7 +47,7 @@ def events(event: EngineEvent) -> list[ProjectEvent]:
         (
             RUNS,
             replace(RUNS, phase=Phase.EXITED, pid=None, exit=Exit(signal=9)),
-            ["web was killed by signal 9 (run 2)"],
+            ["web was killed by SIGKILL (run 2)"],
         ),
         (
             replace(RUNS, one_shot=True),

@@ -85,7 +85,7 @@ def test_the_process_started_is_the_wanted_one_under_its_managed_name() -> None:
     [
         (row("web", Phase.EXITED, exit=FAILED), "exited with code 1"),
         (row("web", Phase.EXITED, exit=GOOD), "exited with code 0"),
-        (row("web", Phase.EXITED, exit=Exit(signal=9)), "was killed by signal 9"),
+        (row("web", Phase.EXITED, exit=Exit(signal=9)), "was killed by SIGKILL"),
         (row("web", Phase.EXITED, exit=Exit(signal=9, oom_killed=True)), "was killed: out of memory"),
         (row("web", Phase.EXITED, exit=Exit(code=137, oom_kills=1)), "exited with code 137: out of memory"),
         (

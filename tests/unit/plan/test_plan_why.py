@@ -130,7 +130,7 @@ def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
         (
             row("web", Phase.BACKING_OFF, exit=Exit(signal=11)),
             Cause.BACKING_OFF,
-            "web was killed by signal 11; backing off",
+            "web was killed by SIGSEGV; backing off",
         ),
         (
             row("web", Phase.STOPPED, exit=Exit(signal=15, at=NOW - 90)),
