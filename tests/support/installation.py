@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,23 @@ def python_packages(*requirements: str, check: tuple[str, ...]) -> Install:
             pip = (sys.executable, "-m", "pip", "--python", python)
             _run(*pip, "install", "--quiet", "--disable-pip-version-check", "--retries", "1", *requirements)
         _run(python, *check)  # compiles what it imports, too
+
+    return install
+
+
+def python_sources(requirement: str, *requirements: str, check: tuple[str, ...]) -> Install:
+    """Install from PyPI the first one with `requirements`, and unpack its source, tests included, into `source`."""
+    packages = python_packages(requirement, *requirements, check=check)
+
+    def install(directory: Path) -> None:
+        packages(directory)
+        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "1")
+        _run(*pip, "--no-deps", "--no-binary", ":all:", "--dest", str(directory / "packed"), requirement)
+        (packed,) = (directory / "packed").iterdir()
+        with tarfile.open(packed) as archive:
+            archive.extractall(directory / "unpacked", filter="data")
+        (unpacked,) = (directory / "unpacked").iterdir()
+        unpacked.rename(directory / "source")
 
     return install
 

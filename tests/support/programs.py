@@ -1,4 +1,4 @@
-"""The programs of others that the tests run: the vendor's clients, two programs made for its service, and a fuzzer.
+"""The programs of others that the tests run: the vendor's clients, three programs made for its service, and a fuzzer.
 
 `python -m tests.support.programs` installs all of them, so that the tests find them there.
 """
@@ -10,7 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from tests.support.installation import DAY, Unavailable, environment, node_packages, python_packages, python_tag
+from tests.support.installation import (
+    DAY,
+    Unavailable,
+    environment,
+    node_packages,
+    python_packages,
+    python_sources,
+    python_tag,
+)
 
 SDK_IMPORT = ("-c", "import tensorlake.sandbox")
 CONSTRAINTS = Path(__file__).parent / "agents_constraints.txt"
@@ -21,6 +29,14 @@ AGENTS = (
     "deepagents==0.7.0",
     "langchain-tests==1.1.9",
     "tensorlake==0.5.163",
+)
+AGENTSH_IMPORT = ("-c", "import agentsh_secure_sandbox.adapters, dotenv, pytest_asyncio, tensorlake.sandbox")
+AGENTSH = (
+    "agentsh-secure-sandbox==0.6.6",
+    "tensorlake==0.5.163",
+    "pytest-timeout==2.4.0",
+    "python-dotenv==1.2.4",
+    "pytest-asyncio==1.5.0",
 )
 FUZZER = "4.32.5"
 """Pinned: the same seed must mean the same requests tomorrow."""
@@ -69,6 +85,14 @@ def compute_sdk() -> tuple[Path, Path]:
 
 
 @cache
+def agentsh() -> tuple[Path, Path]:
+    """A Python interpreter with agentsh's adapters for sandboxes, and the directory of their source and tests."""
+    install = python_sources(*AGENTSH, "--constraint", str(CONSTRAINTS), check=AGENTSH_IMPORT)
+    directory = environment(f"{python_tag()}-agentsh", install)
+    return directory / "bin" / "python", directory / "source"
+
+
+@cache
 def schemathesis() -> Path:
     """The fuzzer's command."""
     install = python_packages(f"schemathesis=={FUZZER}", check=("-c", "import schemathesis.cli"))
@@ -81,6 +105,7 @@ PROGRAMS: dict[str, Callable[[], object]] = {
     "tl": command_line,
     "deepagents": deep_agents,
     "computesdk": compute_sdk,
+    "agentsh": agentsh,
     "fuzzer": schemathesis,
 }
 

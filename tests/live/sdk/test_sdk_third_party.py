@@ -1,4 +1,4 @@
-"""Programs of others on the emulator: a standard suite of theirs, and a provider driven through all it offers.
+"""Programs of others on the emulator: two suites of theirs, and a provider driven through all it offers.
 
 What fails is either a bug of the host or in this table with its cause; docs/third-party.md tells people the same.
 """
@@ -23,23 +23,30 @@ PAGE_ENDS = (
     "test_awrite_aread_adownload_large_text_with_escaped_content",
 )
 """The backend ends a page with a line break, the suite expects none: a difference of two packages, not of the wire."""
+ADAPTER = (
+    *("test_exec_simple_command", "test_exec_injects_shim_env", "test_write_read_roundtrip"),
+    *("test_provisions_session_id", "test_reports_valid_security_mode", "test_exec_simple_command"),
+    *("test_write_read_roundtrip", "test_signal_abuse_informational"),
+)
+POLICY = ("test_blocks_sudo", "test_blocks_unauthorized_network", "test_file_policy_workspace_vs_etc")
+"""What agentsh forbids, which is in an image of theirs: here it depends on the machine (has it `sudo`, a network?)."""
+PASSED = re.compile(r"^PASSED .*::(\w+)", re.MULTILINE)
 FAILED = re.compile(r"^(?:FAILED|ERROR) .*::(\w+)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def machine(need: Callable[[str], None]) -> Iterator[Host]:
+def machine() -> Iterator[Host]:
     """A host for programs of others: isolated sandboxes, and what such programs cannot do without."""
-    need("deepagents")
-    with serving("--isolation", "overlay", "--accept", "one-sandbox") as host:
+    with serving("--isolation", "overlay", "--accept", "one-sandbox", "--accept", "images") as host:
         yield host
 
 
-def run(host: Host, *argv: str | Path) -> str:
+def run(host: Host, *argv: str | Path, directory: Path | None = None) -> str:
     """What a program writes, whatever its exit code."""
     done = subprocess.run(
         [str(part) for part in argv],
         env=host.environment,
-        cwd=host.home.root,
+        cwd=directory or host.home.root,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -50,7 +57,8 @@ def run(host: Host, *argv: str | Path) -> str:
 
 
 @pytest.mark.time_limit(300)
-def test_standard_suite_of_a_deep_agents_backend(machine: Host) -> None:
+def test_standard_suite_of_a_deep_agents_backend(machine: Host, need: Callable[[str], None]) -> None:
+    need("deepagents")
     suite = SCRIPTS / "deep_agents_suite.py"
     options = ["-q", "-rfE", "--tb=line", "-p", "no:cacheprovider", "-W", "ignore", "-o", "asyncio_mode=auto"]
     without = [word for plugin in ("codspeed", "benchmark", "recording") for word in ("-p", f"no:{plugin}")]
@@ -58,6 +66,18 @@ def test_standard_suite_of_a_deep_agents_backend(machine: Host) -> None:
     told = run(machine, programs.deep_agents(), "-B", "-m", "pytest", *options, *without, *place, suite)
     assert sorted(FAILED.findall(told)) == sorted(PAGE_ENDS), told
     assert "83 passed" in told
+
+
+@pytest.mark.time_limit(300)
+def test_agentshs_own_suite_for_its_adapter(machine: Host, need: Callable[[str], None]) -> None:
+    need("agentsh")
+    python, source = programs.agentsh()
+    options = ["-q", "-rpfE", "--tb=short", "-p", "no:cacheprovider", "-W", "ignore"]
+    told = run(machine, python, "-B", "-m", "pytest", *options, "tests/e2e/test_tensorlake.py", directory=source)
+    passed, failed = PASSED.findall(told), FAILED.findall(told)
+    assert sorted(set(passed) - set(POLICY)) == sorted(set(ADAPTER)), told
+    assert sorted(passed + failed) == sorted(ADAPTER + POLICY), told
+    assert set(failed) <= set(POLICY), told
 
 
 @pytest.mark.time_limit(300)
