@@ -105,6 +105,8 @@ class KeeperClient(KeeperConnection):
         False when the unit is unknown or over. Nothing is waited for. Raises `ValueError` for a bad number.
         """
         check_signal(signal)
+        if signal == SIGKILL and unit in self._known.units:  # before: should this keeper die, the next one knows why
+            self._known.units[unit].sigkilled = True
         sent = bool(await self._call({"op": "kill", "unit": unit, "signal": int(signal), "scope": scope}))
         if signal == SIGKILL:
             self._run_again([unit])
@@ -123,6 +125,7 @@ class KeeperClient(KeeperConnection):
         self._run_again([unit])
         known = self._known.units.get(unit)
         if accepted and known is not None:  # noted only now: a keeper that died before has perhaps not sent it
+            known.sigkilled |= signal == SIGKILL
             known.stop = [int(signal), min(deadline, known.stop[1]) if known.stop else deadline]
         return accepted
 

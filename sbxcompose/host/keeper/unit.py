@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from sbxcompose.host.keeper.oom import KillCount
 
@@ -71,7 +72,7 @@ class Unit:
         self.oom_kills = 0
         """How many processes of its groups the kernel has killed for want of memory until its leader ended."""
         self.sigkilled = False
-        """We have sent it SIGKILL: to die of that tells nothing."""
+        """We have sent it SIGKILL, or another keeper has, or was about to: to die of that tells nothing."""
         self.ended_at = 0.0
         self.exited: dict[str, Any] | None = None
         self.stop_signal: int | None = None
@@ -91,6 +92,8 @@ class Unit:
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
+            unit.sigkilled = unit.deadline <= time.monotonic()
+        unit.sigkilled |= bool(body.get("sigkilled"))
         if body["leader"]:
             unit.leader_gone = True
             unit.status, unit.ended_at, unit.oom_killed, *more = body["leader"]
@@ -110,7 +113,7 @@ class Unit:
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
             **{"frozen": self.frozen, "ticks": self.ticks, "inside": self.inside},
-            **{"adopter": self.adopter, "limited": self.limited},
+            **{"adopter": self.adopter, "limited": self.limited, "sigkilled": self.sigkilled or self.killing},
             "kill_count": None if count is None else [count.path, count.before],
             "leader": [self.status, self.ended_at, self.oom_killed, self.oom_kills] if self.leader_gone else None,
         }

@@ -44,6 +44,7 @@ class KnownUnit:
         "limited",
         "meta",
         "pid",
+        "sigkilled",
         "stop",
         "tag",
         "ticks",
@@ -59,6 +60,7 @@ class KnownUnit:
         self.inside: str | None = body.get("inside")
         self.adopter: int | None = body.get("adopter")
         self.limited = bool(body.get("limited"))
+        self.sigkilled = bool(body.get("sigkilled"))
         self.kill_count: list[str | int] | None = body.get("kill_count")
         self.meta: str = body["meta"]
         self.exited: Body | None = body.get("exited")

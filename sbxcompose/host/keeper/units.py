@@ -92,6 +92,7 @@ class Units:
             return False
         repeated = unit.stop_signal == number  # programs take a second one for "at once"; only the deadline may shrink
         unit.stop_signal = number
+        unit.sigkilled |= number == signal.SIGKILL
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
         if not repeated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from sbxcompose.host.keeper.census import owner_of_orphan
+from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
@@ -17,6 +19,7 @@ from sbxcompose.host.keeper.options import KeeperOptions, keeper_argv
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
+from sbxcompose.host.keeper.unit_cache import KnownUnit, KnownUnits
 from sbxcompose.host.keeper.unowned import may_be_of
 from sbxcompose.linux.processes import ProcessStat
 
@@ -174,7 +177,7 @@ def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.
 
 def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
     unit = Unit("a", 12, 1.5, '{"n":1}')
-    unit.tag, unit.stop_signal, unit.deadline = 99, 15, 1000.5
+    unit.tag, unit.stop_signal, unit.deadline = 99, 15, 1e9
     unit.leader_gone, unit.status, unit.ended_at, unit.oom_killed = True, 9, 2.5, True
     unit.frozen = [[12, 100]]
     unit.limited, unit.kill_count, unit.oom_kills = True, KillCount("/group/memory.events", 3), 2
@@ -186,3 +189,35 @@ def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
     told = {"unit": "a", "pid": 12, "status": 9, "at": 2.5, "oom_killed": True, "oom_kills": 2}
     assert end == {**told, "left_behind": ["13 sleep"]}
     assert not Unit.handed_over(unit.describe(), {}).live
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"sigkilled": True}, {"killing": True}, {"stop_signal": 15, "deadline": 1.0}],
+    ids=lambda sent: next(iter(sent)),
+)
+def test_a_new_keeper_knows_that_the_leader_was_sent_sigkill(sent: dict[str, Any]) -> None:
+    unit = Unit("a", 12, 1.5, "{}")
+    assert not Unit.handed_over(KnownUnit(unit.describe(), {}).write()[0], {}).sigkilled
+    for name, value in sent.items():
+        setattr(unit, name, value)
+    told, _ = KnownUnit(unit.describe(), {}).write()
+    assert Unit.handed_over(told, {}).sigkilled
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_server_remembers_whom_it_had_killed(number: int, stop: bool) -> None:
+    known = KnownUnits()
+    known.learn(Unit("a", 12, 1.5, "{}").describe(), [])
+
+    class Answering(KeeperClient):
+        def __init__(self) -> None:
+            self._known = known
+
+        async def _call(self, body: dict[str, Any]) -> bool:
+            return bool(body["unit"] == "a")
+
+    client = Answering()
+    asyncio.run(client.stop("a", number, 60.0) if stop else client.kill("a", number))
+    assert known.units["a"].sigkilled is (number == signal.SIGKILL)
