@@ -79,6 +79,8 @@ class RunOutputEnded(NamedTuple):
     time_ms: int
     exit_code: int | None
     signal: int | None
+    oom_killed: bool = False
+    oom_kills: int = 0
 
 
 class OutputChunk(NamedTuple):
@@ -222,8 +224,8 @@ class Watch:
                 self._positions.setdefault(name, position)
             case frames.RunBeganFrame(log, run, at):
                 yield Began(self._names[log].name, run, at)
-            case frames.RunEndedFrame(log, run, at, code, signal):
-                yield RunOutputEnded(self._names[log].name, run, at, code, signal)
+            case frames.RunEndedFrame():
+                yield RunOutputEnded(self._names[frame.log].name, *frame[1:])
             case frames.Gone(log, size):
                 yield Lost(self._names[log].name, size)
             case frames.StartNote():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, StartNote
+from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, RunEndedFrame, StartNote
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import ProcessInfo
 
@@ -38,9 +38,11 @@ def encode_run_began(log: int, run: int, time: int) -> bytes:
     return _json(b"R", {"log": log, "run": run, "time": time})
 
 
-def encode_run_ended(log: int, run: int, time: int, exit_code: int | None, signal: int | None) -> bytes:
+def encode_run_ended(ended: RunEndedFrame) -> bytes:
     """Return the frame for the end of a run."""
-    return _json(b"E", {"log": log, "run": run, "time": time, "exit_code": exit_code, "signal": signal})
+    told = ended._asdict()
+    memory = {name: value for name in ("oom_killed", "oom_kills") if (value := told.pop(name))}
+    return _json(b"E", {**told, **memory})
 
 
 def encode_gone(log: int, count: int) -> bytes:

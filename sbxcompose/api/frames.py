@@ -6,6 +6,7 @@ A frame is one byte of kind, four bytes of payload length (big-endian), and the 
     L  JSON {"log", "name", "directory", "position"}: the number under which a log appears below, and
        the position from which on it is sent
     R  JSON {"log", "run", "time"}: a run begins     E  JSON {"log", "run", "time", "exit_code", "signal"}: it ended
+       ("oom_killed", "oom_kills" as in a row, if memory ran out)
     O  output: log, stream, run, time, end, length; then the bytes themselves, or with `refs` where they are:
        the segment's start and the offset in its file
     G  JSON {"log", "bytes"}: that number of bytes is gone
@@ -87,6 +88,8 @@ class RunEndedFrame(NamedTuple):
     time: int
     exit_code: int | None
     signal: int | None
+    oom_killed: bool = False
+    oom_kills: int = 0
 
 
 class OutputFrame(NamedTuple):
@@ -269,7 +272,8 @@ def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
         case b"R":
             return RunBeganFrame(value["log"], value["run"], value["time"])
         case b"E":
-            return RunEndedFrame(value["log"], value["run"], value["time"], value["exit_code"], value["signal"])
+            how = (value["exit_code"], value["signal"], value.get("oom_killed", False), value.get("oom_kills", 0))
+            return RunEndedFrame(value["log"], value["run"], value["time"], *how)
         case b"N":
             return StartNote(*(value[name] for name in StartNote._fields))
         case _:

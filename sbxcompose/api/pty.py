@@ -62,6 +62,8 @@ class PtyInfo(Message, frozen=True, kw_only=True):
     ended_at: int | None = None
     exit_code: int | None = None
     oom_killed: bool | None = None
+    oom_kills: int | None = None
+    """Ours: as in a row of a process."""
 
 
 class Data(Struct, frozen=True):

@@ -44,6 +44,8 @@ class RunExit(Struct, frozen=True):
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
+    oom_killed: bool = False
+    oom_kills: int = 0
 
 
 @dataclass(slots=True)
@@ -192,7 +194,7 @@ class SandboxClient:
                         if output is not None:
                             output(RunLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
                     elif "exit_code" in event or "signal" in event:
-                        result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
+                        result = RunExit(**{name: event[name] for name in RunExit.__struct_fields__ if name in event})
                     else:
                         watched.pid = event.get("pid", watched.pid)
         if result is None:

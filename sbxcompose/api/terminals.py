@@ -38,6 +38,10 @@ class TerminalsClient:
         answer = await self._client.ask("GET", "/pty", "the list of terminal sessions")
         return [PtyInfo.read(session) for session in answer["sessions"]]
 
+    async def get(self, session: str) -> PtyInfo:
+        """Return a session, also one that has ended a moment ago."""
+        return PtyInfo.read(await self._client.ask("GET", f"/pty/{session}", "the terminal session"))
+
     async def delete(self, session: str) -> None:
         """End a session, by a hang-up; returns when it is gone. One that is gone already is fine."""
         try:

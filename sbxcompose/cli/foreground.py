@@ -81,16 +81,21 @@ async def _run(
     if how.on_terminal:
         from sbxcompose.cli.on_terminal import run_on_terminal
 
-        return await run_on_terminal(connection.client, request, base, interrupts, feed=how.interactive)
+        ended = await run_on_terminal(connection.client, request, base, interrupts, feed=how.interactive)
+        return exit_code_of(shell, ended)
     one_off = await OneOff.start(connection, request, base)
     if how.detach:
         shell.print(str(one_off.info.pid))
         return 0
-    ended = await attend(one_off, interrupts, feed=how.interactive)
+    return exit_code_of(shell, await attend(one_off, interrupts, feed=how.interactive))
+
+
+def exit_code_of(shell: Shell, ended: CommandEnded, what: str = "the command") -> int:
+    """Return the exit code of what has ended, and tell what that does not: lines are missing, or memory ran out."""
     if ended.torn:
         shell.note(TORN)
     if ended.out_of_memory is not None:
-        shell.note(f"the command {ended.out_of_memory}")
+        shell.note(f"{what} {ended.out_of_memory}")
     return ended.exit_code
 
 

@@ -113,7 +113,8 @@ class ProjectTools:
         async with self._project() as project:
             done = await project.exec(process, command, timeout=timeout)
         outputs = [f"{name}:\n{cut(data)}" for name, data in (("stdout", done.stdout), ("stderr", done.stderr)) if data]
-        return "\n".join([f"exit code {done.exit_code}", *outputs])
+        code = f"exit code {done.exit_code}" + (", out of memory" if done.out_of_memory else "")
+        return "\n".join([code, *outputs])
 
     async def wait(self, processes: list[str] | None = None, timeout: float = 60) -> str:
         """Wait until processes are ready (one-shots: completed), without changing anything."""

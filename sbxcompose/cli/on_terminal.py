@@ -14,7 +14,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.tty import LocalTerminal, Modes, raw, window_size
 from sbxcompose.cli.write_all import write_all
-from sbxcompose.engine.one_off import read_fd
+from sbxcompose.engine.one_off import CommandEnded, read_fd
 from sbxcompose.engine.remote_terminal import RemoteTerminal
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.tasks import Tasks
@@ -28,8 +28,8 @@ DESCRIBING = ("TERM", "COLORTERM")
 
 async def run_on_terminal(
     client: SandboxClient, request: StartRequest, base_env: Env, interrupts: Interrupts, *, feed: bool
-) -> int:
-    """Run a command on a terminal until it ends; its exit code. `feed`: our standard input is its keyboard.
+) -> CommandEnded:
+    """Run a command on a terminal until it ends; how it did. `feed`: our standard input is its keyboard.
 
     Ctrl-C is a key like any other; who interrupts us by a signal ends the session. Raises as `RemoteTerminal`.
     """
@@ -47,7 +47,7 @@ async def run_on_terminal(
             stack.callback(lambda: _write_if_possible(modes.undo()))
             _follow_size(terminal, await stack.enter_async_context(Tasks()))
         try:
-            return await _attend(terminal, terminal.run(show), interrupts, feed=feed)
+            code = await _attend(terminal, terminal.run(show), interrupts, feed=feed)
         except NotWritten:  # our own terminal has hung up
             await terminal.end()
             raise
@@ -55,6 +55,7 @@ async def run_on_terminal(
             if modes.midline:
                 _write_if_possible(b"\r\n")  # what there is to say begins on a line of its own
             raise
+    return CommandEnded.by(await terminal.end_of(code))
 
 
 def _write_if_possible(data: bytes) -> None:

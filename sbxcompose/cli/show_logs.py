@@ -18,12 +18,13 @@ from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
+from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Exit, Instance
+from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def _show(view: LogView, said: Said) -> None:
             view.output(said.instance, output.stream, output.run, output.time_ms, output.read())
         case StartNote() as note:
             note_secrets(view.secrets, said.instance, note)
-        case follow.RunOutputEnded(_, run, time_ms, code, signal):
-            view.on_event(RunEnded(said.instance, run, Exit(code, signal, at=time_ms / 1000)))
+        case follow.RunOutputEnded(_, run) as ended:
+            view.on_event(RunEnded(said.instance, run, recorded_exit(ended)))
         case follow.Lost(_, size):
             view.announce(Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Tone.PLAIN))
         case _:

@@ -17,7 +17,7 @@ from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
-from sbxcompose.plan.observed import ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import Exit, ObservedSandbox, SandboxState
 from sbxcompose.tasks import task_group
 
 TORN = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
@@ -31,6 +31,8 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
     exit_code: int
     stdout: bytes
     stderr: bytes
+    out_of_memory: bool = False
+    """It failed, and the kernel killed it or another process of its sandbox for want of memory meanwhile."""
     complete: bool = True
     """False if lines of the output are missing or come twice, because the sandbox's daemon has left some out."""
 
@@ -43,7 +45,8 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
         """Return itself. Raises `ProcessFailed` if the exit code is not 0."""
         if self.exit_code == 0:
             return self
-        error = ProcessFailed(f"`{command_line(self.command)}` exited with code {self.exit_code}")
+        end = Exit(self.exit_code, oom_kills=int(self.out_of_memory))
+        error = ProcessFailed(f"`{command_line(self.command)}` {end}")
         if self.stderr:
             error.add_note(self.stderr.decode("utf-8", "replace").rstrip("\n"))
         raise error
@@ -144,6 +147,7 @@ async def run_to_end(
         exit_code=ended.exit_code,
         stdout=bytes(output[1]),
         stderr=bytes(output[2]),
+        out_of_memory=ended.out_of_memory is not None,
         complete=not ended.torn,
     )
 

@@ -15,10 +15,11 @@ from sbxcompose.client.output import select_output
 from sbxcompose.client.process_events import ProjectEvent, changed, decided
 from sbxcompose.engine.event_record import EventRecord
 from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
+from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Exit, Instance
+from sbxcompose.plan.observed import Instance
 
 LOOK_AGAIN = 1.0
 """Seconds after which a sandbox that does not exist is looked for again: of its creation nothing is heard."""
@@ -83,9 +84,8 @@ class EventStream:
         match said.event:
             case follow.Began(_, run, time_ms):
                 yield from changed(RunBegan(said.instance, run, time_ms / 1000), self._label, time_ms / 1000)
-            case follow.RunOutputEnded(_, run, time_ms, code, signal):
-                end = Exit(code, signal, at=time_ms / 1000)
-                yield from changed(RunEnded(said.instance, run, end), self._label, time_ms / 1000)
+            case follow.RunOutputEnded(_, run, time_ms) as ended:
+                yield from changed(RunEnded(said.instance, run, recorded_exit(ended)), self._label, time_ms / 1000)
 
     async def follow(self, until: float | None) -> AsyncGenerator[ProjectEvent, None]:
         """Yield what happens, until a moment. Between changes only sandboxes that do not exist yet are looked for."""

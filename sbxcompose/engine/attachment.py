@@ -66,7 +66,7 @@ class AttachedRun:
         if now is not None and now.pid == self._row.pid and now.run == self._row.run:
             return None
         end = now.exit if now is not None and now.exit is not None else Exit(None, None)
-        return CommandEnded(end.code, end.signal)
+        return CommandEnded.by(end)
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
         """Write to its input what `source` has; it stays open for whoever comes next."""

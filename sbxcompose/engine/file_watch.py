@@ -295,6 +295,8 @@ class _Lines:
 
 
 def _end(ended: CommandEnded) -> str:
+    if ended.out_of_memory is not None:
+        return ended.out_of_memory
     if ended.signal is not None:
         return f"was killed by {signals.shown(ended.signal)}"
     return f"exited with code {ended.exit_code}"

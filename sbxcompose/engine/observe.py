@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from sbxcompose.api.follow import RunOutputEnded
 from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.down_mark import Order, is_own, is_past, latest_mark, order_of
@@ -143,6 +144,12 @@ def _must_have_been_asked(info: ProcessInfo, managed: ManagedInfo) -> bool:
     end = _exit(info, managed)
     content = managed.restart.policy == "on_failure" and (end is None or end.success)
     return not given_up and not content and managed.health_status != "unhealthy"
+
+
+def recorded_exit(ended: RunOutputEnded) -> Exit:
+    """Return how a run ended that a log tells of."""
+    at = ended.time_ms / 1000
+    return Exit(ended.exit_code, ended.signal, ended.oom_killed, at, oom_kills=ended.oom_kills)
 
 
 def _exit(info: ProcessInfo, managed: ManagedInfo, successes: Collection[int] = ()) -> Exit | None:

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
@@ -37,10 +37,6 @@ WriteOut = Callable[[int, bytes], None]
 """Takes (stream, bytes); stream 1 is standard output, 2 standard error."""
 
 
-KILLED = 128 + signal.SIGKILL
-"""The exit code of a command that has died of SIGKILL, and of a shell whose command has."""
-
-
 class CommandEnded(Struct, frozen=True):
     """How the command ended; neither is set if its end was not observed."""
 
@@ -50,6 +46,11 @@ class CommandEnded(Struct, frozen=True):
     """Lines of its output are missing or come twice, because the sandbox's daemon has left some out."""
     out_of_memory: str | None = None
     """How it ended, in words that tell that memory ran out; None if it did not, or that is not known."""
+
+    @classmethod
+    def by(cls, end: Exit, *, torn: bool = False) -> CommandEnded:
+        """Return an end as a row or a log tells it."""
+        return cls(end.code, end.signal, torn=torn, out_of_memory=str(end) if end.out_of_memory else None)
 
     @property
     def known(self) -> bool:
@@ -88,19 +89,9 @@ class OneOff:
             match event:
                 case follow.OutputChunk(_, stream, _, _, data):
                     write(stream, data)
-                case follow.RunOutputEnded(_, _, _, code, signal):
-                    ended = CommandEnded(code, signal)
-                    return replace(ended, out_of_memory=await self._out_of_memory(ended))
+                case follow.RunOutputEnded():
+                    return CommandEnded.by(recorded_exit(event))
         return CommandEnded(None, None)
-
-    async def _out_of_memory(self, ended: CommandEnded) -> str | None:
-        """Return how a killed command ended if it ran out of memory; only its row tells that."""
-        if ended.exit_code != KILLED:
-            return None
-        try:
-            return memory_words(await try_again(lambda: self._client.get(str(self.info.pid))))
-        except (NotFound, Unreachable):
-            return None
 
     async def _follow_plainly(self, write: WriteOut) -> CommandEnded:
         """By the contract's own follow: lines of text, each with its end, whether or not the last one had one."""
@@ -112,7 +103,8 @@ class OneOff:
         info = followed.info
         if info is None:
             return CommandEnded(None, None)
-        return CommandEnded(info.exit_code, info.signal, torn=followed.torn, out_of_memory=memory_words(info))
+        end = Exit(info.exit_code, info.signal, info.oom_killed, oom_kills=info.oom_kills)
+        return CommandEnded.by(end, torn=followed.torn)
 
     async def feed(self, source: AsyncIterator[bytes], *, close: bool = True) -> None:
         """Write to its standard input what `source` has and, if so, close it at the end; an end of the command is
@@ -151,12 +143,6 @@ class OneOff:
             await self._client.stop(str(self.info.pid), signal=9, grace=0)
         except SbxError:
             return
-
-
-def memory_words(info: ProcessInfo) -> str | None:
-    """Return how a command ended if its row tells that it ran out of memory."""
-    end = Exit(info.exit_code, info.signal, info.oom_killed, oom_kills=info.oom_kills)
-    return str(end) if end.out_of_memory else None
 
 
 class NeedFailed(ProcessFailed):

@@ -12,13 +12,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sbxcompose import signals
 from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
-from sbxcompose.plan.observed import Instance, ObservedRow, Phase
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import SharedWork, run_until
@@ -234,9 +233,8 @@ class Readiness:
             if end.exit_code == 0:
                 self._checks.pop(instance, None)
                 return
-            words = (
-                f"exited with code {end.exit_code}" if end.signal is None else f"killed by {signals.shown(end.signal)}"
-            )
+            how = Exit(end.exit_code, end.signal, end.oom_killed, oom_kills=end.oom_kills)
+            words = str(how).removeprefix("was ")
             self._checks[instance] = f"{command_line(command)}: {said[-1] if said else words}"
             said.clear()
             now = time.monotonic()

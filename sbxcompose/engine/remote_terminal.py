@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.engine.start import new_key, try_again
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
+from sbxcompose.plan.observed import Exit
 from sbxcompose.tasks import Tasks
 
 PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
@@ -36,10 +38,13 @@ PACE = 768 * 1024
 class RemoteTerminal:
     """A session that has been started; `run` connects it."""
 
-    def __init__(self, terminals: TerminalsClient, session: PtySession, rows: int, cols: int) -> None:
+    def __init__(
+        self, terminals: TerminalsClient, session: PtySession, rows: int, cols: int, *, tells_memory: bool = False
+    ) -> None:
         self._terminals = terminals
         self._session = session
         self._size = (rows, cols)
+        self._tells_memory = tells_memory
         self._position: int | None = None
         self._seen_again = 0
         self._socket: Socket | None = None
@@ -60,7 +65,8 @@ class RemoteTerminal:
             session = await terminals.create(request, base_env)
         else:
             session = await try_again(lambda: terminals.create(replace(request, key=key), base_env))
-        return cls(terminals, session, request.rows, request.cols)
+        tells_memory = EXTENSION in client.extensions
+        return cls(terminals, session, request.rows, request.cols, tells_memory=tells_memory)
 
     async def run(self, write: Callable[[bytes], None]) -> int:
         """Hand out what the terminal shows until the command has ended; its exit code.
@@ -83,6 +89,14 @@ class RemoteTerminal:
                 tries += 1
                 if tries == len(PAUSES):
                     raise
+
+    async def end_of(self, code: int) -> Exit:
+        """Return how the command has ended that `run` returned `code` of; a failure is asked about."""
+        if code and self._tells_memory:
+            with suppress(NotFound, Unreachable):
+                told = await self._terminals.get(self._session.session_id)
+                return Exit(code, oom_killed=bool(told.oom_killed), oom_kills=told.oom_kills or 0)
+        return Exit(code)
 
     async def _connect(self) -> Socket:
         socket = await self._terminals.connect(self._session, self._position)

@@ -22,11 +22,11 @@ from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.listeners import Noted, OutputSink, Pace
-from sbxcompose.engine.observe import observed_sandbox, row_key
+from sbxcompose.engine.observe import observed_sandbox, recorded_exit, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.errors import Refused, Unreachable
-from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
+from sbxcompose.plan.observed import Instance, ObservedRow, ObservedSandbox
 from sbxcompose.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -238,8 +238,8 @@ class SandboxConnection(KnownRows):
         match event:
             case follow.Began(_, run, time_ms):
                 self._emit(RunBegan(instance, run, time_ms / 1000))
-            case follow.RunOutputEnded(_, run, time_ms, code, signal):
-                self._emit(RunEnded(instance, run, Exit(code, signal, at=time_ms / 1000)))
+            case follow.RunOutputEnded(_, run):
+                self._emit(RunEnded(instance, run, recorded_exit(event)))
             case follow.Lost(_, size):
                 self._emit(OutputLost(instance, size))
 

@@ -26,7 +26,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     first Ctrl-C is sent to the process, a second one detaches. Exits with the exit code of the run.
     """
     from sbxcompose.cli.async_main import run_command
-    from sbxcompose.cli.foreground import attend
+    from sbxcompose.cli.foreground import attend, exit_code_of
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.engine.attachment import AttachedRun
     from sbxcompose.engine.secrets import secret_values
@@ -53,6 +53,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
             if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
                 first = "the first Ctrl-C is sent to it, a second one detaches" if sig_proxy else "Ctrl-C detaches"
                 shell.note(f"attached to {name}; {first}")
-            return (await attend(attachment, interrupts, feed=attachment.reads and not no_stdin)).exit_code
+            ended = await attend(attachment, interrupts, feed=attachment.reads and not no_stdin)
+            return exit_code_of(shell, ended, name)
 
     return run_command(main)

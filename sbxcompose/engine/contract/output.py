@@ -197,12 +197,15 @@ class Follower:
                 yield follow.OutputChunk(self._log, stream, run_of(self.info), now, edge.last)
 
 
-def exit_of(info: ProcessInfo) -> tuple[int, int | None, int | None]:
-    """When (ms) and how (exit code, signal) the latest ended run of a row ended."""
+def exit_of(info: ProcessInfo) -> tuple[int, int | None, int | None, bool, int]:
+    """When (ms) and how (exit code, signal, killed for want of memory, how many were) the latest ended run of a row
+    ended.
+    """
     last = info.managed.last_exit if info.managed is not None else None
     if last is not None:
-        return last.ended_at, last.exit_code, last.signal
-    return info.ended_at or info.started_at, info.exit_code, info.signal
+        return last.ended_at, last.exit_code, last.signal, last.oom_killed, last.oom_kills
+    at = info.ended_at or info.started_at
+    return at, info.exit_code, info.signal, info.oom_killed, info.oom_kills
 
 
 def _place(line: RecordLine) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sbxcompose.host.logs.segments import HAS_CODE, HAS_SIGNAL, Fields, Segment
+from sbxcompose.host.logs.segments import HAS_CODE, HAS_SIGNAL, OOM_KILLED, OOM_KILLS, Fields, Segment
 
 
 class Chunk(NamedTuple):
@@ -46,13 +46,18 @@ class RunStart(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """Run number `run` ended; neither `exit_code` nor `signal` if the end was not observed."""
+    """Run number `run` ended; neither `exit_code` nor `signal` if the end was not observed.
+
+    `oom_kills` is 1 for any number: how many is not recorded.
+    """
 
     run: int
     time_ms: int
     position: int
     exit_code: int | None
     signal: int | None
+    oom_killed: bool = False
+    oom_kills: int = 0
 
 
 class Gap(NamedTuple):
@@ -68,4 +73,5 @@ LogEvent = Chunk | RunStart | RunEnd | Gap
 def run_end(fields: Fields, position: int) -> RunEnd:
     """Read a run-end record as an event."""
     _, flags, _, run, time_ms, a, b = fields
-    return RunEnd(run, time_ms, position, a if flags & HAS_CODE else None, b if flags & HAS_SIGNAL else None)
+    code, signal = a if flags & HAS_CODE else None, b if flags & HAS_SIGNAL else None
+    return RunEnd(run, time_ms, position, code, signal, bool(flags & OOM_KILLED), int(bool(flags & OOM_KILLS)))

@@ -34,13 +34,16 @@ VERSION: Final = 1
 
 HAS_CODE: Final = 1
 HAS_SIGNAL: Final = 2
+OOM_KILLED: Final = 4
+OOM_KILLS: Final = 8
 
 RECORD: Final = struct.Struct("<BBHIQqq")
 """kind, flags, version, run, time (ms since 1970), a, b; little-endian.
 
 out, err: a = length. run-begin: a = position. run-end: flags say whether a = exit code and b = signal are
-known. run-open: time and a as in the run's begin. header: flags = bit per stream that stands at the beginning
-of a line, version = of this format, run = the latest run number, time = the latest time before it.
+known, whether the leader was killed for want of memory, and whether any process of its sandbox was. run-open:
+time and a as in the run's begin. header: flags = bit per stream that stands at the beginning of a line,
+version = of this format, run = the latest run number, time = the latest time before it.
 """
 
 CHUNK_SIZE: Final = 1 << 20

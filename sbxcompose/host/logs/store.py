@@ -24,6 +24,8 @@ from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import (
     HAS_CODE,
     HAS_SIGNAL,
+    OOM_KILLED,
+    OOM_KILLS,
     RUN_BEGIN,
     RUN_END,
     STREAMS,
@@ -107,13 +109,23 @@ class LogStore(Journal):
         self.changed()
         return run
 
-    def end_run(self, run: int, exit_code: int | None, signal: int | None, at: float) -> None:
+    def end_run(
+        self,
+        run: int,
+        exit_code: int | None,
+        signal: int | None,
+        at: float,
+        *,
+        oom_killed: bool = False,
+        oom_kills: int = 0,
+    ) -> None:
         """Note that `run` ended, and how. Its pipes must have been drained. A run that is not open is left as
         it is.
         """
         if run not in self.running:
             return
         flags = (HAS_CODE if exit_code is not None else 0) | (HAS_SIGNAL if signal is not None else 0)
+        flags |= (OOM_KILLED if oom_killed else 0) | (OOM_KILLS if oom_kills else 0)
         self.append(RUN_END, flags, 0, run, self.stamp(round(at * 1000)), exit_code or 0, signal or 0)
         del self.running[run]
         if not self.running:

@@ -84,14 +84,14 @@ class _Attached:
     def _end(self) -> dict[str, Any]:
         info = self._process.info()
         reason = "timed_out" if self._timed_out else info.status
+        memory = {
+            **({"oom_killed": True} if info.oom_killed else {}),
+            **({"oom_kills": info.oom_kills} if info.oom_kills else {}),
+        }
         if info.signal is not None:
-            return {
-                "signal": info.signal,
-                "reason": reason,
-                **({"oom_killed": True} if info.oom_killed else {}),
-            }
+            return {"signal": info.signal, "reason": reason, **memory}
         # The end of a process whose keeper was killed is unknown; clients need one of the two.
-        return {"exit_code": 255 if info.exit_code is None else info.exit_code, "reason": reason}
+        return {"exit_code": 255 if info.exit_code is None else info.exit_code, "reason": reason, **memory}
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api import frame_encoding, frames
-from sbxcompose.api.frames import StartNote
+from sbxcompose.api.frames import RunEndedFrame, StartNote
 from sbxcompose.host.base.wake import Wake
 from sbxcompose.host.http.stream import Receive, StreamAnswer
 from sbxcompose.host.http.watch_request import WatchRequest, read_request
@@ -284,8 +284,9 @@ class WatchConnection:
                 batch.append(frame_encoding.encode_ref(*ref))
             case RunStart(run, time_ms):
                 batch.append(frame_encoding.encode_run_began(feed.number, run, time_ms))
-            case RunEnd(run, time_ms, _, exit_code, signal):
-                batch.append(frame_encoding.encode_run_ended(feed.number, run, time_ms, exit_code, signal))
+            case RunEnd(run, time_ms, _):
+                ended = RunEndedFrame(feed.number, run, time_ms, *event[3:])
+                batch.append(frame_encoding.encode_run_ended(ended))
             case Gap(_, length):
                 batch.append(frame_encoding.encode_gone(feed.number, length))
         return len(batch[-1])

@@ -42,6 +42,8 @@ class CommandResult(Struct, frozen=True):
             return None
         signal, code = self.exit.signal, self.exit.exit_code
         words = f"killed by {signals.shown(signal)}" if signal is not None else f"exited with code {code}"
+        if self.exit.oom_killed or self.exit.oom_kills:
+            words += ", out of memory"
         return f"{words}: {self.last_line}" if self.last_line else words
 
 

@@ -259,7 +259,8 @@ class LifecycleDriver(ProcessRow):
     def _note_end(self, run: int, end: LastExit) -> str | None:
         """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
         self._attachment = None
-        note = partial(self.log.end_run, run, end.exit_code, end.signal, end.ended_at / 1000)
+        how = (end.exit_code, end.signal, end.ended_at / 1000)
+        note = partial(self.log.end_run, run, *how, oom_killed=end.oom_killed, oom_kills=end.oom_kills)
         try:
             note()
         except OSError as problem:

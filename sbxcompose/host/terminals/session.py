@@ -40,6 +40,7 @@ class SessionRecord(Struct):
     ended_at: int | None = None
     exit_code: int | None = None
     oom_killed: bool | None = None
+    oom_kills: int | None = None
     end_unwatched: bool = False
     ticks: int = 0
     key: str | None = None

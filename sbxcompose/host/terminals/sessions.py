@@ -246,7 +246,7 @@ class TerminalSessions:
         terminal = self._of(exited.unit)
         if terminal is None:
             return False
-        terminal.record.oom_killed = exited.oom_killed or None
+        terminal.record.oom_killed, terminal.record.oom_kills = exited.oom_killed or None, exited.oom_kills or None
         terminal.finish(exit_code(exited.status), round(exited.at * 1000))
         self._save(terminal)
         self._keeper.tasks.start(self._keeper.release(exited.unit))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.engine.local_host import launch
-from tests.live.host.hosts import PATIENCE, Box, LiveHost, ended, live_host
+from tests.live.host.hosts import PATIENCE, Box, LiveHost, ended, events, live_host
 from tests.support.home import Home, wait_gone
 
 LIMITS = {"memory": 64 << 20, "cpus": 0.5, "processes": 12}
@@ -42,6 +42,10 @@ def check(host: LiveHost, box: Box) -> None:
     assert box.lines(row["pid"]) == []
     row = box.wait(box.shell(f'python3 -S -c "{HOG}"; exit $?')["pid"], ended)
     assert (row["exit_code"], row["oom_killed"], row["oom_kills"]) == (137, False, 1)
+    body = box.start_body("sh", "-c", f'python3 -S -c "{HOG}"; exit $?')
+    with host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
+        *_, last = events(answer)
+    assert last == {"exit_code": 137, "reason": "exited", "oom_kills": 1}
     row = box.wait(box.shell("exit 137")["pid"], ended)
     assert (row["exit_code"], row["oom_kills"]) == (137, 0)
     row = box.wait(box.shell(FORKS)["pid"], ended)

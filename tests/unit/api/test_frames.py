@@ -26,7 +26,7 @@ COMMON: st.SearchStrategy[WatchFrame] = st.one_of(
     st.builds(frames.Dropped, NUMBER),
     st.builds(frames.Log, NUMBER, st.text(), st.none() | st.text(), NUMBER),
     st.builds(frames.RunBeganFrame, NUMBER, NUMBER, NUMBER),
-    st.builds(frames.RunEndedFrame, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE),
+    st.builds(frames.RunEndedFrame, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE, st.booleans(), NUMBER),
     st.builds(frames.Gone, NUMBER, NUMBER),
     st.builds(frames.Ack, U32, U64),
     st.just(frames.SyncedFrame()),
@@ -53,7 +53,7 @@ def encode(frame: WatchFrame) -> bytes:
         case frames.StartNote():
             return frame_encoding.encode_start_note(frame)
         case frames.RunEndedFrame():
-            return frame_encoding.encode_run_ended(*frame)
+            return frame_encoding.encode_run_ended(frame)
         case frames.OutputFrame(log, stream, run, time, end, _, data):
             return frame_encoding.encode_output(log, stream, run, time, end, data)
         case frames.OutputRef():

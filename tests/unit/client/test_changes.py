@@ -67,8 +67,9 @@ def test_a_refusal_stays_a_refusal() -> None:
         check_result(Result((StepFailure(START_WEB, Refused("no", status=500)),)), str)
 
 
-def finished(code: int) -> FinishedCommand:
-    return FinishedCommand(command=("sh", "-c", "make  all"), exit_code=code, stdout=b"a\nb\n", stderr=b"oh no\n")
+def finished(code: int, *, memory: bool = False) -> FinishedCommand:
+    command = ("sh", "-c", "make  all")
+    return FinishedCommand(command=command, exit_code=code, stdout=b"a\nb\n", stderr=b"oh no\n", out_of_memory=memory)
 
 
 def test_a_command_can_be_checked() -> None:
@@ -76,6 +77,8 @@ def test_a_command_can_be_checked() -> None:
     with pytest.raises(ProcessFailed, match=r"^`make  all` exited with code 3\n") as caught:
         finished(3).check()
     assert caught.value.__notes__ == ["oh no"]
+    with pytest.raises(ProcessFailed, match=r"^`make  all` exited with code 137: out of memory\n"):
+        finished(137, memory=True).check()
 
 
 def test_a_command_is_a_text_for_the_shell_or_a_list() -> None:

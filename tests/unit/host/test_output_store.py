@@ -111,6 +111,14 @@ def test_streams_and_marks_come_in_the_order_in_which_they_were_written(feed: Fe
     assert end == RunEnd(1, 1_001_000, 13, 3, None)
 
 
+def test_the_end_of_a_run_tells_that_memory_ran_out(feed: Feed) -> None:
+    for killed, kills in ((True, 1), (False, 3), (False, 0)):
+        feed.log.end_run(feed.log.begin_run(999.0), 137, None, 1_001.0, oom_killed=killed, oom_kills=kills)
+    with feed.log.reader(0) as reader:
+        ends = [event for event in everything(reader) if isinstance(event, RunEnd)]
+    assert [(end.oom_killed, end.oom_kills) for end in ends] == [(True, 1), (False, 1), (False, 0)]
+
+
 def test_the_end_of_a_pipe_is_0_and_an_empty_pipe_blocks(feed: Feed) -> None:
     with pipe() as (read, write):
         with pytest.raises(BlockingIOError):
