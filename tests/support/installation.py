@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,8 +89,9 @@ def python_sources(requirement: str, *requirements: str, check: tuple[str, ...])
         pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "1")
         _run(*pip, "--no-deps", "--no-binary", ":all:", "--dest", str(directory / "packed"), requirement)
         (packed,) = (directory / "packed").iterdir()
-        with tarfile.open(packed) as archive:
-            archive.extractall(directory / "unpacked", filter="data")
+        (directory / "unpacked").mkdir()
+        # tar, because `tarfile` has its filters only since 3.11.4.
+        _run("tar", "--extract", "--no-same-owner", "--file", str(packed), "--directory", str(directory / "unpacked"))
         (unpacked,) = (directory / "unpacked").iterdir()
         unpacked.rename(directory / "source")
 
