@@ -159,7 +159,7 @@ def test_lines_that_come_while_it_is_looked_at_what_is_kept_are_not_lost() -> No
 
 
 def test_a_child_that_continues_writing_does_not_keep_it_from_ending() -> None:
-    daemon = Daemon([*LINES, *["of a child"] * 1000])
+    daemon = Daemon([*LINES, *["of a child"] * 200])
     daemon.time_ms = ENDED_AT + 5000
     assert follow(daemon)[1].info is not None
 

@@ -76,9 +76,9 @@ def test_each_process_of_a_bring_up_costs_the_same_and_not_more_than_today(tmp_p
         project = HostedProject(tmp_path / str(count), count)
         return await counted(project.up)
 
-    few, many = asyncio.run(of(20)), asyncio.run(of(200))
+    few, many = asyncio.run(of(10)), asyncio.run(of(100))
     assert many < 10.5 * few, (few, many)
-    assert many < 200 * MOST_CALLS, many / 200
+    assert many < 100 * MOST_CALLS, many / 100
 
 
 def test_nothing_costs_more_with_the_age_of_the_host(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.supervise.start_notes import COMPACT, MOST, StartNotes, note_of
+from sbxcompose.host.supervise import start_notes
+from sbxcompose.host.supervise.start_notes import MOST, StartNotes, note_of
 
 
 def note(run: int, up: int | None = None, *secrets: str, log: str = "web.1") -> StartNote:
@@ -50,17 +53,21 @@ def test_notes_do_not_grow_with_the_number_of_ups(tmp_path: Path) -> None:
     assert list(notes) == list(opened(path)) == kept
 
 
-def test_of_very_many_the_oldest_are_merged_and_no_secret_is_lost(tmp_path: Path) -> None:
+def test_of_very_many_the_oldest_are_merged_and_no_secret_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact = 2 * MOST
+    monkeypatch.setattr(start_notes, "COMPACT", compact)
     path = tmp_path / "starts"
     notes = opened(path)
-    for run in range(1, COMPACT + 100):
+    for run in range(1, compact + 100):
         notes.add(note(run, run, f"secret {run % 300}"))
     kept = list(notes)
     assert len(kept) == MOST
     assert kept[0].run == 1
     assert {secret for item in kept for secret in item.secrets} == {f"secret {number}" for number in range(300)}
     assert list(opened(path)) == kept
-    assert len(path.read_bytes().splitlines()) < COMPACT
+    assert len(path.read_bytes().splitlines()) < compact
 
 
 def test_the_values_are_those_of_the_variables_that_are_named() -> None:
