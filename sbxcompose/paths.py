@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from sbxcompose.errors import SbxError
@@ -130,46 +129,3 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
 
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file of the state, or make one, at once: a reader has the old one or the new one, also after a kill.
-
-    Raises `OSError`.
-    """
-    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            file.write(data)
-        fresh.replace(path)
-    except OSError:
-        # Another command has another name: each would leave a part of a file on a full disk.
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def append_lines(path: Path, lines: bytes, most: int) -> None:
-    """Add whole lines to a file of the state to which other commands add, too; its older half is left out when it has
-    more than `most` bytes. Raises `OSError`.
-    """
-    import fcntl
-
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    while True:
-        with open(os.open(path, flags, 0o600), "r+b", buffering=0) as file:
-            with suppress(OSError):  # a file system without locks: lines are lost only if two shorten it at once
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_at(path, file.fileno()):
-                continue  # another command has just removed it, or replaced it by a shorter one
-            file.write(lines)
-            if os.fstat(file.fileno()).st_size > most:
-                replace_file(path, path.read_bytes()[-most // 2 :].partition(b"\n")[2])
-            return
-
-
-def _is_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat(follow_symlinks=False))
-    except FileNotFoundError:
-        return False

@@ -75,7 +75,8 @@ def test_what_the_tests_import_comes_with_the_development_extra() -> None:
 
 
 def test_the_keeper_imports_the_standard_library_and_of_ours_what_needs_nothing_else() -> None:
-    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux", "sbxcompose.tasks")
+    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux", "sbxcompose.tasks", "sbxcompose.file_writing")
+    assert imported(PACKAGE / "file_writing.py") <= sys.stdlib_module_names
     assert imported(PACKAGE / "tasks.py") - sys.stdlib_module_names <= {"collections.abc", "sbxcompose.errors"}
     foreign = {
         (path.name, name)

@@ -1,20 +1,15 @@
 """What a person is told of connections that are being made again: that retries are under way, and that they are over.
 
 Many requests and streams fail and recover at the same time; it is one outage, with one line at its begin and one at its
-end. One that is over within a moment is not worth a line. `retried` makes one call over an outage.
+end. One that is over within a moment is not worth a line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-from sbxcompose.errors import Unreachable
-
-T = TypeVar("T")
 
 NOTICE = 1.0
 """Seconds after which an outage is told of."""
@@ -83,16 +78,3 @@ class Outages:
         self._timer = None
         self._told = True
         self._emit(self._reason, time.monotonic() - self._began)
-
-
-async def retried(call: Callable[[], Awaitable[T]], tries: int, pause: float) -> T:
-    """Make a call that may be made twice, again while the connection breaks; its result.
-
-    `pause` is in seconds before the next try, doubled each time. Raises `Unreachable` after the last of the `tries`.
-    """
-    for attempt in range(1, tries):
-        try:
-            return await call()
-        except Unreachable:
-            await asyncio.sleep(pause * 2**attempt)
-    return await call()

@@ -1,10 +1,19 @@
-"""When a request that failed is made again, and after which pause; pure (contract, section 7.3)."""
+"""When a request that failed is made again, and after which pause (contract, section 7.3).
+
+`RequestRetry` decides on one request, and is pure; `retried` makes a call of several requests again.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec import Struct
 
 from sbxcompose.errors import Unavailable, Unreachable
+
+T = TypeVar("T")
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
 """Methods whose requests may be made twice: the second changes nothing that the first has not changed."""
@@ -46,3 +55,22 @@ class RequestRetry(Struct):
         if not self.answered and self.tries >= (BUSY_TRIES if isinstance(error, Unavailable) else FIRST_TRIES):
             return None
         return pause
+
+
+CALL_TRIES = 5
+CALL_PAUSE = 0.05
+"""Seconds before a call is made again, doubled each time; the host's server starts again in about 0.3 s."""
+
+
+async def retried(call: Callable[[], Awaitable[T]], *, tries: int = CALL_TRIES, pause: float | None = None) -> T:
+    """Make a call that may be made twice, again while the connection breaks; its result.
+
+    `pause` is in place of CALL_PAUSE. Raises `Unreachable` after the last of the `tries`.
+    """
+    first = CALL_PAUSE if pause is None else pause
+    for attempt in range(1, tries):
+        try:
+            return await call()
+        except Unreachable:
+            await asyncio.sleep(first * 2**attempt)
+    return await call()

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder as JsonDecoder
 
-from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
 from sbxcompose.api.wire import Answer, HttpRequest, segment
@@ -204,6 +203,8 @@ class SandboxClient:
     def _event_reader(self) -> Callable[[bytes], Iterable[str | bytes]]:
         """Return what makes the data of events of the pieces of a stream of the daemon."""
         if self.extensions:
+            from sbxcompose.api.host_events import HostEventDecoder  # few commands run one
+
             return HostEventDecoder().feed
         from sbxcompose.api.sse import EventDecoder  # imports httpx, which commands on this machine do without
 

@@ -11,7 +11,7 @@ import os
 from binascii import crc32
 from collections.abc import Iterable, Mapping
 
-from sbxcompose.spec.cache_place import cache_directory, own_directory, write_entry
+from sbxcompose.spec.cache_place import cache_directory, own_directory
 from sbxcompose.version import __version__
 
 _CHANGING = ("COMP_", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES")
@@ -46,7 +46,9 @@ def remember(environ: Mapping[str, str], files: Iterable[str], names: Iterable[s
     try:
         if own_directory(os.path.dirname(path)):
             body = "\n".join(lines).encode("utf-8", "surrogateescape")
-            write_entry(path, _head(environ, body) + b"\n" + body)
+            from sbxcompose.file_writing import replace_file  # late: completion reads far more often
+
+            replace_file(path, _head(environ, body) + b"\n" + body)
     except OSError:
         return
 

@@ -15,7 +15,8 @@ from typing import Any
 from msgspec import DecodeError, Struct, json
 
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import CLOUD_PLACES, cloud_places_path, replace_file, state_directory, state_path
+from sbxcompose.file_writing import replace_file
+from sbxcompose.paths import CLOUD_PLACES, cloud_places_path, state_directory, state_path
 
 
 class CloudPlace(Struct, frozen=True):

@@ -34,7 +34,8 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
     new = sorted(set(values) - recall(sandbox, environ) - {""})
     if not new:
         return
-    from sbxcompose.paths import append_lines, state_directory
+    from sbxcompose.file_writing import append_lines
+    from sbxcompose.paths import state_directory
 
     with suppress(OSError, SbxError):
         state_directory(environ)

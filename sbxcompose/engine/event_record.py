@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import append_lines, state_directory, state_path
+from sbxcompose.file_writing import append_lines
+from sbxcompose.paths import state_directory, state_path
 from sbxcompose.plan.steps import Step
 
 FOLDER = "events"

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
+from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
@@ -21,7 +22,7 @@ from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.start import start_once, try_again
+from sbxcompose.engine.start import start_once
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError, Unreachable
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance
@@ -117,7 +118,7 @@ class OneOff:
             async for data in source:
                 await self._client.write(pid, data)
             if close:
-                await try_again(lambda: self._client.close_input(pid))
+                await retried(lambda: self._client.close_input(pid))
         except (NotFound, Refused):
             return
         except Unreachable as error:

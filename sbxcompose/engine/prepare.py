@@ -7,9 +7,9 @@ sandbox is opened in which nothing of the project has been started yet, and may 
 from __future__ import annotations
 
 from sbxcompose.api.models import StartRequest
+from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.daemon_abilities import Ability, is_missing_route, report_of, supervises, unsupported
-from sbxcompose.engine.start import try_again
 from sbxcompose.errors import Refused
 from sbxcompose.tasks import finish_all
 
@@ -23,7 +23,7 @@ async def prepare(client: SandboxClient, sandbox: str, workspace: str, *, known:
     Both are asked for at once: it costs one round trip. Raises `Unsupported` for a daemon that lacks what we need.
     """
     known = known or bool(client.extensions)
-    asked = () if known else (try_again(lambda: supervises(client)),)
+    asked = () if known else (retried(lambda: supervises(client)),)
     made, *answers = await finish_all([_can_run(client, workspace), *asked])
     lacking = ((Ability.SUPERVISION,) if False in answers else ()) + (() if made else (Ability.RUN,))
     if lacking:
@@ -57,5 +57,5 @@ async def make_workspace(client: SandboxClient, path: str) -> None:
 
 async def _shell(client: SandboxClient, said: list[str], user: str | None, script: str, *args: str) -> int | None:
     request = StartRequest(command="sh", args=["-c", script, "sh", *args], working_dir="/", user=user)
-    done = await try_again(lambda: client.run(request, output=lambda line: said.append(line.text)))
+    done = await retried(lambda: client.run(request, output=lambda line: said.append(line.text)))
     return done.exit_code

@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from sbxcompose.api import pty
 from sbxcompose.api.models import Env
 from sbxcompose.api.pty import PtyRequest
+from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import PtySession, TerminalsClient
 from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket
-from sbxcompose.engine.start import new_key, try_again
+from sbxcompose.engine.start import new_key
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
 from sbxcompose.plan.observed import Exit
 from sbxcompose.tasks import Tasks
@@ -64,7 +65,7 @@ class RemoteTerminal:
         if key is None:
             session = await terminals.create(request, base_env)
         else:
-            session = await try_again(lambda: terminals.create(replace(request, key=key), base_env))
+            session = await retried(lambda: terminals.create(replace(request, key=key), base_env))
         tells_memory = EXTENSION in client.extensions
         return cls(terminals, session, request.rows, request.cols, tells_memory=tells_memory)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
@@ -21,13 +21,15 @@ from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.known_rows import KnownRows
-from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 from sbxcompose.engine.observe import observed_sandbox, recorded_exit, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.errors import Refused, Unreachable
 from sbxcompose.plan.observed import Instance, ObservedRow, ObservedSandbox
 from sbxcompose.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 
 T = TypeVar("T")
 

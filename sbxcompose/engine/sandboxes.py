@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
@@ -23,7 +23,6 @@ from sbxcompose.engine.events import (
     EventHandler,
     SandboxNote,
 )
-from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import ProjectProviders, Provider
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -32,6 +31,9 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, LeftSandbox, Observed, ObservedSandbox, SandboxState
 from sbxcompose.spec.project import Project, ReadyLine, Sandbox
 from sbxcompose.tasks import gather_all
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.listeners import Pace
 
 
 class ProjectSandboxes:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
+from sbxcompose.api.retries import retried
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, PlanBegun, SandboxNote, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
-from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.local_limits import unenforced
 from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
@@ -35,7 +35,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.sandboxes import ProjectSandboxes
 from sbxcompose.engine.secrets import secrets_of
 from sbxcompose.engine.setup_snapshots import SetupSnapshots
-from sbxcompose.engine.start import start, try_again
+from sbxcompose.engine.start import start
 from sbxcompose.errors import Refused
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase
@@ -58,6 +58,7 @@ from sbxcompose.spec.project import Condition, Dependency, Process, Project, San
 from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
+    from sbxcompose.engine.listeners import Pace
     from sbxcompose.files.transfer import Copied
 
 
@@ -235,7 +236,7 @@ class Session(ProjectSandboxes):
             case Start(process):
                 await self._start(process, step.action)
             case Stop(row) as action:
-                await try_again(lambda: self._stop(row, action))
+                await retried(lambda: self._stop(row, action))
             case Await(instance, condition, process):
                 await self.wait_until(process, instance, condition)
             case TerminateSandbox(sandbox):

@@ -88,7 +88,8 @@ class SetupCache:
         return found if isinstance(found, dict) else {}
 
     def _write(self, everything: dict[str, Any]) -> None:
-        from sbxcompose.paths import replace_file, state_directory
+        from sbxcompose.file_writing import replace_file
+        from sbxcompose.paths import state_directory
 
         # Without a lock: when two commands write at once one entry may be lost, and its set-up is made again.
         with suppress(OSError, SbxError):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
-from sbxcompose.api.outages import retried
+from sbxcompose.api.retries import CALL_PAUSE, CALL_TRIES, retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.start_again import (
@@ -27,14 +25,10 @@ from sbxcompose.engine.start_again import (
 )
 from sbxcompose.errors import Conflict, Unavailable, Unreachable
 
-T = TypeVar("T")
 EXTENSION = "start-key"
 """What a daemon lists that knows the key of a start."""
-TRIES = 5
 LOOKS = 4
 """How often the list of rows is looked at for a run that has no name, before that is started once more."""
-PAUSE = 0.05
-"""Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
 
 
 async def start(connection: SandboxConnection, request: StartRequest, base: Env) -> bool:
@@ -43,14 +37,14 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
     Return False if it was found started: by another command, or by a request whose answer was lost.
     """
     refused: set[str] = set()
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, CALL_TRIES + 1):
         name = request.name or ""
         before = connection.named(name)
         try:
             await connection.start(request, base)
             return True
         except (Conflict, Unreachable) as error:
-            if attempt == TRIES:
+            if attempt == CALL_TRIES:
                 raise
             rows = await _rows(connection)
             again = after_failure(error, name, request.replaces, rows, refused_before=name in refused, before=before)
@@ -64,13 +58,8 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
             case TakeName(other):
                 request = replace(request, name=other)
             case Retry():
-                await asyncio.sleep(PAUSE * 2**attempt)
+                await asyncio.sleep(CALL_PAUSE * 2**attempt)
     raise AssertionError("unreachable")
-
-
-async def try_again(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable`."""
-    return await retried(call, TRIES, PAUSE)
 
 
 def new_key(client: SandboxClient) -> str | None:
@@ -85,18 +74,18 @@ async def start_once(connection: SandboxConnection, request: StartRequest, base:
     """
     key = new_key(connection.client)
     if key is not None:
-        return await try_again(lambda: connection.client.start(replace(request, key=key), base))
-    for attempt in range(1, TRIES + 1):
+        return await retried(lambda: connection.client.start(replace(request, key=key), base))
+    for attempt in range(1, CALL_TRIES + 1):
         known = connection.keys()
         try:
             return await connection.client.start(request, base)
         except Unreachable as error:
-            if attempt == TRIES:
+            if attempt == CALL_TRIES:
                 raise
             # A request that was cut off may still be on its way to the daemon; one that was refused is not.
             looks = 1 if isinstance(error, Unavailable) else LOOKS
             for attempt in range(1, looks + 1):
-                await asyncio.sleep(PAUSE * 2**attempt)
+                await asyncio.sleep(CALL_PAUSE * 2**attempt)
                 found = unnamed_after_failure(request, known, await _rows(connection))
                 if found is not None:
                     return found
@@ -109,5 +98,5 @@ async def _rows(connection: SandboxConnection) -> list[ProcessInfo]:
     async def list_rows() -> None:
         rows.extend(await connection.client.processes())
 
-    await try_again(list_rows)
+    await retried(list_rows)
     return rows

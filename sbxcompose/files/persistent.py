@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
 
-from sbxcompose.api.outages import retried
+from sbxcompose.api.retries import retried
 from sbxcompose.errors import SbxError, Unreachable
 from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
 
@@ -26,7 +26,7 @@ PAUSE = 0.1
 
 async def persist(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable` in the end."""
-    return await retried(call, TRIES, PAUSE)
+    return await retried(call, tries=TRIES, pause=PAUSE)
 
 
 class PersistentFiles:

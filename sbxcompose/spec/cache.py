@@ -20,7 +20,7 @@ from functools import cache
 from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, encode
 
-from sbxcompose.spec.cache_place import cache_directory, own_directory, write_entry
+from sbxcompose.spec.cache_place import cache_directory, own_directory
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_content
@@ -99,7 +99,9 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
     with contextlib.suppress(OSError, OverflowError, UnicodeEncodeError):
         body = _encoded(_Entry(_reader(), question, sources.files, sources.variables, project))
         if len(body) <= _LARGEST and own_directory(directory):
-            write_entry(_path(directory, question), _checksum(body) + body)
+            from sbxcompose.file_writing import replace_file  # late: most commands find what was kept
+
+            replace_file(_path(directory, question), _checksum(body) + body)
             _prune(directory)
 
 

@@ -1,4 +1,4 @@
-"""Where what we remember between two commands is, and how it is written; standard library only."""
+"""Where what we remember between two commands is; standard library only."""
 
 from __future__ import annotations
 
@@ -27,21 +27,3 @@ def own_directory(directory: str) -> bool:
         os.mkdir(directory, 0o700)
     status = os.stat(directory, follow_symlinks=False)
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-def write_entry(path: str, content: bytes) -> None:
-    """Write all of it or nothing, whoever else writes at the same time. Raises `OSError`."""
-    temporary = f"{path}.{os.getpid()}"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        os.unlink(temporary)  # of a process that died, and had our number
-        return
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

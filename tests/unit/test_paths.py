@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from sbxcompose.paths import (
     PathError,
-    append_lines,
     lock_path,
     log_path,
-    replace_file,
     runtime_directory,
     socket_path,
     state_directory,
@@ -80,47 +76,3 @@ def test_a_path_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
         socket_path({"SBXCOMPOSE_RUNTIME_DIR": f"{fits}x"})
     assert caught.value.exit_code == 3
     assert caught.value.hint == "set SBXCOMPOSE_RUNTIME_DIR to a shorter directory"
-
-
-def test_a_file_is_replaced_as_a_whole_and_is_the_users_alone(tmp_path: Path) -> None:
-    path = tmp_path / "kept"
-    path.write_bytes(b"before")
-    path.chmod(0o644)
-    replace_file(path, b"after")
-    assert path.read_bytes() == b"after"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "kept"
-    path.mkdir()
-    with pytest.raises(OSError, match="directory"):
-        replace_file(path, b"after")
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_lines_are_added_and_the_older_half_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    for number in range(30):
-        append_lines(path, b"%04d\n" % number, 100)
-    assert path.read_bytes().split() == [b"%04d" % number for number in range(12, 30)]
-
-
-@pytest.mark.parametrize("removed", [False, True])
-def test_no_line_is_added_to_a_file_that_another_command_has_just_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool
-) -> None:
-    path = tmp_path / "lines"
-    real, others = fcntl.flock, [b"new\n"]
-
-    def lock(file: IO[bytes], operation: int) -> None:
-        if others:
-            replace_file(path, others.pop())
-            if removed:
-                path.unlink()
-        real(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", lock)
-    append_lines(path, b"late\n", 1000)
-    assert path.read_bytes() == (b"" if removed else b"new\n") + b"late\n"

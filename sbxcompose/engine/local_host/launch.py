@@ -173,13 +173,11 @@ def api_key() -> str:
 
 
 def _write_key(key: str) -> str:
+    from sbxcompose.file_writing import replace_file  # late: the key is made once
+
     path = paths.state_directory() / KEY_FILE
-    temporary = path.with_name(f"{KEY_FILE}.{os.getpid()}")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.write(fd, key.encode() + b"\n")
-        os.close(fd)
-        os.rename(temporary, path)
+        replace_file(path, key.encode() + b"\n")
     except OSError as error:
         raise ProviderError(f"cannot write the key {path}: {(error.strerror or str(error)).lower()}") from error
     return key

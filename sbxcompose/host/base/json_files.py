@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from sbxcompose import file_writing
 from sbxcompose.api.json_text import encode
 from sbxcompose.host.base import damage, flush, unsaved
 from sbxcompose.host.base.ids import is_id
@@ -33,22 +33,10 @@ def replace_file(path: str, data: bytes, *, lasting: bool = True) -> None:
 
     One that is not `lasting` need not survive a loss of power.
     """
-    temporary = path + "~"
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            while data:
-                data = data[os.write(fd, data) :]
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-        unsaved.release(path)
-        if lasting:
-            flush.later(path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    file_writing.replace_file(path, data, only_writer=True)
+    unsaved.release(path)
+    if lasting:
+        flush.later(path)
 
 
 def reserve(path: str, size: int) -> None:

@@ -41,12 +41,9 @@ class HostRecord:
             return
         if os.path.isdir(path) and not os.path.islink(path):
             os.rename(path, f"{path}.damaged-{os.getpid()}")
-        fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(fd, data)
-        finally:
-            os.close(fd)
-        os.rename(path + "~", path)
+        from sbxcompose.file_writing import replace_file  # late: commands only read it
+
+        replace_file(path, data, only_writer=True)  # whoever has the lock
 
 
 def read(path: str | os.PathLike[str]) -> HostRecord | None:

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from sbxcompose.api import retries
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.cli.foreground import attend
-from sbxcompose.engine import start
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut
 from sbxcompose.errors import NotFound, Unreachable
 
@@ -56,7 +56,7 @@ def test_input_that_was_cut_off_is_an_error() -> None:
 
 
 def test_the_end_of_input_is_reported_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "PAUSE", 0.0)
+    monkeypatch.setattr(retries, "CALL_PAUSE", 0.0)
     client = Client([None], [Unreachable("broken"), Unreachable("broken"), None])
     asyncio.run(command(client).feed(pieces(b"one")))
     assert (client.taken, client.closed) == ([b"one"], 1)

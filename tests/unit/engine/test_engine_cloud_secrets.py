@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def test_a_command_that_ends_while_it_shortens_the_file_loses_nothing(
         number += 1
     before = recall("one", environ)
 
-    def ends(*_: object) -> Path:
+    def ends(*_: object) -> None:
         raise SystemExit
 
     with monkeypatch.context() as patch, suppress(SystemExit):
-        patch.setattr(Path, "replace", ends)
+        patch.setattr(os, "rename", ends)
         remember("one", ["new" * 8192], environ)
     assert recall("one", environ) == before | {"new" * 8192}
