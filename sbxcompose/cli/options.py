@@ -85,11 +85,6 @@ class ScaleType(click.ParamType[tuple[str, int]]):
         return found[1], int(found[2])
 
 
-def scale_of(pairs: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    """Return the last word on each process counts."""
-    return dict(pairs)
-
-
 def signal_number(text: str) -> int:
     """`HUP`, `SIGHUP` or `1` -> 1. Raises `UsageError`."""
     if text.isdecimal() and 0 < int(text) <= signals.LAST:

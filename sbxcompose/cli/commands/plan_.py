@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import json_option, names_argument, scale_of, up_options
+from sbxcompose.cli.options import json_option, names_argument, up_options
 
 if TYPE_CHECKING:
     from sbxcompose.plan.steps import Plan
@@ -31,7 +31,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.options import Intent
 
-    request = UpRequest(names=names, scale=scale_of(options.pop("scale")), **options)
+    request = UpRequest(names=names, scale=dict(options.pop("scale")), **options)
     project = shell.project(request.scale)
     asked = request.options(project)
 

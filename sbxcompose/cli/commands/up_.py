@@ -12,7 +12,6 @@ from sbxcompose.cli.options import (
     DurationType,
     names_argument,
     no_color_option,
-    scale_of,
     timeout_option,
     up_options,
 )
@@ -76,5 +75,5 @@ def command(shell: Shell, /, names: tuple[str, ...], **options: Any) -> int:
     from sbxcompose.cli.bring_up import bring_up
     from sbxcompose.cli.up_request import UpRequest
 
-    request = UpRequest(names=names, scale=scale_of(options.pop("scale")), **options)
+    request = UpRequest(names=names, scale=dict(options.pop("scale")), **options)
     return bring_up(shell, request)
