@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose import paths
-from sbxcompose.host.base import damage, host_info, settings, unsaved, write_back
+from sbxcompose.host.base import damage, host_info, settings, unlocked, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.http.accept import Gate
@@ -76,6 +76,7 @@ class Host:
         await self._keeper.recall()
         unsaved.begin(self._keeper)
         write_back.retry()
+        unlocked.keep_in(self._state / "unlocked")
         self.sandboxes.load()
         await self._adopt()
         self._write_info()

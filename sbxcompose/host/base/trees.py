@@ -7,10 +7,14 @@ import fcntl
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
+
+from sbxcompose.host.base.unlocked import UnlockedFiles
 
 FICLONE = 0x40049409
 """ioctl: share the blocks of another file until one of the two is written to (btrfs, XFS, bcachefs)."""
@@ -18,6 +22,24 @@ _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.E
 _CANNOT_COPY_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _CHUNK = 1 << 20
 _LOOK_INTO = stat.S_IRUSR | stat.S_IXUSR
+
+
+class _Lock:
+    """A lock that can be referred to weakly."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+
+
+_locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
+"""One for each directory that is being copied."""
+_locks_lock = threading.Lock()
 
 
 class CopySize(Struct):
@@ -32,9 +54,15 @@ def copy_tree(source: str, target: str) -> CopySize:
 
     Modes, times, owners, extended attributes, symbolic and hard links, holes and FIFOs are kept; sockets are left out,
     for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared. Files
-    and directories of this user that it may not read are made readable while they are copied.
+    and directories of this user that it may not read are made readable while they are copied, and a second copy of the
+    same directory waits meanwhile: it would take those modes for the real ones.
     """
-    return _Copy().run(source, target)
+    if os.geteuid() == 0:
+        return _Copy().run(source, target)
+    with _locks_lock:
+        lock = _locks.setdefault(os.path.realpath(source), _Lock())
+    with lock:
+        return _Copy().run(source, target)
 
 
 def remove_tree(path: str) -> None:
@@ -64,29 +92,14 @@ class _Copy:
     def __init__(self) -> None:
         self._size = CopySize()
         self._links: dict[tuple[int, int], str] = {}
-        self._unlocked: dict[str, int] = {}
-        """The modes of what is readable for the moment; each comes after the directory that it is in."""
+        self._unlocked = UnlockedFiles()
 
     def run(self, source: str, target: str) -> CopySize:
         """Copy everything."""
         try:
             return self._run(source, target)
         finally:
-            for path in reversed(list(self._unlocked)):
-                self._lock(path)
-
-    def _lock(self, path: str) -> None:
-        mode = self._unlocked.pop(path, None)
-        if mode is not None:
-            with suppress(FileNotFoundError):
-                _set_mode(path, mode)
-
-    def _unlock(self, path: str, found: os.stat_result, rights: int) -> None:
-        """Give this user these rights to a file or directory of its own, until `_lock`."""
-        own = os.geteuid()
-        if own != 0 and found.st_uid == own and found.st_mode & rights != rights:
-            self._unlocked[path] = stat.S_IMODE(found.st_mode)
-            _set_mode(path, self._unlocked[path] | rights)
+            self._unlocked.close()
 
     def _run(self, source: str, target: str) -> CopySize:
         directories: list[tuple[str, str]] = []
@@ -95,7 +108,7 @@ class _Copy:
             here, there = waiting.pop()
             directories.append((here, there))
             with suppress(FileNotFoundError):
-                self._unlock(here, os.lstat(here), _LOOK_INTO)
+                self._unlocked.unlock(here, os.lstat(here), _LOOK_INTO)
             for entry in _entries(here):
                 into = os.path.join(there, entry.name)
                 with suppress(FileNotFoundError):
@@ -113,8 +126,8 @@ class _Copy:
 
     def _directory(self, source: str, target: str) -> None:
         found = os.stat(source)
-        _keep_attributes(source, target, found, self._unlocked.get(source))
-        self._lock(source)
+        _keep_attributes(source, target, found, self._unlocked.mode(source))
+        self._unlocked.lock(source)
 
     def _entry(self, source: str, target: str, found: os.stat_result) -> None:
         first = self._links.get((found.st_dev, found.st_ino))
@@ -122,7 +135,7 @@ class _Copy:
             os.link(first, target, follow_symlinks=False)
             return
         if stat.S_ISREG(found.st_mode):
-            self._unlock(source, found, stat.S_IRUSR)
+            self._unlocked.unlock(source, found, stat.S_IRUSR)
             self._file(source, target, found)
         elif stat.S_ISLNK(found.st_mode):
             os.symlink(os.readlink(source), target)
@@ -133,7 +146,7 @@ class _Copy:
         else:
             return
         _keep_attributes(source, target, found)
-        self._lock(source)  # only now: extended attributes cannot be read either without the right to read
+        self._unlocked.lock(source)  # only now: extended attributes cannot be read either without the right to read
         if found.st_nlink > 1:
             self._links[found.st_dev, found.st_ino] = target
 
@@ -155,15 +168,6 @@ class _Copy:
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     with suppress(FileNotFoundError), os.scandir(path) as entries:
         yield from entries
-
-
-def _set_mode(path: str, mode: int) -> None:
-    """Change the mode of a file or directory, never of what a link leads to."""
-    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.chmod(f"/proc/self/fd/{held}", mode)
-    finally:
-        os.close(held)
 
 
 def _clone(read: int, write: int) -> bool:

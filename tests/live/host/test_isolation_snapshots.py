@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import httpx
 
 from tests.live.host.hosts import Box, LiveHost
 from tests.live.host.isolated import finish, host_without_rights, isolated
 from tests.live.host.test_host_snapshots import take
+from tests.support.home import wait_gone
 
 CHANGE = """
 mkdir -p /etc/app /root/deep && echo one > /etc/app/conf && echo home > /root/deep/note && echo work > /workspace/w
@@ -73,6 +80,32 @@ def test_a_snapshot_of_a_user_s_sandbox_has_what_its_owner_may_not_read() -> Non
         for found in (fork, box):
             assert finish(found, UNLOCK) == ["200", "0", "777", "555", "0"]
             assert finish(found, "chmod 600 locked/deeper/note; cat locked/deeper/note") == ["note"]
+
+
+MANY = "mkdir many && cd many && for i in $(seq 5000); do echo $i > $i; done; cd .. && chmod 0 many && stat -c %a many"
+
+
+def test_a_server_that_is_killed_in_a_snapshot_leaves_no_modes_changed() -> None:
+    with host_without_rights() as host, ThreadPoolExecutor(1) as threads:
+        box = isolated(host)
+        assert finish(box, MANY) == ["0"]
+        (many,) = host.home.state.glob("sandboxes/*/disk/root/workspace/many")
+        server = host.status["pid"]
+        caught = False
+        while not caught:
+            taking = threads.submit(host.http.post, "/sandboxes/box/snapshot")
+            while not caught and not taking.done():
+                if many.stat().st_mode & 0o777:
+                    os.kill(server, signal.SIGSTOP)
+                    caught = bool(many.stat().st_mode & 0o777)
+                    os.kill(server, signal.SIGKILL if caught else signal.SIGCONT)
+        with suppress(httpx.HTTPError):
+            taking.result()
+        assert wait_gone([server], 60)
+        while host.status["pid"] == server:
+            pass
+        assert many.stat().st_mode & 0o777 == 0
+        assert finish(box, "stat -c %a many") == ["0"]
 
 
 def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
