@@ -106,15 +106,42 @@ def _reader(directory: Path) -> Callable[[str], str | None]:
 
 
 def write(path: Path, text: str, *, force: bool) -> None:
-    """Write a new file. Raises `UsageError` if there is one already."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    """Write a new file. Raises `UsageError` if there is one already.
+
+    One that cannot be written leaves what was there: an empty file would hide a Procfile, and stop every command.
+    """
     try:
-        with os.fdopen(os.open(path, flags, 0o666), "w", encoding="utf-8") as stream:
-            stream.write(text)
+        if force and path.is_file():
+            _overwrite(Path(os.path.realpath(path)), text)
+        else:
+            _create(path, text, os.O_TRUNC if force else os.O_EXCL)
     except FileExistsError:
         raise UsageError(f"{path} exists already", hint="`--force` overwrites it") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _create(path: Path, text: str, flag: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o666)
+    is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError:
+        if is_file:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _overwrite(path: Path, text: str) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
+    _create(fresh, text, os.O_EXCL)
+    try:
+        fresh.chmod(stat.S_IMODE(path.stat().st_mode))
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> None:

@@ -15,14 +15,14 @@ from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
 _ELSEWHERE = {
-    **dict.fromkeys(("list", "status", "jlist", "images"), "`sbxcompose ps` lists what runs"),
+    **dict.fromkeys(("list", "status", "state", "jlist", "images"), "`sbxcompose ps` lists what runs"),
     "stat": "`sbxcompose stats` shows CPU and memory",
     "projects": "`sbxcompose ls` lists all projects",
-    **dict.fromkeys(("build", "pull", "push", "create", "init"), "nothing has to be prepared: `sbxcompose up` starts"),
+    **dict.fromkeys(("build", "pull", "push", "create"), "nothing has to be prepared: `sbxcompose up` starts"),
     **dict.fromkeys(("rm", "remove", "delete", "destroy"), "`sbxcompose down` stops, `down --terminate` also deletes"),
     **dict.fromkeys(("shutdown", "quit", "halt"), "`sbxcompose down` stops the project"),
     **dict.fromkeys(("ssh", "sh", "bash", "enter", "console"), "`sbxcompose shell` opens a shell"),
-    **dict.fromkeys(("tail", "output"), "`sbxcompose logs -f` follows the output"),
+    **dict.fromkeys(("tail", "output", "echo"), "`sbxcompose logs -f` follows the output"),
     **dict.fromkeys(("check", "validate", "lint", "show"), "`sbxcompose config` checks and shows the file"),
     **dict.fromkeys(("import", "migrate"), "`sbxcompose convert` converts the files of other tools"),
     **dict.fromkeys(("reload", "update", "apply", "deploy", "reread"), "`sbxcompose up` applies the file as it is now"),
@@ -33,7 +33,10 @@ _ELSEWHERE = {
     **dict.fromkeys(("forward", "port-forward", "tunnel"), "`sbxcompose port` forwards a port"),
     **dict.fromkeys(("signal", "send"), "`sbxcompose kill -s` sends a signal"),
     **dict.fromkeys(("serve", "daemon", "server"), "`sbxcompose host serve` runs the host"),
-    "connect": "`sbxcompose attach` connects to a process",
+    **dict.fromkeys(("connect", "fg"), "`sbxcompose attach` connects to a process"),
+    **dict.fromkeys(("monit", "ui"), "`sbxcompose top` shows everything on the whole screen"),
+    **dict.fromkeys(("env", "printenv"), "`sbxcompose exec PROCESS env` shows the variables of a process"),
+    "analyze": "`sbxcompose why --timings` shows what the last `up` waited for",
     "scale": "`sbxcompose up --scale PROCESS=N` sets the number of replicas",
     "copy": "`sbxcompose cp` copies files",
     "help": "`sbxcompose --help` lists the commands, `sbxcompose COMMAND --help` explains one",
@@ -73,10 +76,10 @@ _OPTIONS_ELSEWHERE = {
 
 def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose") -> UsageError:
     """Return the error for a command that does not exist."""
-    otherwise = f"`{parent} --help` lists the commands"
-    if parent == "sbxcompose":
-        otherwise = _ELSEWHERE.get(name, otherwise)
-    return UsageError(f"no command named `{name}`", hint=did_you_mean(name, known, otherwise))
+    # What another tool means by a word counts for more than how the word is spelled: `status` is not `stats`.
+    elsewhere = _ELSEWHERE.get(name) if parent == "sbxcompose" else None
+    hint = elsewhere or did_you_mean(name, known, f"`{parent} --help` lists the commands")
+    return UsageError(f"no command named `{name}`", hint=hint)
 
 
 def from_click(error: click.ClickException, command: str | None = None) -> UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sbxcompose import signals
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import (
     entries,
@@ -278,7 +279,7 @@ class _Process:
         if (command := text(get(node, "command"))) is not None:
             stop["command"] = self._shell(command)
         if (signal := self._number(node, "signal")) is not None and signal > 0:
-            stop["signal"] = int(signal)
+            stop["signal"] = signals.name_of(int(signal)) or int(signal)
         if (grace := self._number(node, "timeout_seconds")) is not None:
             stop["grace"] = format_duration(grace)
         self._process.set("stop", stop)

@@ -29,6 +29,11 @@ def mark_request() -> StartRequest:
     return StartRequest(command="true", working_dir="/", name=NAME, restart=RestartConfig(policy="never"))
 
 
+def words(message: str) -> str:
+    """Return a message about the mark's run in words about `down`, which is all that people know of it."""
+    return message.removeprefix(f"{NAME}: ").replace(NAME, "`down`")
+
+
 def is_mark(info: ProcessInfo) -> bool:
     """Return whether a row is a mark and no process of the project."""
     return _process_of(info) == PROCESS

@@ -14,9 +14,8 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
 from sbxcompose.api.retries import retried
-from sbxcompose.engine import cloud_secrets, last_up
+from sbxcompose.engine import cloud_secrets, down_mark, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
-from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, PlanBegun, SandboxNote, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.local_limits import unenforced
@@ -36,7 +35,7 @@ from sbxcompose.engine.sandboxes import ProjectSandboxes
 from sbxcompose.engine.secrets import secrets_of
 from sbxcompose.engine.setup_snapshots import SetupSnapshots
 from sbxcompose.engine.start import start
-from sbxcompose.errors import Refused
+from sbxcompose.errors import Refused, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase
 from sbxcompose.plan.steps import (
@@ -312,5 +311,9 @@ class Session(ProjectSandboxes):
 
     async def _forget(self, connection: SandboxConnection) -> None:
         """Mark that the project was taken down, see `down_mark`."""
-        await start(connection, mark_request(), {})
+        try:
+            await start(connection, down_mark.mark_request(), {})
+        except SbxError as error:
+            error.message = down_mark.words(error.message)
+            raise
         await connection.mark_over()

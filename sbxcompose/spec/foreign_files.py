@@ -17,6 +17,8 @@ GUIDE = "https://github.com/sbxcompose/sbxcompose/blob/main/docs/from-other-tool
 OWN = "sbxcompose"
 """How the names of our own files begin."""
 
+RESULT = "sbxcompose.yaml"
+
 
 class Tool(Enum):
     """A tool whose files are recognised: what such a file is called, and its section in the guide."""
@@ -37,8 +39,12 @@ class Tool(Enum):
         """Return what to do with a file of that name. This is the only place that says so."""
         if self is Tool.TILT:
             return f"write a `sbxcompose.yaml`; {GUIDE}#{self.value[1]} lists what each key becomes there"
-        converted = f"`sbxcompose convert {shlex.quote(name)} -o sbxcompose.yaml` converts it"
-        return f"{converted}; {GUIDE}#{self.value[1]} lists what each key becomes"
+        first = ""
+        if name == RESULT:  # it would be written over what it is made from
+            name = f"{self.value[1]}.yaml"
+            first = f"rename it to `{name}`; "
+        converted = f"`sbxcompose convert {shlex.quote(name)} -o {RESULT}` converts it"
+        return f"{first}{converted}; {GUIDE}#{self.value[1]} lists what each key becomes"
 
 
 _NAMES = (

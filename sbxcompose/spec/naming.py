@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import cast
 
@@ -35,8 +36,15 @@ def project_name(
 
 
 def valid_name(text: str) -> str:
-    """Return the nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`."""
-    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """Return the nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`.
+
+    Accents are left out (`Café` -> `cafe`); letters of other scripts are replaced by a hash, so that projects whose
+    names have nothing else stay apart.
+    """
+    lower = "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
+    name = re.sub(r"[^a-z0-9]+", "-", lower).strip("-")
+    if any(char.isalnum() and not char.isascii() for char in lower):
+        name = f"{name or 'project'}-{_hash(text)}"
     if not name:
         return "project"
     return _shortened(name if name[0].isalpha() else f"p{name}")
@@ -51,9 +59,13 @@ def _shortened(name: str) -> str:
     """Cut a name that is too long for a provider, with a hash of all of it so that it stays unique."""
     if len(name) <= _LONGEST:
         return name
+    return f"{name[: _LONGEST - 9].rstrip('-')}-{_hash(name)}"
+
+
+def _hash(text: str) -> str:
     from hashlib import blake2b
 
-    return f"{name[: _LONGEST - 9].rstrip('-')}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
+    return blake2b(os.fsencode(text), digest_size=4).hexdigest()
 
 
 def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> ProviderName:

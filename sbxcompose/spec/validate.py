@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -224,7 +225,13 @@ def _type_hint(details: ErrorDetails) -> str | None:
     if kind == "tuple_type" and details["loc"][-1:] == ("secrets",) and isinstance(value, dict):
         return "`secrets` lists the names of variables whose values are masked, such as `[API_TOKEN]`"
     if kind == "tuple_type":
-        return "write `[...]`, or a line that begins with `- ` for each entry"
+        entry = f"{value!r}" if isinstance(value, str) and not re.fullmatch(r"[\w./-]+", value) else value
+        written = f"[{entry}]" if isinstance(value, str | int) and len(str(value)) <= 40 else "[...]"
+        return f"write `{written}`, or a line that begins with `- ` for each entry"
+    if kind.startswith("model") and details["loc"][-1:] == ("stop",) and isinstance(value, str):
+        return f"write `{{{'grace' if value[:1].isdecimal() else 'signal'}: {value}}}`"
+    if kind.startswith("int_") and details["loc"][-2:] == ("http", "port") and isinstance(value, str):
+        return "`http` takes a port, a path (`/healthz`), or both: `{port: 8000, path: /healthz}`"
     return None
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import Sbx
+from tests.support.command import COMMAND, Sbx
 from tests.support.ports import free_port
 
 REPOSITORIES = {
@@ -103,6 +104,34 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
     assert "command: make dev" in dry.run("init", "--stdout").stdout
     dry.run("init", "--force")
     assert "command: make dev" in (dry.project / "sbxcompose.yaml").read_text()
+
+
+def test_a_file_that_cannot_be_written_leaves_what_was_there(dry: Sbx) -> None:
+    dry.write("web: sleep 60\n", "Procfile")
+    full = "ulimit -f 0; SBXCOMPOSE_WARM=no"
+    written = dry.project / "sbxcompose.yaml"
+    for before, options in ((None, ""), ("mine\n", " --force")):
+        if before is not None:
+            dry.write(before)
+        script = f"{full} {COMMAND} init{options}"
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=dry.project, env=dry.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "cannot write sbxcompose.yaml: file too large" in done.stderr
+        assert (written.read_text() if written.exists() else None) == before
+        assert [path.name for path in dry.project.glob("*~")] == []
+
+
+def test_a_file_that_is_overwritten_keeps_its_mode_and_its_links(dry: Sbx) -> None:
+    dry.write("dev:\n\tx\n", "Makefile")
+    dry.write("mine\n", "real.yaml")
+    (dry.project / "real.yaml").chmod(0o640)
+    (dry.project / "sbxcompose.yaml").symlink_to("real.yaml")
+    dry.run("init", "--force")
+    assert (dry.project / "sbxcompose.yaml").is_symlink()
+    assert "command: make dev" in (dry.project / "real.yaml").read_text()
+    assert (dry.project / "real.yaml").stat().st_mode & 0o777 == 0o640
 
 
 def test_what_is_beside_a_converted_file_is_named(dry: Sbx) -> None:

@@ -13,9 +13,14 @@ def held_up(result: Result) -> list[str]:
         if isinstance(waiting.step.action, Start):
             held.setdefault(waiting.root.subject, []).append(waiting.step.subject)
     return [
-        f"{_listed(subjects)} {'was' if len(subjects) == 1 else 'were'} not started: held up by {root}"
+        f"{_listed(subjects)} {'was' if len(subjects) == 1 else 'were'} not started: {_because(root, subjects)}"
         for root, subjects in held.items()
     ]
+
+
+def _because(root: str, subjects: list[str]) -> str:
+    """Return the reason; what could not be stopped holds up its own next run."""
+    return "still running" if subjects == [root] else f"held up by {root}"
 
 
 def _listed(names: list[str]) -> str:

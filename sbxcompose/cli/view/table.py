@@ -11,11 +11,17 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> list[str]:
-    """Lines of left-aligned columns, two blanks apart; `width` cuts the last column of each line."""
+    """Lines of left-aligned columns, two blanks apart; `width` cuts the last column of each line, and if need be the
+    first.
+    """
     widths = [max(visible(row[n]) for row in [header, *rows]) for n in range(len(header))]
+    if width is not None:
+        others = sum(widths[1:-1]) + 2 * (len(widths) - 1) + min(widths[-1], LEAST)
+        widths[0] = min(widths[0], max(width - others, LEAST))
     lines = []
     for row in [header, *rows]:
-        cells = [cell + " " * (widths[n] - visible(cell)) for n, cell in enumerate(row[:-1])]
+        first = row[0] if len(row) == 1 else clip(row[0], widths[0])
+        cells = [cell + " " * (widths[n] - visible(cell)) for n, cell in enumerate([first, *row[1:-1]][: len(row) - 1])]
         left = "  ".join(cells)
         last = row[-1] if width is None else clip(row[-1], max(width - visible(left) - 2, 1))
         lines.append(f"{left}  {last}".rstrip())

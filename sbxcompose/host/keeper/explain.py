@@ -74,7 +74,10 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *,
         if found:
             return found
     if code in (errno.ENOENT, errno.ENOTDIR):
-        return f"no such file: {command}" if "/" in command else f"command not found: {command}"
+        words = f"no such file: {command}" if "/" in command else f"command not found: {command}"
+        return (
+            f"{words} (this is one word: separate its arguments, or run it with `sh -c`)" if " " in command else words
+        )
     return f"{system_words(code)}: {command}"
 
 

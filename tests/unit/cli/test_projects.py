@@ -26,6 +26,13 @@ def test_a_narrow_terminal_does_without_columns_and_the_end_of_the_folder() -> N
     assert lines([shop], 220.0, Style(False), 30)[0].split() == ["NAME", "RUNNING", "FOLDER"]
 
 
+def test_a_long_name_leaves_space_for_the_folder() -> None:
+    shop = KnownProject("x" * 63, "/nowhere/shop", (KnownSandbox("main", "shop-main", "running", 2),), 100.0)
+    shown = lines([shop], 220.0, Style(False), 40)
+    assert shown[1] == f"{'x' * 25}…  /nowhere/sh…"
+    assert lines([shop], 220.0, Style(False))[1].startswith("x" * 63)
+
+
 def test_text_is_wrapped_to_the_width_of_a_terminal() -> None:
     text = "web waits until db is ready; db is running, not ready yet"
     assert wrapped(text, None, "  ") == [f"  {text}"]

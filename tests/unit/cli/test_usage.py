@@ -23,6 +23,9 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
     "line,message,hint",
     [
         ("list", "no command named `list`", "`sbxcompose ps` lists what runs"),
+        ("status", "no command named `status`", "`sbxcompose ps` lists what runs"),
+        ("connect", "no command named `connect`", "`sbxcompose attach` connects to a process"),
+        ("monit", "no command named `monit`", "`sbxcompose top` shows everything"),
         ("tsart", "no command named `tsart`", "did you mean `start`?"),
         ("restrat", "no command named `restrat`", "did you mean `restart`?"),
         ("nonsense", "no command named `nonsense`", "`sbxcompose --help` lists the commands"),

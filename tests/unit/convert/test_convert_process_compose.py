@@ -35,7 +35,7 @@ from tests.unit.convert.test_convert_others import converted, subjects
         ("command: x, readiness_probe: {exec: {command: 'test -f $F'}, initial_delay_seconds: 2, timeout_seconds: 3}",
          {"health_check": {"exec": "test -f $$F", "initial_delay": "2s", "timeout": "3s"}}),
         ("command: x, shutdown: {command: stop it, signal: 2, timeout_seconds: 4}",
-         {"stop": {"command": "stop it", "signal": 2, "grace": "4s"}}),
+         {"stop": {"command": "stop it", "signal": "SIGINT", "grace": "4s"}}),
     ],
 )  # fmt: skip
 def test_process_compose(keys: str, expected: dict[str, Any]) -> None:

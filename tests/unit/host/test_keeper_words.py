@@ -123,6 +123,12 @@ def test_what_a_child_left_of_its_failure_is_put_in_words(failure: bytes, messag
     assert (error.message, error.errno) == (message, errno)
 
 
+@pytest.mark.parametrize("command,words", [("ls -l", "command not found: ls -l"), ("./a b", "no such file: ./a b")])
+def test_a_command_line_in_one_word_is_answered_with_the_way_to_run_it(command: str, words: str) -> None:
+    error = explain(b"OSError:2:", {**REQUEST, "argv": [command]}, {"PATH": "/nowhere/bin"})
+    assert error.message == f"{words} (this is one word: separate its arguments, or run it with `sh -c`)"
+
+
 def test_the_host_keeps_nothing_of_the_shell_that_started_it() -> None:
     kept = {
         **{"PATH": "/bin", "HOME": "/h", "LC_ALL": "C", "XDG_RUNTIME_DIR": "/run/u", "LANG": "C.UTF-8"},

@@ -102,6 +102,12 @@ def test_an_included_file_and_the_mistakes_of_others() -> None:
     assert found == ["compose.yaml:0:0: this is a Docker Compose file, which sbxcompose does not read"]
 
 
+def test_the_remedy_does_not_write_over_what_it_reads() -> None:
+    assert Tool.COMPOSE.way_out("sbxcompose.yaml").startswith(
+        "rename it to `docker-compose.yaml`; `sbxcompose convert docker-compose.yaml -o sbxcompose.yaml` converts it; "
+    )
+
+
 def test_the_remedy_leads_to_the_guide() -> None:
     with pytest.raises(InvalidSpec) as caught:
         load(None, {}, {"compose.yaml": "services: {a: }"}, named=("compose.yaml",))

@@ -345,7 +345,7 @@ def test_an_empty_override_is_not_a_mistake() -> None:
         ("/a/My App_2", "my-app-2"),
         ("/a/2024", "p2024"),
         ("/", "project"),
-        ("/a/日本", "project"),
+        ("/a/日本", "project-ce47dfba"),
         ("/a/-x-", "x"),
     ],
 )

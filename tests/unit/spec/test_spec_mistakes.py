@@ -289,6 +289,14 @@ processes:
         ("processes: {web: {command: x, env: !reset null}}",
          "to take back what a lower file says, write the key with nothing after it (`ports:`)"),
         ("processes: {web: {command: x, workdir: 3}}", 'put quotes around it: "3"'),
+        ("processes: {web: {command: x, profiles: dev}}",
+         "write `[dev]`, or a line that begins with `- ` for each entry"),
+        ("processes: {web: {command: x, watch: '*.py'}}",
+         "write `['*.py']`, or a line that begins with `- ` for each entry"),
+        ("processes: {web: {command: x, health_check: {http: 'localhost:80/x'}}}",
+         "`http` takes a port, a path (`/healthz`), or both: `{port: 8000, path: /healthz}`"),
+        ("processes: {web: {command: x, stop: SIGINT}}", "write `{signal: SIGINT}`"),
+        ("processes: {web: {command: x, stop: 10s}}", "write `{grace: 10s}`"),
     ],
 )  # fmt: skip
 def test_mistakes_show_the_remedy(text: str, hint: str) -> None:

@@ -18,6 +18,10 @@ LONG = "feature-" * 9 + "x"
         ("My App_2", "my-app-2"),
         ("2048", "p2048"),
         ("---", "project"),
+        ("Café Ünïcode", "cafe-unicode"),
+        ("日本", "project-[0-9a-f]{8}"),
+        ("shop-店", "shop-[0-9a-f]{8}"),
+        ("\udcff", "project"),
         ("x" * 63, "x" * 63),
         ("x" * 64, f"{'x' * 54}-[0-9a-f]{{8}}"),
         (LONG, "(feature-){6}featur-[0-9a-f]{8}"),
@@ -47,6 +51,10 @@ def test_the_name_of_a_sandbox_at_its_provider(project: str, sandbox: str, name:
 def test_names_that_are_cut_stay_apart() -> None:
     assert sandbox_name("shop", "x" * 70) != sandbox_name("shop", "x" * 71)
     assert valid_name("x" * 70) != valid_name("x" * 71)
+
+
+def test_names_of_other_scripts_stay_apart() -> None:
+    assert len({valid_name(folder) for folder in ("日本", "中国", "магазин", "shop-店", "shop-所", "shop")}) == 6
 
 
 def test_a_project_in_a_folder_with_a_long_name() -> None:
