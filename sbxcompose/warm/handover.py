@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from sbxcompose.warm import circumstances, client, job_control, wire
 
 PATIENCE = 5.0
-"""Seconds that a client may take to send its request, and to begin."""
+"""Seconds that a client may take to send its request: one that is late runs its command itself."""
 _BY_PYTHON = frozenset((signal.SIGPIPE, signal.SIGXFSZ))
 """Ignored by every Python."""
 
@@ -75,12 +75,14 @@ class ForkClient:
         own = os.pidfd_open(os.getpid())
         try:
             wire.send(self._sock, wire.READY, descriptors=[own])
+            # For as long as it takes: a client that has heard this relies on us, however late it gets its turn, or
+            # is continued. Its end ends the wait.
+            self._sock.settimeout(None)
             return wire.receive(self._sock)[0] == wire.GO
         except OSError:
             return False
         finally:
             os.close(own)
-            self._sock.settimeout(None)
 
 
 def adopt(sock: socket.socket, request: dict[str, Any], received: list[int]) -> ForkClient:

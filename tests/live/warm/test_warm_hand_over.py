@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sbxcompose.warm import handover, wire
 from sbxcompose.warm.client import is_stopped
 from tests.support.code_server import CLIENT
 from tests.support.command import LIMIT, Running
@@ -194,3 +196,29 @@ def test_a_read_in_the_background_stops_the_job(server: CodeServer, tmp_path: Pa
         running.press("for the command\n")
         running.wait_for(r"typed b'for the command\\n'")
         running.wait_for("ended 0")
+
+
+class _Patience(socket.socket):
+    """Notes how long each read of it would wait."""
+
+    def __init__(self, own: socket.socket) -> None:
+        super().__init__(fileno=own.detach())
+        self.settimeout(handover.PATIENCE)
+        self.waits: list[float | None] = []
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        self.waits.append(self.gettimeout())
+        return super().recv(size, flags)
+
+
+@pytest.mark.parametrize("answer", [wire.GO, b""])
+def test_a_client_that_has_been_told_all_is_ready_has_all_the_time_to_begin(answer: bytes) -> None:
+    """It may be stopped, or not get its turn; by then it no longer runs the command itself."""
+    theirs, own = socket.socketpair()
+    with theirs, _Patience(own) as ours:
+        if answer:
+            wire.send(theirs, answer)
+        else:
+            theirs.shutdown(socket.SHUT_WR)
+        assert handover.ForkClient(ours, os.getpid()).begin() is bool(answer)
+        assert ours.waits == [None]
