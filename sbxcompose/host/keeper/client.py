@@ -120,7 +120,7 @@ class KeeperClient(KeeperConnection):
         """
         check_signal(signal)
         deadline = time.monotonic() + grace
-        body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline}
+        body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline, "grace": grace}
         accepted = bool(await self._call(body))
         self._run_again([unit])
         known = self._known.units.get(unit)

@@ -209,7 +209,8 @@ class KeeperEndpoint:
                 everything = body["scope"] == "everything"
                 return self._units.kill(body["unit"], body["signal"], everything=everything)
             case "stop":
-                return self._units.stop(body["unit"], body["signal"], body["deadline"])
+                # A server of an older version says only when the grace is over.
+                return self._units.stop(body["unit"], body["signal"], body["deadline"], body.get("grace", 0.0))
             case "freeze":
                 return self._units.freeze(body["units"], again=bool(body.get("again")))
             case "thaw":

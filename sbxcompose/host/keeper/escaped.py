@@ -8,6 +8,7 @@ import signal
 import time
 
 from sbxcompose.host.keeper.census import Census, marked_tag, owner_of_orphan, tag_of, tag_on
+from sbxcompose.host.keeper.patience import is_over, is_starved
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import children_of, command_of, read_all, read_process
 
@@ -25,8 +26,8 @@ SAME_BOOT = 60.0
 """Seconds by which the clock may have been set since a start was recorded."""
 START_TICKS = 500
 """Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
-DYING = 2.0
-"""Seconds that killed processes may take to be gone; one that sleeps uninterruptibly takes longer."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what has been killed; its end is noticed at once."""
 RETRIES = 5
 SWEEPS = 20
 """How often a sweep looks again for what was forked in the meantime."""
@@ -213,9 +214,9 @@ class _Claims:
 
 
 def kill_and_wait(processes: list[ProcessStat]) -> None:
-    """Send SIGKILL to all, and wait until they are gone, for `DYING` seconds at most."""
+    """Send SIGKILL to all, and wait until they are gone, as long as that may take."""
     waiting = select.poll()
-    dying: set[int] = set()
+    dying: dict[int, tuple[int, int]] = {}
     for process in processes:
         pidfd = open_process(process)
         if pidfd is None:
@@ -226,14 +227,14 @@ def kill_and_wait(processes: list[ProcessStat]) -> None:
             killed = False
         if killed:
             waiting.register(pidfd, select.POLLIN)
-            dying.add(pidfd)
+            dying[pidfd] = process.pid, process.started
         else:
             os.close(pidfd)
-    deadline = time.monotonic() + DYING
-    while dying and (left := deadline - time.monotonic()) > 0:
-        for pidfd, _ in waiting.poll(left * 1000):
+    begun = time.monotonic()
+    while dying and not is_over(time.monotonic() - begun, lambda: is_starved(dying.values())):
+        for pidfd, _ in waiting.poll(LOOK_EVERY * 1000):
             waiting.unregister(pidfd)
-            dying.remove(pidfd)
+            del dying[pidfd]
             os.close(pidfd)
     for pidfd in dying:
         os.close(pidfd)

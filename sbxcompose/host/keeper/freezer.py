@@ -14,6 +14,7 @@ import zlib
 
 from sbxcompose.host.keeper.cgroups import FreezerGroup, hold, places
 from sbxcompose.host.keeper.escaped import census, kill_and_wait, open_process
+from sbxcompose.host.keeper.patience import is_over, is_starved
 from sbxcompose.host.keeper.protocol import BEGUN
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import read_process
@@ -27,15 +28,10 @@ if TYPE_CHECKING:
 
 LOOKS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""
-SETTLING = 2.0
-"""Seconds for which what has been told to stop is waited for."""
-STARVING = 20.0
-"""The same, while any of it is ready to run: on a loaded machine it stops when it gets its turn, which may be late."""
 PAUSE = 0.0003
 """Seconds between two looks at what has been told to stop."""
 REMOVING = 0.1
 """Seconds for which a group may take to be empty once all in it are dead."""
-_READY = b"R"
 _STOPPED = b"Tt"
 _CALM = b"TtD"
 """States in which a process that was told to stop does nothing: stopped, or in the kernel, on its way to that."""
@@ -232,14 +228,15 @@ class _Stopping:
         ours = [process for process in generation if self._is_ours(process)]
         for process in ours:
             _send(process.pid, process.started, signal.SIGSTOP)
-        wait_stopped(lambda: not any(map(_runs, ours)), lambda: any(map(_is_ready, ours)))
+        keys = [(process.pid, process.started) for process in ours]
+        wait_stopped(lambda: not any(map(_runs, ours)), lambda: is_starved(keys))
 
 
 def wait_stopped(stopped: Callable[[], bool], starved: Callable[[], bool]) -> bool:
     """Wait for what has been told to stop, longer while it has not had its turn; return whether it has stopped."""
     begun = time.monotonic()
     while not stopped():
-        if time.monotonic() - begun >= (STARVING if starved() else SETTLING):
+        if is_over(time.monotonic() - begun, starved):
             return False
         time.sleep(PAUSE)
     return True
@@ -250,11 +247,6 @@ def _runs(process: ProcessStat) -> bool:
     if now is None or now.started != process.started or now.dead:
         return False
     return now.state not in _CALM
-
-
-def _is_ready(process: ProcessStat) -> bool:
-    now = read_process(process.pid)
-    return now is not None and now.started == process.started and now.state in _READY
 
 
 def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
@@ -285,7 +277,8 @@ def _send(pid: int, started: int, number: int) -> None:
 
 def _wait(group: FreezerGroup) -> None:
     """Wait for the last of its processes to have stopped, which takes microseconds."""
-    wait_stopped(lambda: group.frozen, lambda: any(map(_is_ready, filter(None, map(read_process, group.members())))))
+    members = [process for process in map(read_process, group.members()) if process is not None]
+    wait_stopped(lambda: group.frozen, lambda: is_starved((process.pid, process.started) for process in members))
 
 
 def _empty(path: str) -> list[int]:

@@ -7,6 +7,7 @@ import signal
 import time
 
 from sbxcompose.host.keeper.escaped import open_process
+from sbxcompose.host.keeper.patience import is_over, is_starved
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from sbxcompose.host.keeper.unit import Unit
     from sbxcompose.linux.processes import ProcessStat
 
-PATIENCE = 2.0
-"""Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what has been killed; its end is noticed at once."""
 
 
 class Termination:
@@ -67,8 +68,17 @@ class Termination:
                 self._send(unit, process, pidfd, signal.SIGKILL)
         # In a frozen group of version 1 what was killed dies only once it is thawed.
         self._freezer.thaw(unit)
+        unit.hunt.killed_at = time.monotonic()
         if unit.leader_gone:
-            unit.deadline = time.monotonic() + PATIENCE
+            unit.deadline = unit.hunt.killed_at + LOOK_EVERY
+
+    def has_failed(self, unit: Unit) -> bool:
+        """Return whether what has been killed will not die, as far as one can tell; else look again a little later."""
+        now = time.monotonic()
+        if is_over(now - unit.hunt.killed_at, lambda: is_starved(unit.hunt.watched)):
+            return True
+        unit.deadline = now + LOOK_EVERY
+        return False
 
     def _watch(self, unit: Unit, process: ProcessStat) -> int | None:
         """Be told of a process's end; its pidfd, or None if it has ended already."""

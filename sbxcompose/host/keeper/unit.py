@@ -20,13 +20,15 @@ class Hunt:
     time).
     """
 
-    __slots__ = ("asked", "immune", "killed", "left_behind", "watched")
+    __slots__ = ("asked", "immune", "killed", "killed_at", "left_behind", "watched")
 
     def __init__(self) -> None:
         self.watched: dict[ProcessIdentity, int] = {}
         """Whose end is waited for, by its pidfd."""
         self.asked: set[ProcessIdentity] = set()
         self.killed: set[ProcessIdentity] = set()
+        self.killed_at = 0.0
+        """When the last of them were, by the monotonic clock."""
         self.immune: set[ProcessIdentity] = set()
         """Whom we may not kill (a setuid program), or cannot watch."""
         self.left_behind: list[str] = []

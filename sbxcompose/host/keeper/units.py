@@ -85,14 +85,17 @@ class Units:
 
     # -- asked for ---------------------------------------------------------------------------------
 
-    def stop(self, name: str, number: int, deadline: float) -> bool:
-        """Ask a unit to end, by a signal to its group; at `deadline` what is left is killed."""
+    def stop(self, name: str, number: int, deadline: float, grace: float = 0.0) -> bool:
+        """Ask a unit to end, by a signal to its group; what is left is killed at `deadline`, or `grace` seconds from
+        now: however late this comes, it has all of its grace.
+        """
         unit = self._units.get(name)
         if unit is None or not unit.live:
             return False
         repeated = unit.stop_signal == number  # programs take a second one for "at once"; only the deadline may shrink
         unit.stop_signal = number
         unit.sigkilled |= number == signal.SIGKILL
+        deadline = max(deadline, time.monotonic() + grace)
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
         if not repeated:
@@ -203,7 +206,8 @@ class Units:
         now = time.monotonic()
         for unit in [unit for unit in self if unit.deadline is not None and unit.deadline <= now]:
             if unit.killing:
-                self._give_up(unit)
+                if self._termination.has_failed(unit):
+                    self._give_up(unit)
                 continue
             unit.killing = True
             unit.deadline = None

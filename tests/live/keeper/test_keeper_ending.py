@@ -198,6 +198,26 @@ def test_five_that_ignore_the_signal_are_killed_side_by_side_after_the_grace() -
     asyncio.run(run())
 
 
+def test_a_stop_that_comes_late_has_all_of_its_grace() -> None:
+    """A keeper that has not had its turn meanwhile, or was busy, sends the signal after the grace that was counted."""
+    script = "trap 'read _; echo closed; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+
+    async def run() -> None:
+        async with rig() as own:
+            spawned, out = await own.shell("a", script, stdin="pipe")
+            assert spawned.stdin is not None
+            await out.line()
+            late = {"signal": signal.SIGTERM, "deadline": time.monotonic() - 1, "grace": 3600}
+            assert await own.client._call({"op": "stop", "unit": "a", **late})
+            await own.spawn("b", "true")
+            await own.exit_of("b")  # the keeper has looked at what is due since
+            os.write(spawned.stdin, b"\n")
+            assert (await own.exit_of("a")).status == 0
+            assert await out.text() == "up\nclosed\n"
+
+    asyncio.run(run())
+
+
 def test_a_second_stop_shortens_the_grace_and_never_prolongs_it() -> None:
     async def run() -> None:
         async with rig() as own:
