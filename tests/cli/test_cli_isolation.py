@@ -16,7 +16,7 @@ sandboxes:
     processes:
       web:
         command: sleep 1000
-        health_check: {exec: "cat /etc/set-up && kill -0 $$SBXCOMPOSE_PID"}
+        health_check: {exec: "cat /etc/set-up && kill -0 $$SBXCOMPOSE_PID", timeout: 1m}
       look: {command: "pwd; cat /etc/set-up /shown/data; ls $$HOME; echo made > /out/made", restart: never}
 """
 

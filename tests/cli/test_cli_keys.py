@@ -13,6 +13,8 @@ from tests.live.host.listeners import listening
 from tests.support.command import Sbx
 from tests.support.ports import free_port
 
+PROMPT = "timeout: 1m, interval: 20ms, initial_delay: 0, failure_threshold: 2"
+"""Of a health check: it counts at once, and its command may wait for its turn."""
 SERVE = f"exec {sys.executable} -m http.server --bind 127.0.0.1 $$PORT"
 
 
@@ -191,7 +193,7 @@ def test_a_terminal_is_a_new_run(sbx: Sbx) -> None:
 
 def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
     (sbx.project / "sub").mkdir()
-    check = "{exec: 'test -e up && test $$OF_WEB = yes', interval: 20ms, initial_delay: 0, failure_threshold: 2}"
+    check = f"{{exec: 'test -e up && test $$OF_WEB = yes', {PROMPT}}}"
     sbx.write("", "sub/up")
     keys = f"command: {FOREVER}, workdir: sub, env: {{OF_WEB: 'yes'}}, health_check: {check}"
     sbx.write(f"processes: {{web: {{{keys}, restart: never}}}}")
@@ -205,7 +207,7 @@ def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
 
 
 def test_why_a_check_fails_is_reported_in_its_own_words(sbx: Sbx) -> None:
-    check = "{exec: [sh, -c, 'echo no response >&2; exit 2'], interval: 20ms, initial_delay: 0, failure_threshold: 2}"
+    check = f"{{exec: [sh, -c, 'echo no response >&2; exit 2'], {PROMPT}}}"
     sbx.write(f"processes: {{db: {{command: {FOREVER}, restart: never, health_check: {check}}}}}")
     said = refused(sbx, "up", "-d", "--wait", code=1)
     assert "exited with code 2: no response" in said

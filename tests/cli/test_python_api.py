@@ -86,7 +86,9 @@ def test_every_example_runs(sbx: Sbx, name: str) -> None:
 def test_a_project_comes_up_is_looked_at_and_goes_down(here: Sbx) -> None:
     here.write("""
         processes:
-          web: {command: "exec sleep 1000", health_check: {exec: ["true"], initial_delay: 0s, interval: 20ms}}
+          web:
+            command: "exec sleep 1000"
+            health_check: {exec: ["true"], initial_delay: 0s, interval: 20ms, timeout: 1m}
           job: {command: "exit 0", restart: never, depends_on: [web]}
           other: {command: "exec sleep 1000", profiles: [more]}
     """)

@@ -48,5 +48,6 @@ class Answering:
         return self._box.lines(self._pid)[1:]
 
     def check(self, **fields: Any) -> dict[str, Any]:
-        """A health check that asks it."""
-        return {"type": "http", "port": self.port, "initial_delay_ms": 60_000, "interval_ms": 10, **fields}
+        """A health check that asks it, and waits for its answer: it may not get its turn at once."""
+        patient = {"timeout_ms": 60_000, "initial_delay_ms": 60_000}
+        return {"type": "http", "port": self.port, "interval_ms": 10, **patient, **fields}

@@ -144,7 +144,8 @@ def test_an_answer_from_outside_the_sandbox_is_not_a_success(box: Box, kind: str
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with listening(answer) as port:
-        check = {"type": kind, "port": port, "initial_delay_ms": 60_000, "interval_ms": 10}
+        patient = {"timeout_ms": 60_000, "initial_delay_ms": 60_000}
+        check = {"type": kind, "port": port, "interval_ms": 10, **patient}
         box.shell("exec sleep 1000", "web", health_check=check)
         row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
         assert row["managed"]["health_status"] == "starting"
@@ -232,7 +233,7 @@ def test_a_check_without_what_it_asks_is_refused(box: Box, kind: str, missing: s
 
 
 def test_a_check_by_a_command_runs_beside_the_process_and_is_in_no_list(box: Box) -> None:
-    check = {"type": "exec", "command": ["sh", "-c", "echo $WORD > seen"], "interval_ms": 10}
+    check = {"type": "exec", "command": ["sh", "-c", "echo $WORD > seen"], "interval_ms": 10, "timeout_ms": 60_000}
     box.shell("exec sleep 1000", "web", health_check=check, env={"WORD": "hello"})
     row = box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
     assert [one_row["managed"]["name"] for one_row in box.rows()] == ["web"]

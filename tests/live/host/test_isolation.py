@@ -128,7 +128,8 @@ def test_health_is_checked_inside_and_by_the_number_that_the_process_has_there(s
     box = isolated(shared)
     finish(box, "touch /only-inside")
     check = {"type": "exec", "command": ["sh", "-c", "test -e /only-inside && kill -0 $SBXCOMPOSE_PID"]}
-    body = {"command": "sleep", "args": ["1000"], "name": "web", "health_check": {**check, "initial_delay_ms": 0}}
+    prompt = {"initial_delay_ms": 0, "timeout_ms": 60_000}
+    body = {"command": "sleep", "args": ["1000"], "name": "web", "health_check": {**check, **prompt}}
     box.ask("POST", "/processes", json={**body, "restart": {"policy": "never"}}).raise_for_status()
     box.wait("web", lambda row: bool(row["managed"]["health_status"] == "healthy"))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthCheckConfig
+from sbxcompose.host.supervise import health
 from sbxcompose.host.supervise.health import (
     CheckResult,
     Health,
@@ -82,6 +84,30 @@ def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
     assert asyncio.run(check(None, late=True)) == "pg_isready -q: not done within 20 ms"
     config = HealthCheckConfig(type="exec", command=["test", "-n", ""], timeout_ms=20)
     assert asyncio.run(check("exited with code 1")) == "test -n '': exited with code 1"
+
+
+def test_a_timeout_that_is_noticed_late_says_nothing_of_what_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that has not had its turn may have missed the answer: it asks again, though not for ever."""
+    monkeypatch.setattr(health, "LATE", 0.01)
+    config = HealthCheckConfig(type="exec", command=["true"], timeout_ms=1)
+
+    async def check(delays: int) -> CheckResult:
+        left = delays
+
+        async def run() -> None:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                clock = asyncio.get_running_loop().time
+                over = clock() + 0.001 + health.LATE
+                while clock() < over:  # nothing else gets its turn
+                    pass
+                await asyncio.Event().wait()
+
+        return await check_by_command(config, run)
+
+    assert asyncio.run(check(health.TRIES - 1)).failure is None
+    assert asyncio.run(check(health.TRIES)).failure == "true: not done within 1 ms"
 
 
 def test_commands_are_not_run_as_often_as_ports_are_asked() -> None:
