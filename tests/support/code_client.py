@@ -7,6 +7,7 @@ import sys
 from sbxcompose.warm import client
 
 if __name__ == "__main__":
+    client.PATIENCE = 60.0  # a server that does not get its turn for a second is no reason to run cold here
     leave = client.run()
     print("cold", leave)
     sys.exit(77)

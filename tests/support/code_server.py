@@ -28,12 +28,14 @@ def run_code() -> int:
 
 def main() -> None:
     from sbxcompose.cli import standard_streams
+    from sbxcompose.warm import handover
     from sbxcompose.warm.listen import listen
     from sbxcompose.warm.server import IDLE, ForkServer
 
     if extra := os.environ.get("TEST_MODULE"):  # one more file that the server is made of
         sys.path.insert(0, os.path.dirname(extra))
         __import__(Path(extra).stem)
+    handover.PATIENCE = 60.0  # nor is a client that does not
     listener = listen()
     assert listener is not None
 

@@ -118,6 +118,19 @@ def test_a_server_that_is_told_to_end_lets_its_forks_end_first(server: CodeServe
     assert server.process.wait(60) == 0
 
 
+def test_a_server_that_does_not_answer_ends_when_it_continues(
+    server: CodeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PATIENCE", 0.01)
+    (path,) = control.paths(str(server.folder))
+    server.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+    assert control.end(path)
+    assert not os.path.lexists(path)
+    server.process.send_signal(signal.SIGCONT)
+    assert server.process.wait(60) == 0
+
+
 def test_its_status(server: CodeServer) -> None:
     is_warm(server)
     found = control.all_status(server.env)
