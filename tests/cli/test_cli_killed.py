@@ -145,7 +145,7 @@ def test_both_parts_of_the_host_killed_at_once_leaves_nothing_that_the_next_up_d
     sbx.run("up", "-d")
     before = pids(sbx)
     kill_host(sbx)
-    up = sbx.run("up", "-d")
+    up = sbx.run("up", "-d", "--wait")  # without `--wait` the next host may be about to restart it
     assert "Traceback" not in up.stderr
     after = pids(sbx)
     assert set(after) == {"web"}
