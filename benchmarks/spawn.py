@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import samples_of
+from sbxcompose.host.keeper.execution import ExecContext, Program
 from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 
 TITLE = "a single spawn"
@@ -29,8 +30,7 @@ def _keeper() -> float:
     begun = time.perf_counter()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     read, write = os.pipe2(os.O_CLOEXEC)
-    program = PROGRAM.encode()
-    pid = fork_exec([program], [program], EXTRA, [null, null, null], (read, write))
+    pid = fork_exec(Program([PROGRAM], EXTRA), ExecContext(), [null, null, null], (read, write))
     os.close(write)
     failure = read_failure(read)
     took = 1000 * (time.perf_counter() - begun)

@@ -19,8 +19,10 @@ from sbxcompose.linux import seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import NoReturn
+
+    from sbxcompose.host.keeper.execution import ExecContext, Program
 
 NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 """Those of an isolated sandbox besides the network. All are entered at once, through a pidfd of its init process."""
@@ -34,21 +36,11 @@ _LARGEST = 1 << 30
 _NULL = os.makedev(1, 3)
 
 
-def join(groups: Sequence[str], pidfd: int, *, user: bool) -> None:
+def join(context: ExecContext, pidfd: int, *, user: bool) -> None:
     """Enter an isolated sandbox, in the helper. `user`: it has a user namespace, too."""
     syscalls.set_dumpable(False)  # what is in the sandbox must not look into a process that is still the keeper's
-    enter_groups(groups)
+    context.prepare()  # before it enters: the machine's control groups are out of sight in there
     syscalls.setns(pidfd, NAMESPACES | (syscalls.CLONE_NEWUSER if user else 0))
-
-
-def enter_groups(groups: Sequence[str]) -> None:
-    """Move this process into control groups, given by their directories."""
-    for group in groups:
-        fd = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, b"0")
-        finally:
-            os.close(fd)
 
 
 def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], errors: int) -> int:
@@ -93,30 +85,19 @@ def report(errors: int, error: OSError, where: bytes = b"") -> None:
     os.write(errors, b"OSError:%x:%s" % (error.errno or errno.EIO, where))
 
 
-def exec_inside(
-    argv: list[bytes],
-    paths: list[bytes],
-    environment: dict[str, str],
-    fds: list[int],
-    errors: int,
-    *,
-    cwd: str | None,
-    identity: tuple[int | None, int | None, list[int] | None],
-    umask: int,
-    terminal: bool,
-) -> NoReturn:
+def exec_inside(program: Program, context: ExecContext, fds: list[int], errors: int, *, terminal: bool) -> NoReturn:
     """Be the program, in the namespaces that this child was forked into; what fails is written to `errors`."""
     where = b"noexec"
     try:
         os.setsid()
         take_streams(fds, errors, terminal=terminal)
         _take_own_null()
-        os.umask(umask)
-        if cwd is not None:
-            os.chdir(cwd)
-        _switch(*identity)
+        os.umask(context.umask)
+        if context.cwd is not None:
+            os.chdir(context.cwd)
+        _switch(*context.identity())
         where = b""
-        _exec(paths, argv, {os.fsencode(name): os.fsencode(value) for name, value in environment.items()})
+        _exec(program)
     except OSError as error:
         report(errors, error, where)
     finally:
@@ -171,12 +152,12 @@ def give_up_rights() -> None:
     seccomp.enforce()
 
 
-def _exec(paths: list[bytes], argv: list[bytes], environment: dict[bytes, bytes]) -> None:
-    """Execute the first of `paths` that can be. Raises `OSError`, the first that is not that there is no such file."""
+def _exec(program: Program) -> None:
+    """Execute the first path that can be. Raises `OSError`, the first that is not that there is no such file."""
     first: OSError | None = None
-    for path in paths:
+    for path in program.paths:
         try:
-            os.execve(path, argv, environment)
+            os.execve(path, program.argv, program.environment)
         except OSError as error:
             if first is None or (first.errno in _MISSING and error.errno not in _MISSING):
                 first = error

@@ -13,13 +13,14 @@ import os
 import sys
 import termios
 
-from sbxcompose.host.keeper.enter import enter_groups
 from sbxcompose.host.keeper.explain import CannotSpawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from sbxcompose.host.keeper.execution import ExecContext, Program
 
 
 def check(argv: list[str], cwd: str | None, environment: dict[str, str]) -> None:
@@ -35,69 +36,52 @@ def check(argv: list[str], cwd: str | None, environment: dict[str, str]) -> None
             raise CannotSpawn(f"the environment variable {name!r} has a bad name or value", errno.EINVAL)
 
 
-def identity(request: dict[str, Any]) -> tuple[int | None, int | None, list[int] | None]:
-    """User, group and supplementary groups to switch to; three times None to stay. Raises `CannotSpawn`."""
-    user, group, groups = request["uid"], request["gid"], request["groups"]
-    if user is None and group is None:
-        return None, None, None
-    if os.geteuid() != 0:
-        if user in (None, os.geteuid()) and group in (None, os.getegid()):
-            return None, None, None
-        who = f"user {user}" if user not in (None, os.geteuid()) else f"group {group}"
-        raise CannotSpawn(f"cannot become {who}: the host is not running as root", errno.EPERM)
-    if group is None:
-        raise CannotSpawn(f"cannot become user {user}: its group is not known", errno.EINVAL)
-    return user, group, groups or [group]
-
-
 def fork_exec(
-    argv: list[bytes],
-    paths: list[bytes],
-    environment: dict[str, str],
+    program: Program,
+    context: ExecContext,
     fds: list[int],
     errors: tuple[int, int],
     *,
-    cwd: str | None = None,
-    user: int | None = None,
-    group: int | None = None,
-    groups: list[int] | None = None,
-    umask: int = -1,
     terminal: bool = False,
     keep: tuple[int, ...] = (),
-    cgroups: tuple[str, ...] = (),
 ) -> int:
     """Start a process in a session of its own; its pid. A failure in the child is written to the pipe
     `errors`.
 
     Only the three streams and `keep` stay open. Where no user is switched to, and no terminal made, the child
-    shares our memory until the exec (vfork).
+    shares our memory until the exec (vfork). Raises `CannotSpawn`.
     """
-    words = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environment.items()]
-    preparation = _preparation(cgroups, terminal=terminal)
+    user, group, groups = context.identity()
+    preparation = _preparation(context, terminal=terminal)
+    # The function is private to the standard library, takes its arguments by position alone, and has changed in 3.14.
     arguments: tuple[Any, ...] = (
-        *(
-            argv,
-            paths,
-            True,
-            tuple(sorted((*keep, errors[1]))),
-            None if cwd is None else os.fsencode(cwd),
-            words,
-        ),
-        *(fds[0], -1, -1, fds[1], -1, fds[2], *errors),
-        *(True, True, -1, group, groups, user, umask, preparation),
+        program.argv,
+        program.paths,
+        True,  # close what is not named: the pipes of other processes would never end if this one had them, too
+        tuple(sorted((*keep, errors[1]))),  # these stay open; sorted, since the C code searches them by halves
+        None if context.cwd is None else os.fsencode(context.cwd),
+        [name + b"=" + value for name, value in program.environment.items()],
+        *(fds[0], -1, -1, fds[1], -1, fds[2]),  # both ends of each stream; ours are close-on-exec, so -1 for them
+        *errors,
+        True,  # signals as they were: Python ignores SIGPIPE and SIGXFSZ, and an exec leaves that so (signal(7))
+        True,  # a session of its own, so that a signal to its group reaches neither the keeper nor other processes
+        -1,  # no process group: a session brings its own
+        *(group, groups, user),
+        context.umask,
+        preparation,
     )
     if sys.version_info < (3, 14):  # where vfork has become the only way
         arguments += (True,)
     return _posixsubprocess.fork_exec(*arguments)
 
 
-def _preparation(cgroups: tuple[str, ...], *, terminal: bool) -> Callable[[], None] | None:
+def _preparation(context: ExecContext, *, terminal: bool) -> Callable[[], None] | None:
     """Return what the child does before the exec; None lets it share our memory until then."""
-    if not terminal and not cgroups:
+    if not terminal and not context.needs_preparation:
         return None
 
     def prepare() -> None:
-        enter_groups(cgroups)
+        context.prepare()
         if terminal:
             fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sbxcompose.host.keeper.execution import ExecContext
+
 FD_NAMES = ("pidfd", "stdin", "stdout", "stderr")
 """The descriptors of a unit, in the order in which they travel."""
 
@@ -19,7 +21,6 @@ class Spawn:
     """One run to be started.
 
     `env` is the whole environment (the keeper adds only its marker); `argv[0]` is looked up on *its* `PATH`.
-    A `uid` needs a `gid`; without `groups` the process has no supplementary groups but `gid`.
     `namespace` is the name of a network that was given to `keep`.
     With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing. With
     `pty_for_log` as well, only the output is; so is the input if its mode is `pipe`.
@@ -29,22 +30,16 @@ class Spawn:
     unit: str
     argv: list[str]
     env: dict[str, str]
-    cwd: str | None = None
-    uid: int | None = None
-    gid: int | None = None
-    groups: list[int] | None = None
+    context: ExecContext = field(default_factory=ExecContext)
     stdin: Literal["null", "pipe"] = "null"
     stdout: Literal["pipe", "null"] = "pipe"
     stderr: Literal["pipe", "null"] = "pipe"
     pty: tuple[int, int] | None = None
     pty_for_log: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
-    umask: int = 0o022
     namespace: str | None = None
     inside: str | None = None
     """The isolated sandbox to start it in, whose plan was given to `isolate`."""
-    cgroups: list[str] = field(default_factory=list)
-    """The directories of control groups that it is in from its start."""
     repeatable: bool = False
     """Another keeper may start it once more if the one that was asked has died and may have begun it."""
 
@@ -54,20 +49,15 @@ class Spawn:
             "unit": self.unit,
             "argv": self.argv,
             "env": {name: value for name, value in self.env.items() if base.get(name) != value},
-            "cwd": self.cwd,
-            "uid": self.uid,
-            "gid": self.gid,
-            "groups": self.groups,
+            **self.context.write(),
             "stdin": self.stdin,
             "stdout": self.stdout,
             "stderr": self.stderr,
             "pty": self.pty,
             "pty_for_log": self.pty_for_log,
             "meta": json.dumps(self.meta, separators=(",", ":")),
-            "umask": self.umask,
             "namespace": self.namespace,
             "inside": self.inside,
-            "cgroups": self.cgroups,
             "repeatable": self.repeatable,
         }
 

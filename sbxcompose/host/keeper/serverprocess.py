@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from sbxcompose.host.keeper.explain import candidates
+from sbxcompose.host.keeper.execution import ExecContext, Program
 from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
 
@@ -113,14 +113,10 @@ class ServerProcess:
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             pid = fork_exec(
-                [os.fsencode(argument) for argument in self._argv],
-                [os.fsencode(candidate) for candidate in candidates(self._argv[0], environment)],
-                environment,
+                Program(self._argv, environment),
+                ExecContext("/", umask=0o077),  # state, logs and sockets are this user's alone
                 [self._null, 1, 2],
                 (read, write),
-                cwd="/",
-                # State, logs and sockets are this user's alone.
-                umask=0o077,
                 keep=(*self._keep, control),
             )
         finally:

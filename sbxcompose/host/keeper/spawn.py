@@ -13,8 +13,9 @@ import time
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
-from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain, system_words
-from sbxcompose.host.keeper.fork_exec import check, fork_exec, identity, read_failure
+from sbxcompose.host.keeper.execution import ExecContext, Program
+from sbxcompose.host.keeper.explain import CannotSpawn, explain, system_words
+from sbxcompose.host.keeper.fork_exec import check, fork_exec, read_failure
 from sbxcompose.host.keeper.inits import Inits
 from sbxcompose.host.keeper.namespaces import Inside
 from sbxcompose.host.keeper.protocol import MARKER
@@ -148,8 +149,8 @@ class Spawner:
     def _run(self, request: dict[str, Any], base: dict[str, str], fds: list[int], tag: int) -> int:
         environment = {**base, **request["env"], MARKER: mark_of(request["unit"], tag)}
         check(request["argv"], request["cwd"], environment)
-        paths = candidates(request["argv"][0], environment)
-        user, group, groups = identity(request)
+        program, context = Program(request["argv"], environment), ExecContext.read(request)
+        context.identity()  # refused here: a child in a sandbox has no words for it
         network = self._network(request.get("namespace"))
         init = self._init(request.get("inside"))
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -158,22 +159,9 @@ class Spawner:
             self._limits.lower_for_child(tag)
             with Inside(network):
                 if init is not None:
-                    pid = _enter(init, request, paths, environment, fds, write)
+                    pid = _enter(init, program, context, fds, write, terminal=bool(request["pty"]))
                 else:
-                    pid = fork_exec(
-                        [os.fsencode(argument) for argument in request["argv"]],
-                        [os.fsencode(path) for path in paths],
-                        environment,
-                        fds,
-                        (read, write),
-                        cwd=request["cwd"],
-                        user=user,
-                        group=group,
-                        groups=groups,
-                        umask=request["umask"],
-                        terminal=bool(request["pty"]),
-                        cgroups=tuple(request.get("cgroups") or ()),
-                    )
+                    pid = fork_exec(program, context, fds, (read, write), terminal=bool(request["pty"]))
         finally:
             self._limits.raise_own()
             # Closed first: the read ends when the child, as the last writer, has executed or ended.
@@ -202,27 +190,12 @@ class Spawner:
 
 
 def _enter(
-    init: SandboxInit,
-    request: dict[str, Any],
-    paths: list[str],
-    environment: dict[str, str],
-    fds: list[int],
-    errors: int,
+    init: SandboxInit, program: Program, context: ExecContext, fds: list[int], errors: int, *, terminal: bool
 ) -> int:
     """Start a process in an isolated sandbox; its pid, 0 if it could not be forked."""
     return fork_sibling(
-        lambda: join(request.get("cgroups") or (), init.pidfd, user=init.user),
-        lambda: exec_inside(
-            [os.fsencode(argument) for argument in request["argv"]],
-            [os.fsencode(path) for path in paths],
-            environment,
-            fds,
-            errors,
-            cwd=request["cwd"],
-            identity=identity(request),
-            umask=request["umask"],
-            terminal=bool(request["pty"]),
-        ),
+        lambda: join(context, init.pidfd, user=init.user),
+        lambda: exec_inside(program, context, fds, errors, terminal=terminal),
         errors,
     )
 

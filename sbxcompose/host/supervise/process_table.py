@@ -143,7 +143,7 @@ class ProcessTable:
         accounts = None if self.isolation is None else self.isolation.accounts
         spawn = spawn_request.describe(request, self.workdir, accounts)
         spawn.inside = None if self.isolation is None else self._sandbox
-        spawn.cgroups = self.cgroups
+        spawn.context.cgroups = self.cgroups
         spawn.namespace = None if self.namespace is None else self._sandbox
         return spawn
 

@@ -12,6 +12,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.isolation.accounts import SandboxAccounts
 from sbxcompose.host.isolation.plan import USER
 from sbxcompose.host.keeper.client import Spawn
+from sbxcompose.host.keeper.execution import ExecContext
 from sbxcompose.host.logs.directory import file_name
 from sbxcompose.host.supervise import users
 
@@ -37,7 +38,7 @@ def describe(request: StartRequest, workdir: Workdir | None, accounts: SandboxAc
     """Return how a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
     Without a `workdir`, or where it is not to be entered, the user's home takes its place; `/` if that is missing.
-    `accounts` are those of an isolated sandbox.
+    `accounts` are those of an isolated sandbox. A field of the request that `ExecContext` has too needs nothing here.
     """
     try:
         who = _identity(request, accounts)
@@ -52,10 +53,13 @@ def describe(request: StartRequest, workdir: Workdir | None, accounts: SandboxAc
         unit="",
         argv=[request.command, *request.args],
         env={**own, **request.env},
-        cwd=os.path.join(base, request.working_dir or ""),
-        uid=who.uid,
-        gid=who.gid,
-        groups=who.groups,
+        context=ExecContext(
+            cwd=os.path.join(base, request.working_dir or ""),
+            uid=who.uid,
+            gid=who.gid,
+            groups=who.groups,
+            **{name: getattr(request, name) for name in ExecContext.__slots__ if name in request.__struct_fields__},
+        ),
         stdin="pipe" if request.stdin_mode == "pipe" else "null",
         stdout="pipe" if request.stdout_mode == "capture" else "null",
         stderr="pipe" if request.stderr_mode == "capture" else "null",

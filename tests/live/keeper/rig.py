@@ -20,6 +20,7 @@ from typing import Any
 from sbxcompose.host.keeper import freezer
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperRestart, Spawn, Spawned
+from sbxcompose.host.keeper.execution import ExecContext
 from sbxcompose.host.keeper.hostrecord import host_name
 from sbxcompose.host.keeper.options import keeper_argv
 
@@ -186,7 +187,8 @@ class Rig:
         return self.exits[unit]
 
     async def spawn(self, unit: str, *argv: str, **more: Any) -> tuple[Spawned, Output]:
-        spawned = await self.client.spawn(Spawn(unit, list(argv), more.pop("env", ENV), **more))
+        context = ExecContext(**{name: more.pop(name) for name in ExecContext.__slots__ if name in more})
+        spawned = await self.client.spawn(Spawn(unit, list(argv), more.pop("env", ENV), context, **more))
         return spawned, Output(spawned.stdout)
 
     async def shell(self, unit: str, script: str, **more: Any) -> tuple[Spawned, Output]:

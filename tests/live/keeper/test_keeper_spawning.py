@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.host.keeper.client import Spawn, Spawned, SpawnFailed
+from sbxcompose.host.keeper.execution import ExecContext
 from tests.live.keeper.rig import ENV, Output, rig
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch users")
@@ -190,7 +191,7 @@ def test_each_reason_for_not_starting_is_distinguished(tmp_path: Path) -> None:
     async def run() -> None:
         async with rig() as own:
             spawns = [
-                Spawn(f"u{number}", argv, {"PATH": path}, str(tmp_path))
+                Spawn(f"u{number}", argv, {"PATH": path}, ExecContext(str(tmp_path)))
                 for number, (argv, path, _, _) in enumerate(cases)
             ]
             results = await own.client.spawn_many(spawns)
