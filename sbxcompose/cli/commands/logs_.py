@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Range(Struct, frozen=True):
-    """Which part of the output is shown. `is_older`: also what was written before the last `up`."""
+    """Which part of the output is shown. `with_older`: also what was written before the last `up`."""
 
     begin: From
     until: float | None
-    is_older: bool
+    with_older: bool
 
 
 def line_range(tail: str, since: str | None, until: str | None, run: int | None) -> Range:
@@ -150,7 +150,7 @@ def command(
     from sbxcompose.cli.view.stream import LogStyle
 
     style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
-    everything = everything or wanted.is_older
+    everything = everything or wanted.with_older
     choice = Choice(
         names, exclude, wanted.begin, until=wanted.until, following=follow, everything=everything, lines=lines
     )
