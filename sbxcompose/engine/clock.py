@@ -60,6 +60,6 @@ class RowMoments:
         exit = row.exit if row.exit is None or ended is None else replace(row.exit, at=moments[ended])
         return replace(row, started_at=None if row.started_at is None else moments[row.started_at], exit=exit)
 
-    def drop(self, key: str) -> None:
+    def forget(self, key: str) -> None:
         """Forget a row."""
         self._known.pop(key, None)

@@ -100,7 +100,7 @@ class KnownRows:
 
     def _drop(self, key: str) -> None:
         info = self._rows.pop(key)
-        self._moments.drop(key)
+        self._moments.forget(key)
         row = read_row(self.name, info)
         if row is not None:
             self._ours[row.instance].pop(key, None)

@@ -57,7 +57,7 @@ class Gate:
 
     def forget(self, client: AcceptedClient) -> None:
         """Forget a client whose request has come, or that has gone."""
-        self._pending.leave(client)
+        self._pending.forget(client)
 
     def _set_timer(self) -> None:
         """One timer, for the one that is waited for the longest; none while no client is pending."""

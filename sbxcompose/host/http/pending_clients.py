@@ -35,7 +35,7 @@ class PendingClients(Generic[Client]):
         self._since[client] = now
         return self.evict() if len(self._since) > self._most else None
 
-    def leave(self, client: Client) -> None:
+    def forget(self, client: Client) -> None:
         """Wait for it no longer, if it was waited for."""
         self._since.pop(client, None)
 

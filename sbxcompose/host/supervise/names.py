@@ -77,12 +77,12 @@ class RowNames:
     def give_back(self, process: SupervisedProcess) -> SupervisedProcess | None:
         """Give the name of a failed start to the row that had it before, and return that."""
         former = self.former(process)
-        self.drop(process)
+        self.forget(process)
         if former is not None and former.request.name is not None:
             self._holders[former.request.name] = former
         return former
 
-    def drop(self, process: SupervisedProcess) -> None:
+    def forget(self, process: SupervisedProcess) -> None:
         """Forget a row."""
         name = process.request.name
         if name is None:

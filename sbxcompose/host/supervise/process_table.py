@@ -211,8 +211,8 @@ class ProcessTable:
         del self._rows[record.id]
         self._ended.remove(process)
         self._runs.remove(process)
-        self._names.drop(process)
-        self._keys.drop(process)
+        self._names.forget(process)
+        self._keys.forget(process)
         self.changes.row_changed(process.handle)
         self._drop_own_log(record)
 

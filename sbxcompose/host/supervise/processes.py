@@ -169,7 +169,7 @@ class Processes(ProcessTable):
         self._rows.pop(record.id, None)
         self._units.pop(self.unit(record.id), None)
         former = self._names.give_back(process)
-        self._keys.drop(process)
+        self._keys.forget(process)
         self._drop_own_log(record)
         self._news.notify()
         self.changes.row_changed(record.id, *([] if former is None else [former.handle]))

@@ -21,7 +21,7 @@ class StartKeys:
         if process.request.key is not None:
             self._rows[process.request.key] = process
 
-    def drop(self, process: SupervisedProcess) -> None:
+    def forget(self, process: SupervisedProcess) -> None:
         """Forget a row."""
         if self.find(process.request) is process:
             del self._rows[process.request.key or ""]

@@ -28,8 +28,8 @@ def test_a_client_that_sends_a_request_is_waited_for_again_only_after_it() -> No
     pending: PendingClients[str] = PendingClients(most=2, patience=10.0)
     pending.enter("a", 0.0)
     pending.enter("b", 1.0)
-    pending.leave("a")
-    pending.leave("nobody")
+    pending.forget("a")
+    pending.forget("nobody")
     assert pending.next_at == 11.0
     pending.enter("a", 2.0)
     assert pending.evict() == "b"
