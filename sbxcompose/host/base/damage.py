@@ -88,7 +88,7 @@ def set_aside(path: str | os.PathLike[str], why: object) -> None:
     print(f"damaged: {source}: {why}; it cannot be moved away", file=sys.stderr)
 
 
-def note(path: str | os.PathLike[str], why: object) -> None:
+def report_missing(path: str | os.PathLike[str], why: object) -> None:
     """Report a file that is missing, like those set aside: by an empty one in their directory. Never raises."""
     source = os.fspath(path)
     print(f"damaged: {source}: {why}", file=sys.stderr)

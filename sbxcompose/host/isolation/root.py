@@ -67,7 +67,7 @@ class IsolatedRoot:
         self._project = project
         self._keeper.isolate(self.sandbox, self._plan())
 
-    async def show(self, mounts: Sequence[PathMount]) -> None:
+    async def change_mounts(self, mounts: Sequence[PathMount]) -> None:
         """Show other files of this machine, from the next start of something on; nothing may run meanwhile."""
         self._mounts = tuple(mounts)
         self._keeper.isolate(self.sandbox, self._plan())
@@ -147,7 +147,7 @@ class IsolatedRoot:
     async def _leave(self, *, forget: bool) -> None:
         self.disk.close()
         with suppress(KeeperLost):
-            await self._keeper.leave(self.sandbox, forget=forget)
+            await self._keeper.end_sandbox(self.sandbox, forget=forget)
 
 
 def refused(failure: SpawnFailed) -> Problem:

@@ -210,7 +210,7 @@ class KeeperClient(KeeperConnection):
             raise SpawnFailed(found["error"], found["errno"])
         return int(found)
 
-    async def leave(self, sandbox: str, *, forget: bool = False) -> None:
+    async def end_sandbox(self, sandbox: str, *, forget: bool = False) -> None:
         """Kill everything in an isolated sandbox, and unmount its root. `forget`: it is over for good."""
         if forget:
             self._plans.pop(sandbox, None)

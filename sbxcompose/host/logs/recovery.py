@@ -112,7 +112,7 @@ def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
         if raw or os.path.lexists(segment.path(INDEX)):
             damage.set_aside(segment.path(INDEX), why)
         elif not reported:
-            damage.note(segment.path(INDEX), why)
+            damage.report_missing(segment.path(INDEX), why)
 
 
 def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:

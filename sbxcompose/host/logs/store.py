@@ -178,7 +178,7 @@ class LogStore(Journal):
         are no further apart come as one, with the time of the first.
         """
         self.mend()
-        reader = LogReader(self, streams, grain_ms, self.leave)
+        reader = LogReader(self, streams, grain_ms, self.remove_reader)
         if position is None:
             reader.seek_end()
         else:
@@ -225,7 +225,7 @@ class LogStore(Journal):
         self.running.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def leave(self, reader: LogReader) -> None:
+    def remove_reader(self, reader: LogReader) -> None:
         """Forget a reader and what it holds; `LogReader.close` calls this."""
         if reader in self._readers:
             self._readers.discard(reader)

@@ -119,7 +119,7 @@ async def _change(sandbox: HostedSandbox, mounts: list[Mount]) -> None:
         words = f"the file systems of sandbox {sandbox.info.name or sandbox.info.id} cannot change while it is in use"
         raise Problem(409, words, "SANDBOX_BUSY", "end what runs in it, or name them when it is created")
     sandbox.change(file_systems=mounts or None)
-    await root.show(mounts_of(sandbox.info, sandbox.directory))
+    await root.change_mounts(mounts_of(sandbox.info, sandbox.directory))
 
 
 def _place(mount: Mount) -> str:
