@@ -66,7 +66,7 @@ class LogFollowers:
         tail: int | None = wanted.tail
         kept: list[list[follow.OutputChunk]] = []
         for follower in reversed(followers) if tail is not None else followers:
-            lines = await follower.kept(tail, going_on=self._going_on)
+            lines = await follower.emit_kept(tail, going_on=self._going_on)
             if tail is not None:
                 kept.insert(0, lines)
                 tail -= len(lines)

@@ -83,7 +83,7 @@ class Follower:
                 return
             await asyncio.sleep(left)
 
-    async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
+    async def emit_kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
         """Put what is kept now; with `tail` give back that number of last lines instead.
 
         A line that has not ended comes as it is, unless the follower is `going_on` and will have it whole.
@@ -113,7 +113,7 @@ class Follower:
             else:
                 found.append(chunk)
 
-    async def live(self) -> None:
+    async def emit_live(self) -> None:
         """Put what comes until the row has ended, and its end. Raises `Unreachable` when it stays out of reach."""
         try:
             while True:

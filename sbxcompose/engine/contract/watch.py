@@ -262,7 +262,7 @@ class PlainWatch:
 
     async def _finish(self, follower: Follower) -> None:
         """All output of a row, then the row as it ended."""
-        await follower.live()
+        await follower.emit_live()
         if not self._states:
             return
         info = self._rows.get(row_key(follower.info))
