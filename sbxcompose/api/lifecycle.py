@@ -10,7 +10,7 @@ from typing import Any
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.wire import HttpRequest, segment
-from sbxcompose.api.wire_errors import expect, is_pending, lacks
+from sbxcompose.api.wire_errors import expect, is_pending, missing_field
 from sbxcompose.errors import NotFound
 
 WAIT_MS = 30_000
@@ -49,7 +49,7 @@ class Lifecycle:
             return ShortInfo.read(answer.json())
         told = expect(answer, what)
         if not isinstance(told, dict) or not told.get("sandbox_id"):
-            raise lacks(what, "sandbox_id", answer.status)
+            raise missing_field(what, "sandbox_id", answer.status)
         return ShortInfo.read(told)
 
     async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:

@@ -59,7 +59,7 @@ def not_an_object(what: str, hint: str | None) -> Refused:
     return Refused(f"{what}: the answer is not a JSON object", status=200, hint=hint)
 
 
-def lacks(what: str, field: str, status: int) -> Refused:
+def missing_field(what: str, field: str, status: int) -> Refused:
     """Return the error for a good answer without a field that cannot be done without."""
     return Refused(f"{what}: the provider's answer names no `{field}`", status=status)
 

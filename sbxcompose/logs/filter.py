@@ -18,7 +18,7 @@ class LineFilter:
         """Return whether a line, given without colours and line end, is shown."""
         return (self._pattern.search(line) is None) is self._invert
 
-    def keep(self, lines: bytes) -> bytes:
+    def matching(self, lines: bytes) -> bytes:
         """Return the whole lines that are shown, as they are."""
         whole = lines[:-1].split(b"\n")
         kept = [line for line in whole if self.keeps(_readable(line))]

@@ -155,7 +155,7 @@ class LogOutput:
         masker = self._secrets.masker(block.source)
         if masker:
             data = masker.mask_coloured(data) if self._clean is not None else masker.mask(data)
-        if self._filter is not None and not (data := self._filter.keep(data)):
+        if self._filter is not None and not (data := self._filter.matching(data)):
             return
         parts = self._renderer.lines(block if data is block.data else block._replace(data=data))
         if self._screen is None or self._screen.is_idle:

@@ -16,24 +16,24 @@ LINES = b"GET /a 200\nget /b 500\n\nPOST /c 200\n"
 
 
 def test_lines_that_match_anywhere() -> None:
-    assert LineFilter("200$").keep(LINES) == b"GET /a 200\nPOST /c 200\n"
-    assert LineFilter("^GET").keep(LINES) == b"GET /a 200\n"
-    assert LineFilter("404").keep(LINES) == b""
-    assert LineFilter("").keep(LINES) == LINES
+    assert LineFilter("200$").matching(LINES) == b"GET /a 200\nPOST /c 200\n"
+    assert LineFilter("^GET").matching(LINES) == b"GET /a 200\n"
+    assert LineFilter("404").matching(LINES) == b""
+    assert LineFilter("").matching(LINES) == LINES
 
 
 def test_case_and_inversion() -> None:
-    assert LineFilter("^get", ignore_case=True).keep(LINES) == b"GET /a 200\nget /b 500\n"
-    assert LineFilter("200", invert=True).keep(LINES) == b"get /b 500\n\n"
+    assert LineFilter("^get", ignore_case=True).matching(LINES) == b"GET /a 200\nget /b 500\n"
+    assert LineFilter("200", invert=True).matching(LINES) == b"get /b 500\n\n"
 
 
 def test_colours_and_line_ends_of_other_systems_do_not_count() -> None:
     line = b"\x1b[32mGE\x1b[0mT\r\n"
-    assert LineFilter("^GET$").keep(line) == line
+    assert LineFilter("^GET$").matching(line) == line
 
 
 def test_bytes_that_are_not_text_stay_as_they_are() -> None:
-    assert LineFilter("x").keep(b"\xffx\n") == b"\xffx\n"
+    assert LineFilter("x").matching(b"\xffx\n") == b"\xffx\n"
 
 
 def test_no_pattern_finds_out_a_secret() -> None:
