@@ -74,13 +74,13 @@ class Readiness:
     def expect(self, process: Process, instance: Instance) -> None:
         """To be called before a start, so that no line of its output is missed."""
         self._restarts[instance] = 0
-        self.look_back(instance)
+        self.include_kept_output(instance)
         if isinstance(process.ready_when, ReadyLine):
             from sbxcompose.engine.ready_lines import LineWatch
 
             self._lines[instance] = LineWatch(self._connection, instance, process.ready_when.pattern)
 
-    def look_back(self, instance: Instance) -> None:
+    def include_kept_output(self, instance: Instance) -> None:
         """Look for its line in what is kept, too: it was started elsewhere, perhaps before its output was followed."""
         if instance in self._lines:
             self._lines.pop(instance).abandon()

@@ -135,7 +135,7 @@ class ProjectSandboxes:
         )
         return tuple(sandbox for sandboxes in found for sandbox in sandboxes)
 
-    async def look_again(self) -> Observed:
+    async def observe_again(self) -> Observed:
         """Look for sandboxes that are missing, and for those whose watch has ended, which `check` would raise."""
         for sandbox in self.project.sandboxes:
             connection = self.connections.get(sandbox.name)

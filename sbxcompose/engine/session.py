@@ -301,7 +301,7 @@ class Session(ProjectSandboxes):
                 raise
             ours = await start(connection, request, base)
         if not ours:
-            ready.look_back(action.instance)
+            ready.include_kept_output(action.instance)
 
     def _up_times(self, instance: Instance) -> last_up.UpTimes:
         now_ms = round(self.began * 1000)

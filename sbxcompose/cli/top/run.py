@@ -74,7 +74,7 @@ async def stay_connected(session: Session, feed: TopFeed, poll: asyncio.Event) -
             continue
         words = "; ".join(f"sandbox {connection.name}: {connection.error}" for connection in lost)
         try:
-            await session.look_again()
+            await session.observe_again()
             feed.connected(True)
         except SbxError as error:
             words = words or error.message

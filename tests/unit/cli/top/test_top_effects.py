@@ -57,7 +57,7 @@ class QuietSession:
     def observed(self) -> Observed:
         return Observed((ObservedSandbox("main", SandboxState.RUNNING, self.rows),))
 
-    async def look_again(self) -> None:
+    async def observe_again(self) -> None:
         self.looked.set()
         self.answers.pop(0)()
 
