@@ -1,4 +1,4 @@
-"""The managed names under which processes are started: `web.3f2a9c1d`, `web.2.3f2a9c1d` (design, section 3)."""
+"""The managed names under which processes are started: `web.3f2a9c1d`, `web.2.3f2a9c1d`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The command line: its commands, its errors, its exit codes.
 
 Commands live one to a file in `cli.commands` and are imported when they are called, because start-up time is a
-feature. Everything that can go wrong ends here as a message and an exit code (design, section 8).
+feature. Everything that can go wrong ends here as a message and an exit code.
 """
 
 from __future__ import annotations

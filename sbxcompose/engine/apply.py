@@ -1,4 +1,4 @@
-"""Observe, plan, execute: what every command does (design, section 5)."""
+"""Observe, plan, execute: what every command does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which project directory a local sandbox belongs to, and when another one may have it (design, section 3)."""
+"""Which project directory a local sandbox belongs to, and when another one may have it."""
 
 from __future__ import annotations
 

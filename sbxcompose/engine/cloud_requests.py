@@ -96,7 +96,7 @@ def _place(mount: Mount) -> tuple[Any, ...]:
 
 
 def differences(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-    """Return the keys of the file from which a sandbox differs so that only a new one would fit (design, section 5).
+    """Return the keys of the file from which a sandbox differs so that only a new one would fit.
 
     Only what the file says and the sandbox tells is compared: a snapshot can no longer be seen once it is restored.
     """

@@ -1,6 +1,6 @@
 """The mark that `down` leaves in a sandbox, after which what ran before does not count as completed; pure.
 
-The process list is the only truth (design, section 3), so the mark is a row of it: a short run under a reserved name.
+No record decides anything, the process list alone does: so the mark is a row of it: a short run under a reserved name.
 Runs that began before the latest mark, and have ended, are of an earlier life of the project. It works by the contract
 alone, and lasts as long as the rows do: over suspensions and restarts of the host.
 """

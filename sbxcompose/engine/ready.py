@@ -1,4 +1,4 @@
-"""Readiness: what a dependent waits for, seen as soon as it is so (design, section 4).
+"""Readiness: what a dependent waits for, seen as soon as it is so.
 
 A health check is the supervisor's; its row says how it stands. A line of output and a command are looked at here.
 A wait ends with `RunFailed` once what it waits for can no longer come.

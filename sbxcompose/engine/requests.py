@@ -118,8 +118,7 @@ def sandbox_environment(project: Project, sandbox: str, environ: Mapping[str, st
 
 
 def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what lies under the spec's variables: at the provider `local`, the caller's environment (design, section
-    4).
+    """Return what lies under the spec's variables: at the provider `local`, the caller's environment.
 
     The same object is returned for the same answer where that is cheap, so that starts can travel together.
     """

@@ -1,7 +1,7 @@
 """A project and the sandboxes it lives in, for as long as one command works with them.
 
 `observe` asks, `execute` does what a plan says. A start whose answer is lost, or that another client made first, is
-looked for before it is asked for again, so that a process is never started twice (design, section 3).
+looked for before it is asked for again, so that a process is never started twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests that are made again when their answer is lost, or when another client was first.
 
-A start is looked for before it is asked for again, so that nothing is ever started twice (design, section 3);
+A start is looked for before it is asked for again, so that nothing is ever started twice;
 `start_again` decides.
 """
 

@@ -1,6 +1,7 @@
 """What to do after a start that was refused with 409, or whose answer was lost: decided from the list of rows; pure.
 
-409 means look again (design, section 3). A new name is taken only where the server cannot reuse an ended one.
+409 means to look again: another client may have been first. A new name is taken only where the server cannot
+reuse an ended one.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Graph:
                 self.any_end[other] = need.condition is Condition.ENDED and (first or self.any_end[other])
 
     def condition(self, node: int, asked: Condition = Condition.READY) -> Condition:
-        """Return what `asked` comes down to for a process (design, section 4).
+        """Return what `asked` comes down to for a process.
 
         Ready means: its check succeeds, if it has one; completed, for a job; else started.
         """

@@ -14,7 +14,7 @@ from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, ObservedRow
 
 TIMED_OUT = 124
-"""Exit code when a deadline has passed (design, section 8)."""
+"""Exit code when a deadline has passed, as timeout(1) has it."""
 
 
 class InstanceState(Struct, frozen=True):

@@ -17,7 +17,7 @@ from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.units import DURATION_PATTERN, SIZE_PATTERN, BadUnit, parse_duration, parse_size
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
-"""Processes and sandboxes, as they are typed (design, section 4)."""
+"""Processes and sandboxes, as they are typed."""
 FULL_NAME_PATTERN = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 """A sandbox's name at its provider, and so a project's (contract, section 2.7)."""
 

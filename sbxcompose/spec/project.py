@@ -140,7 +140,7 @@ class Process(ProjectPart, frozen=True):
     winning. `workdir` is absolute or relative to the workspace, "" being the workspace itself.
     `inherit_env`: True (all of the caller's environment), False (none) or the names to take; only the
     provider `local` uses it. `secrets` are the names of variables whose values are masked wherever we
-    print. `digest` is 8 hex digits (design, section 2). A key with a `Meta` is defined here alone, see `spec.keys`; it
+    print. `digest` is 8 hex digits. A key with a `Meta` is defined here alone, see `spec.keys`; it
     has the same form in `StartRequest`, if that has a field of its name.
     """
 

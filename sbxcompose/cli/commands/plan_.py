@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sbxcompose.plan.steps import Plan
 
 CHANGES = 5
-"""Exit code of `--exit-code` when something would change (design, section 8)."""
+"""Exit code of `--exit-code` when something would change."""
 
 
 @click.command("plan")

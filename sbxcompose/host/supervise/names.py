@@ -1,4 +1,4 @@
-"""Which row a managed name means, and that an instance has at most one live run (design, section 3)."""
+"""Which row a managed name means, and that an instance has at most one live run."""
 
 from __future__ import annotations
 

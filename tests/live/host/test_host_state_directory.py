@@ -1,4 +1,4 @@
-"""One host for each state directory, found from there whatever the runtime directory is (design, section 3)."""
+"""One host for each state directory, found from there whatever the runtime directory is."""
 
 from __future__ import annotations
 

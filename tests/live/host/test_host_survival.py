@@ -1,4 +1,4 @@
-"""Killing any part of the host at any moment loses no process, no line, no restart count (design, section 9)."""
+"""Killing any part of the host at any moment loses no process, no line, no restart count."""
 
 from __future__ import annotations
 

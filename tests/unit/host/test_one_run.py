@@ -1,4 +1,4 @@
-"""At most one live run per instance (design, section 3): refusals, and schedules of concurrent clients over a model."""
+"""At most one live run per instance: refusals, and schedules of concurrent clients over a model."""
 
 from __future__ import annotations
 
