@@ -72,7 +72,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ls --json", "the same as JSON"),
     ),
     "ps": (
-        ("ps -a", "list all processes, including stopped ones"),
+        ("ps -a", "also list processes of inactive profiles, and orphans that have ended"),
         ("ps --json web", "print web as JSON"),
         ("ps --filter status=exited", "list what has exited"),
         ("ps --format '{{.Name}} {{.State}}'", "print only these fields"),
@@ -152,12 +152,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+def typed(command: str) -> str:
+    """Return an example as it is typed: one without the command's own name gets that in front."""
+    return command if "sbxcompose " in command else f"sbxcompose {command}"
+
+
 def epilog(name: str) -> str | None:
     """Return the examples of a command as click shows them below its options; None if it has none."""
     examples = EXAMPLES.get(name)
     if examples is None:
         return None
-    commands = [command if "sbxcompose" in command else f"sbxcompose {command}" for command, _ in examples]
+    commands = [typed(command) for command, _ in examples]
     return "\n".join(["\b", "Examples:", *_lines(commands, [meaning for _, meaning in examples])])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from sbxcompose.cli.command_names import COMMANDS
-from sbxcompose.cli.examples import EXAMPLES
+from sbxcompose.cli.examples import EXAMPLES, typed
 from sbxcompose.cli.main import EPILOG, cli
 from sbxcompose.version import __version__
 
@@ -54,7 +54,7 @@ def _page(name: str, meaning: str, context: click.Context) -> str:
     examples = [
         line
         for command, what in EXAMPLES.get(name, ())
-        for line in (".TP", f"\\fB{_text(_called(command))}\\fR", f"{_line(what)}.")
+        for line in (".TP", f"\\fB{_text(typed(command))}\\fR", f"{_line(what)}.")
     ]
     parts = [
         _head(f"sbxcompose {name}", meaning),
@@ -88,10 +88,6 @@ def _options(context: click.Context) -> list[str]:
         if record is not None:
             lines += [".TP", f"\\fB{_text(record[0])}\\fR", _line(record[1]) or "\\&"]
     return [".SH OPTIONS", *lines] if lines else []
-
-
-def _called(command: str) -> str:
-    return command if "sbxcompose" in command else f"sbxcompose {command}"
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -29,14 +29,6 @@ no_color_option = click.option(
     help="Don't color output.",
 )
 no_deps_option = click.option("--no-deps", is_flag=True, help="Don't start dependencies.")
-timeout_option = click.option(
-    "-t",
-    "--timeout",
-    "grace",
-    type=float,
-    metavar="SECONDS",
-    help="Kill processes that have not stopped after this time (overrides `stop.grace`).",
-)
 
 
 def _without_colors(context: click.Context, value: bool) -> None:
@@ -57,17 +49,24 @@ class DurationType(click.ParamType[float]):
         """Seconds; a usage error for anything else."""
         if isinstance(value, int | float):
             return float(value)
-        try:
-            return float(value)
-        except ValueError:
-            pass
         from sbxcompose.spec.units import parse_duration
 
         try:
-            return parse_duration(value)
+            # A number alone has no sign and no exponent, and is neither infinite nor "nan".
+            return float(value) if re.fullmatch(r"\d+(\.\d+)?|\.\d+", value, re.ASCII) else parse_duration(value)
         except ValueError as error:
             self.fail(f"invalid duration `{value}`; examples: `90s`, `500ms`, `1m30s`", param, ctx)
             raise AssertionError from error
+
+
+timeout_option = click.option(
+    "-t",
+    "--timeout",
+    "grace",
+    type=DurationType(),
+    metavar="DURATION",
+    help="Kill processes that have not stopped after this time, such as `5s` (overrides `stop.grace`).",
+)
 
 
 class ScaleType(click.ParamType[tuple[str, int]]):

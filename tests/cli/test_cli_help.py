@@ -10,7 +10,7 @@ import pytest
 
 from sbxcompose import __version__
 from sbxcompose.cli.command_names import COMMANDS
-from sbxcompose.cli.examples import EXAMPLES
+from sbxcompose.cli.examples import EXAMPLES, typed
 from sbxcompose.cli.main import cli
 from tests.support.command import Sbx
 
@@ -63,6 +63,13 @@ def test_the_commands_of_host_explain_themselves(dry: Sbx, name: str) -> None:
 def test_every_command_has_two_examples() -> None:
     assert all(len(examples) >= 2 for examples in EXAMPLES.values())
     assert {name.partition(" ")[0] for name in EXAMPLES} == COMMANDS.keys() - {"completion"}
+
+
+def test_examples_can_be_typed_as_they_are_shown(dry: Sbx) -> None:
+    assert "\n    sbxcompose convert -o sbxcompose.yaml " in dry.run("convert", "--help").stdout
+    assert "\n    sbxcompose schema > sbxcompose.schema.json " in dry.run("schema", "--help").stdout
+    every = [typed(example) for examples in EXAMPLES.values() for example, _ in examples]
+    assert not [example for example in every if not re.search(r"(^|[|(] ?|&& )sbxcompose ", example)]
 
 
 @pytest.mark.parametrize("example", [example for examples in EXAMPLES.values() for example, _ in examples])

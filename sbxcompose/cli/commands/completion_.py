@@ -8,10 +8,10 @@ from sbxcompose.cli.context import Shell
 
 
 @click.command("completion")
-@click.argument("program", type=click.Choice(["bash", "zsh", "fish"]), metavar="bash|zsh|fish")
+@click.argument("program", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def command(context: click.Context, program: str) -> None:
-    """Print the completion script for a shell.
+    """Print the completion script for a shell: bash, zsh or fish.
 
     \b
     bash   eval "$(sbxcompose completion bash)"                    in ~/.bashrc

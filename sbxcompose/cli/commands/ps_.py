@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("ps")
 @names_argument
-@click.option("-a", "--all", "everything", is_flag=True, help="Show all processes, including stopped ones.")
+@click.option(
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also show processes of inactive profiles, finished set-up commands and orphans that have ended.",
+)
 @click.option("-l", "--long", "is_long", is_flag=True, help="Show ports and descriptions as well.")
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
 @click.option(
@@ -46,7 +52,7 @@ def command(
     template: str | None,
     as_json: bool,
 ) -> int:
-    """List processes: those in the file, orphans, and with -a also stopped ones.
+    """List the processes of the file, stopped ones too, and orphans that are running.
 
     Foreign processes (started in the sandbox by something else) are shown but never touched. Values of one filter key
     are alternatives; several keys must all match.

@@ -40,7 +40,7 @@ NOT_FOUND = 127
     "--wait-timeout",
     type=DurationType(),
     metavar="DURATION",
-    help="Stop waiting for dependencies after this time (exit code 124).",
+    help="Stop waiting for dependencies after this time, such as `90s` (exit code 124).",
 )
 @click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
 @click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]", shell_complete=completion.files)

@@ -22,12 +22,17 @@ from sbxcompose.cli.options import (
 @up_options
 @timeout_option
 @click.option("-d", "--detach", is_flag=True, help="Run in the background: return once everything is started.")
-@click.option("--wait", is_flag=True, help="Wait until everything is ready (one-shots: completed). Implies -d.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until everything is ready, and one-shots (`restart: never`) have completed. Implies -d.",
+)
 @click.option(
     "--wait-timeout",
     type=DurationType(),
     metavar="DURATION",
-    help="Stop waiting for the result of --wait, --exit-code-from or --abort-on-exit after this time (exit code 124).",
+    help="Stop waiting for the verdict of --wait, --exit-code-from or --abort-on-exit after this time, such as `90s` "
+    "(exit code 124).",
 )
 @click.option(
     "--abort-on-exit", "--abort-on-container-exit", is_flag=True, help="Stop everything when any process exits."

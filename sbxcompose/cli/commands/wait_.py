@@ -15,10 +15,14 @@ from sbxcompose.cli.options import DurationType, json_option, names_argument
     "condition",
     type=click.Choice(["ready", "exit"]),
     default="ready",
-    help="Wait until they are ready (one-shots: completed) or have exited.",
+    help="Wait until they are ready, and one-shots (`restart: never`) completed, or have exited.",
 )
 @click.option(
-    "-t", "--timeout", type=DurationType(), metavar="DURATION", help="Stop waiting after this time (exit code 124)."
+    "-t",
+    "--timeout",
+    type=DurationType(),
+    metavar="DURATION",
+    help="Stop waiting after this time, such as `90s` (exit code 124).",
 )
 @json_option
 @click.pass_obj

@@ -58,6 +58,15 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ("ps -o wide", "no option `-o` for `sbxcompose ps`", "`-l` shows more"),
         ("config --volumes", "no option `--volumes` for `sbxcompose config`", "leave it out: there are no volumes"),
         ("ls -a", "no option `-a` for `sbxcompose ls`", "leave it out: all projects are listed"),
+        *(
+            (
+                f"stop -t {value}",
+                f"`--timeout`: invalid duration `{value}`; examples: `90s`, `500ms`, `1m30s`",
+                "`sbxcompose stop --help` shows what it takes",
+            )
+            for value in ("-1", "nan", "inf", "1e3")
+        ),
+        ("completion", "missing SHELL", "`sbxcompose completion --help` shows what it takes"),
         ("run", "missing PROCESS", "`sbxcompose run --help` shows what it takes"),
         ("exec web", "missing COMMAND", "`sbxcompose exec --help` shows what it takes"),
         ("logs --tail", "option `--tail` needs a value", "`sbxcompose logs --help` shows what it takes"),
@@ -73,7 +82,11 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
             "invalid value `70000` for `--port`; expected a whole number from 0 to 65535",
             "`sbxcompose host serve --help` shows what it takes",
         ),
-        ("stop -t x", "invalid value `x` for `--timeout`; expected a number", "`sbxcompose stop --help` shows"),
+        (
+            "stop -t x",
+            "`--timeout`: invalid duration `x`; examples: `90s`, `500ms`, `1m30s`",
+            "`sbxcompose stop --help` shows",
+        ),
         (
             "up --scale web",
             "invalid value `web` for `--scale`; expected PROCESS=NUMBER, for example `web=3`",
