@@ -213,6 +213,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
             if not isinstance(first, _EXTERNAL_ERRORS):
                 report_failure(first)
             await _raise_cancellation(owner)
+        # `from`: otherwise its traceback would show the group, and all that failed after it, as its context.
         raise first from first.__cause__
 
 
@@ -236,6 +237,7 @@ async def gather_all(*work: Awaitable[Any]) -> tuple[Any, ...]:
     For what is read, or is of no use if a part of it is missing.
     """
     if len(work) < 2:
+        # One alone needs no task.
         return tuple([await one for one in work])
     async with task_group() as group:
         tasks = [group.create_task(_wait_for(one)) for one in work]
@@ -283,6 +285,7 @@ def report_failure(error: BaseException) -> None:
 
 
 def _begin(work: Awaitable[T]) -> asyncio.Task[T]:
+    # A task can be made of a coroutine alone, and `work` may be a future or another task.
     coroutine = work if asyncio.iscoroutine(work) else _wait_for(work)
     return asyncio.get_running_loop().create_task(coroutine)
 

@@ -80,6 +80,7 @@ class RemoteTerminal:
             await asyncio.sleep(PAUSES[tries])
             try:
                 async with await self._connect() as socket:
+                    # There was a connection: what breaks it is another outage, with all its attempts.
                     tries = 0
                     code = await self._follow(socket, write)
                     if code is not None:
@@ -93,6 +94,7 @@ class RemoteTerminal:
 
     async def end_of(self, code: int) -> Exit:
         """Return how the command has ended that `run` returned `code` of; a failure is asked about."""
+        # A success needs no explanation, and so no request.
         if code and self._tells_memory:
             with suppress(NotFound, Unreachable):
                 told = await self._terminals.get(self._session.session_id)
@@ -116,6 +118,8 @@ class RemoteTerminal:
             pinging = tasks.start(socket.keep_alive())
             try:
                 await asyncio.wait({showing, pinging}, return_when=asyncio.FIRST_COMPLETED)
+                # Once the other side has begun to close, what it has sent before is still to be shown, and its reason
+                # tells how.
                 if showing.done() or socket.closing:
                     return await showing
                 return None
@@ -126,6 +130,7 @@ class RemoteTerminal:
 
     async def _show(self, socket: Socket, write: Callable[[bytes], None]) -> int:
         rows, cols = self._size
+        # Before any output is asked for, since the size may have changed while there was no connection.
         await socket.send(pty.encode_resize(cols, rows))
         await socket.send(pty.READY)
         self._connected.set()

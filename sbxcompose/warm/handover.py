@@ -94,6 +94,8 @@ def adopt(sock: socket.socket, request: dict[str, Any], received: list[int]) -> 
     lifeline = _lift(lifeline, beyond)
     os.fchdir(here)
     os.close(here)
+    # All are lifted before the first is put in its place: a number that is wanted may be that of one that is still to
+    # be moved.
     for number, descriptor in zip(numbers, [_lift(descriptor, beyond) for descriptor in inherited], strict=True):
         os.dup2(descriptor, number, inheritable=True)
         os.close(descriptor)
@@ -102,6 +104,7 @@ def adopt(sock: socket.socket, request: dict[str, Any], received: list[int]) -> 
     os.umask(request["umask"])
     os.environ.clear()
     os.environ.update(request["environ"])
+    # The C library has read TZ already, for the server.
     time.tzset()
     sys.argv[:] = request["arguments"]
     _take_dispositions(request["ignored"])
@@ -149,6 +152,8 @@ def _take_dispositions(ignored: int) -> None:
 
 def _die_with(lifeline: int) -> None:
     """Have the kernel kill this process when the client, which alone has the other end of this pipe, has ended."""
+    # The kernel sends F_SETSIG's signal once the pipe has no writer (fcntl(2)). Unlike PR_SET_PDEATHSIG this needs no
+    # parent: the fork's is the server.
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)

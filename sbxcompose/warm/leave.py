@@ -35,6 +35,8 @@ def _file_actions() -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)
     ]
+    # One by one, since before Python 3.13 posix_spawn cannot be asked to close all: an inherited pipe would keep its
+    # reader waiting for as long as the server lives.
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
             if number > 2 and os.get_inheritable(number):

@@ -46,6 +46,7 @@ def _bound(path: str) -> socket.socket | None:
     try:
         listener.bind(unfinished)
         listener.listen(64)
+        # Only now under its name: a client that finds the file would be refused before `listen` (connect(2)).
         os.rename(unfinished, path)
     except OSError:
         listener.close()

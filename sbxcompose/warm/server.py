@@ -83,6 +83,7 @@ class ForkServer:
 
     def _reap(self) -> None:
         while self._clients:
+            # Until none is left: several that end together are one SIGCHLD (signal(7)).
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
@@ -103,6 +104,8 @@ class ForkServer:
                 sock.close()
                 return
             sock.settimeout(handover.PATIENCE)
+            # The server has one thread: of several only the one that forks is in the child, and a lock that another one
+            # held stays locked there (fork(2)).
             pid = os.fork()
         except BlockingIOError:
             return  # whoever it was has gone
@@ -125,6 +128,7 @@ class ForkServer:
             self._close_inherited()
             code = self._serve(sock)
         finally:
+            # Not `sys.exit`: what the server would tidy up at its own end is not the fork's to tidy up.
             os._exit(code)
 
     def _close_inherited(self) -> None:

@@ -74,6 +74,8 @@ class Snapshot:
         place = self.place
         before = place.real
         place.refresh()
+        # The folders on the way are watched as well: a root that is renamed, or made later, is seen by its parent alone
+        # (inotify(7)).
         self._anchors = list(anchors(place.root.path, self._base))
         self._on_the_way = frozenset(os.path.join(folder, name) for folder, name in self._anchors)
         if place.real != before:

@@ -83,6 +83,8 @@ class FileWatcher:
                     async with self._lock:
                         seen = await anyio.to_thread.run_sync(self._compare_polled)
                     self._pass_on(seen)
+                    # Counted from the end: on a slow file system one comparison would otherwise follow the other
+                    # without a pause.
                     poll_at = anyio.current_time() + max(PAUSE, SHARE * (anyio.current_time() - begun))
         finally:
             self._notifications.close()
@@ -149,6 +151,7 @@ class FileWatcher:
     def _take(self, changes: Iterable[tuple[int, str]], quiet: bool) -> list[SeenChange]:
         structural: dict[str, bool] = {}
         for kind, path in changes:
+            # One path may have come and been written to in the same read: that it came is what matters.
             structural[path] = structural.get(path, False) or is_structural(kind)
         for path in [path for path, new in structural.items() if new and path in self._notifications.directories]:
             self._notifications.forget(path)  # it is gone, or another directory has taken its place

@@ -102,6 +102,7 @@ class _CommandFollower:
                 continue
             with suppress(Unreachable):  # the follow finds out
                 await self.poll()
+            # A command that prints nothing for hours is asked about twelve times a minute at most.
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
     async def follow(self) -> None:
@@ -145,6 +146,7 @@ class _CommandFollower:
         rounds = 0
         async with aclosing(lines), Tasks() as tasks:
             ending = tasks.start(self.over.wait())
+            # Each line that comes begins the count anew, so that a slow connection is not taken for an end.
             while rounds < ROUNDS or (pending is not None and pending.done()):
                 pending = pending or tasks.start(anext(lines, None))
                 over = self.over.is_set()

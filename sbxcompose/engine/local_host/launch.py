@@ -107,6 +107,7 @@ def serve_foreground(
     os.waitpid(child, 0)
     os.close(read)
     os.set_inheritable(write, True)
+    # The keeper in our place, and not a child of ours: what Ctrl-C and the caller's `wait` see is the host itself.
     os.execv(argv[0], argv)
 
 
@@ -266,6 +267,8 @@ def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[write],
+            # Ctrl-C goes to all of the terminal's foreground group (termios(3)), and must not reach the host before it
+            # has detached.
             start_new_session=True,
         )
         # As long as this end is open, the pipe of a keeper that dies without a word never comes to its end.

@@ -18,7 +18,10 @@ from sbxcompose.host.base.unlocked import UnlockedFiles
 
 FICLONE = 0x40049409
 """ioctl: share the blocks of another file until one of the two is written to (btrfs, XFS, bcachefs)."""
+# What says that blocks cannot be shared here (ioctl_ficlone(2)), and not that the copy has failed: the bytes are
+# copied.
 _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errno.ENOSYS, errno.EPERM})
+# The same of copy_file_range(2), which kernels refuse between file systems of different kinds (EXDEV).
 _CANNOT_COPY_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _CHUNK = 1 << 20
 _LOOK_INTO = stat.S_IRUSR | stat.S_IXUSR
@@ -147,6 +150,7 @@ class _Copy:
             return
         _keep_attributes(source, target, found)
         self._unlocked.lock(source)  # only now: extended attributes cannot be read either without the right to read
+        # Remembered only where another name may come: a tree of a million files would fill the memory otherwise.
         if found.st_nlink > 1:
             self._links[found.st_dev, found.st_ino] = target
 
@@ -193,6 +197,7 @@ def _copy_data(read: int, write: int, size: int) -> None:
             break  # nothing but a hole is left
         _copy_range(read, write, begin, end)
         position = end
+    # A hole at the end has no data to be copied, only a length.
     os.ftruncate(write, size)
 
 

@@ -156,6 +156,8 @@ class Keeper:
             return
         self._server.pid = pid
         self._server_pidfd = pidfd
+        # A pidfd, because SIGCHLD tells of our own children alone; it becomes readable when the process ends
+        # (pidfd_open(2)).
         self._loop.watch(pidfd, self._foreign_server_ended)
 
     def _foreign_server_ended(self) -> None:

@@ -124,6 +124,7 @@ def listen_unix(path: str) -> socket.socket:
     except OSError as error:
         raise CannotListen(f"cannot remove the stale socket {path}: {_words(error)}", "SOCKET") from error
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # By the mask, since a chmod after bind would leave a moment in which others could connect.
     before = os.umask(0o177)
     try:
         sock.bind(path)

@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _become_clean(options: KeeperOptions) -> None:
     """Undo what the starting shell has left to us: ignored and blocked signals, open descriptors."""
+    # Ignored and blocked signals are inherited through fork and exec (signal(7)): by us, and by all units from us.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in range(1, signal.NSIG):
         # Python itself ignores these two, so that writing to a closed pipe raises an error and does not kill.
@@ -121,7 +122,9 @@ def _detach(options: KeeperOptions) -> None:
         os.dup2(out, 2)
         os.close(null)
         os.close(out)
+    # A file system can only be unmounted once no process has its directory there (umount(2)).
     os.chdir("/")
+    # State, logs and sockets are this user's alone; what units get is in their `ExecContext`.
     os.umask(0o077)
 
 

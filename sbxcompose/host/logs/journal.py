@@ -186,6 +186,8 @@ class Journal:
         segment = self.segments[-1]
         for stream in STREAMS:
             if segment.written[stream] > segment.sizes[stream]:
+                # Left so by a record that could not be written, on a full disk say: these bytes come before whatever is
+                # added now.
                 self.note(stream, self.last_run)
         if segment.footprint >= self._segment_size:
             segment = self._rotate(segment)
@@ -219,6 +221,7 @@ class Journal:
 
     def _begin(self, segment: Segment) -> None:
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        # In one step: a writer that is killed here must not leave a head without the runs that are open.
         segment.replace_index(self._head())
         self._last = (HEADER, 0, 0, 0, 0, 0, 0)
 
@@ -226,6 +229,8 @@ class Journal:
         """Continue in a new segment. One that holds only marks is replaced: its successor has the same name."""
         for stream in STREAMS:
             if self._run_of.get(stream, 0) in self.running:
+                # The head of the next segment says whether it begins with a line: a reader that begins there sees
+                # nothing before it.
                 if full.sizes[stream] and _last_byte(full, stream) != b"\n":
                     self._line_flags &= ~stream
                 elif full.sizes[stream]:
@@ -239,6 +244,7 @@ class Journal:
             self.segments.pop()
         self.segments.append(segment)
         self.left(full)
+        # Room for all that will be in the new segment, so that the log stays below its limit until it is full as well.
         self.trim(self.limit - self._segment_size)
         return segment
 

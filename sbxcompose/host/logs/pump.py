@@ -61,6 +61,7 @@ class Pump:
         if self.blocked is None:
             print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
         self._set_blocked((error.strerror or str(error)).lower())
+        # By a timer, as nothing tells that a disk has room again.
         self._retry = self._loop.call_later(RETRY, self._listen)
 
     def _set_blocked(self, why: str | None) -> None:
@@ -72,6 +73,7 @@ class Pump:
         """Take what a process that has ended left, and close. Return what went wrong, if output was lost."""
         lost = None
         try:
+            # Not until the end of the pipe: what has escaped the unit may hold it open, and write to it, for ever.
             for _ in range(LAST_CHUNKS):
                 if self._fd is None or self._log.splice(self._stream, self._fd, self._run) == 0:
                     break

@@ -50,6 +50,7 @@ def unusable(segment: Segment) -> dict[int, OSError]:
     found: dict[int, OSError] = {}
     for kind in SUFFIXES:
         try:
+            # As the log itself will open it: what cannot be written to is found now, and not at the next line.
             fd = damage.open_regular(segment.path(kind), os.O_RDWR)
         except FileNotFoundError:
             continue
@@ -119,6 +120,7 @@ def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
     """Return how many records at the beginning make sense, where the streams' files have these sizes."""
     left = {stream: size + MOST_LOST for stream, size in sizes.items()}
     for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
+        # `a` is an exit code at the end of a run, which may be negative, and a length or a position everywhere else.
         if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
             return number
         if kind <= STDERR:

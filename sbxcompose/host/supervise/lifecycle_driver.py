@@ -232,9 +232,12 @@ class LifecycleDriver(ProcessRow):
         end = exit_of(exited.status, at, oom_killed=exited.oom_killed, oom_kills=exited.oom_kills)
         error, run = None, self.record.run
         if isinstance(self.record.state, Running) and run is not None:
+            # First what is left in its pipes: the end of a run stands in the log after its last line.
             lost = self._attachment.finish() if self._attachment is not None else None
             error = self._note_end(run.number, end) or lost
         self._keep_stop_output(_handle_of(exited.unit))
+        # An end may be reported long after: the server was away, or what the leader had left behind had to be killed
+        # first.
         self._told_late = max(0.0, time.time() - exited.at)
         try:
             self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))

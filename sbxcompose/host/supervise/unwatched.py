@@ -54,4 +54,5 @@ class Unwatched:
         if self._paused():
             self.check(process)
         else:
+            # As a terminal does that is closed: its client is gone.
             self._tasks.start(process.stop(signal.SIGHUP, GRACE_MS))

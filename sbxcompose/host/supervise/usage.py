@@ -22,6 +22,8 @@ def read_machine() -> Machine:
             found[int(name)] = TaskStat(int(name), stat, read_file(f"/proc/{name}/statm"))
     page = os.sysconf("SC_PAGE_SIZE")
     memory = os.sysconf("SC_PHYS_PAGES") * page
+    # The clock that the start times in /proc/pid/stat are counted on (proc(5)); CLOCK_MONOTONIC stands still while the
+    # machine sleeps.
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
     return Machine(uptime, os.cpu_count() or 1, memory, os.sysconf("SC_CLK_TCK"), page, found)
 
