@@ -118,26 +118,33 @@ LogEvent = Began | RunOutputEnded | Lost
 FollowEvent = RowSeen | RowDropped | KeyDropped | FollowSynced | Broken | OutputChunk | frames.StartNote | LogEvent
 
 
+class WatchSelection(NamedTuple):
+    """What of a sandbox is watched. `logs`: "live" (from now on), "all", a list of logs each with `run`, `tail`,
+    `since_ms`, or None.
+
+    With `notes` it is told what the runs were started with, each before its output. Without `follow` the watch ends
+    after `FollowSynced`.
+    """
+
+    states: bool
+    logs: LogSelection
+    follow: bool = True
+    notes: bool = False
+    streams: tuple[str, ...] = ("stdout", "stderr")
+
+
 class Watch:
-    """What to watch. `logs`: "live" (from now on), "all", a list of logs each with `run`, `tail`, `since_ms`, or None.
+    """A watch of a sandbox. A `patient` one is asked for again for as long as it takes.
 
-    With `notes` it tells what the runs were started with, each before its output. A `patient` one is asked for again
-    for as long as it takes.
-
-    Without `follow` it ends after `FollowSynced`. `lazy`: output is not read from the log's files until
-    `OutputChunk.read`.
+    `lazy`: output is not read from the log's files until `OutputChunk.read`.
     """
 
     def __init__(
         self,
         client: SandboxClient,
+        selection: WatchSelection,
         *,
-        states: bool,
-        logs: LogSelection,
-        follow: bool = True,
-        streams: tuple[str, ...] = ("stdout", "stderr"),
         lazy: bool = False,
-        notes: bool = False,
         patient: bool = False,
     ) -> None:
         self._client = client
@@ -145,12 +152,9 @@ class Watch:
         self._lazy = lazy
         self._refs = client.local
         self._body: dict[str, Any] = {
-            "states": states,
-            "follow": follow,
+            **selection._asdict(),
             "refs": self._refs,
-            "logs": logs,
-            "notes": notes,
-            "streams": list(streams),
+            "streams": list(selection.streams),
         }
         self._positions: dict[str, int] = {}
         self._names: dict[int, frames.Log] = {}

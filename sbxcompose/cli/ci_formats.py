@@ -5,8 +5,10 @@ from __future__ import annotations
 import os.path
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.logs.sanitize import clean_line
@@ -110,21 +112,30 @@ def verdict_annotations(
     return found
 
 
-def summary(
-    project: str,
-    verdict: Verdict,
-    labels: Iterable[str],
-    seconds: float,
-    took: Mapping[str, float] = NOTHING,
-    unready: Collection[str] = (),
-) -> str:
-    """Return a table in Markdown for a job's summary page.
+class VerdictReport(Struct, frozen=True):
+    """What is reported of a verdict on the instances that are named by `labels`, `seconds` after the start.
 
     `took`: how long instances took until they were ready; `unready`: those that were started and did not get that far.
     """
-    results = _results(verdict, labels, unready)
-    rows = [f"| {label} | {words} | {_took(took.get(label))} |" for label, words in results]
-    head = [f"### sbxcompose: {project} {_outcome(verdict)} after {seconds:.1f} s", "", "| process | result | took |"]
+
+    project: str
+    verdict: Verdict
+    labels: Sequence[str]
+    seconds: float
+    took: Mapping[str, float] = NOTHING
+    unready: Collection[str] = ()
+
+
+def summary(report: VerdictReport) -> str:
+    """Return a table in Markdown for a job's summary page."""
+    verdict = report.verdict
+    results = _results(verdict, report.labels, report.unready)
+    rows = [f"| {label} | {words} | {_took(report.took.get(label))} |" for label, words in results]
+    head = [
+        f"### sbxcompose: {report.project} {_outcome(verdict)} after {report.seconds:.1f} s",
+        "",
+        "| process | result | took |",
+    ]
     details = [_details(report) for report in _causes(verdict) if report.lines]
     return "\n".join([*head, "|---|---|---|", *rows, "", *details]) + "\n"
 
@@ -163,32 +174,22 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def junit(
-    project: str,
-    verdict: Verdict,
-    labels: Iterable[str],
-    seconds: float,
-    took: Mapping[str, float] = NOTHING,
-    unready: Collection[str] = (),
-    *,
-    began: float = 0.0,
-    machine: str = "localhost",
-) -> str:
+def junit(report: VerdictReport, *, began: float = 0.0, machine: str = "localhost") -> str:
     """Return a JUnit report: a test case for each process; what was held up or not ready is skipped.
 
-    `took` and `unready` as in `summary`; `began` is the moment when `up` began. It has all that the schemas of Ant and
-    Jenkins ask for, the empty elements among it.
+    `began` is the moment when `up` began. It has all that the schemas of Ant and Jenkins ask for, the empty elements
+    among it.
     """
-    causes = {report.label: report for report in _causes(verdict)}
-    skipped = dict.fromkeys(unready, UNREADY)
+    project, verdict, names, took = report.project, report.verdict, report.labels, report.took
+    causes = {cause.label: cause for cause in _causes(verdict)}
+    skipped = dict.fromkeys(report.unready, UNREADY)
     if not isinstance(verdict, Success):
-        skipped |= {report.label: report.doing for report in verdict.held_up}
-    names = list(labels)
+        skipped |= {held_up.label: held_up.doing for held_up in verdict.held_up}
     skipped = {name: words for name, words in skipped.items() if name in names and name not in causes}
     cases = [_case(project, name, verdict.kind, causes.get(name), skipped.get(name), took.get(name)) for name in names]
     counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(skipped)}" errors="0"'
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
-    where = f'timestamp="{at}" hostname={_attribute(machine)} time="{seconds:.3f}"'
+    where = f'timestamp="{at}" hostname={_attribute(machine)} time="{report.seconds:.3f}"'
     begin = f"<testsuite name={_attribute(project)} {counts} {where}>\n  <properties/>"
     end = "  <system-out/>\n  <system-err/>\n</testsuite>\n"
     return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', begin, *cases, end])

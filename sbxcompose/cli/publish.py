@@ -72,16 +72,16 @@ class Publisher:
         every = timings.all if timings is not None else ()
         took = {timing.label: timing.lasted for timing in every if timing.lasted is not None}
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
-        told = (project.name, verdict, labels, seconds, took, unready)
+        report = ci_formats.VerdictReport(project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:
             began, machine = time.time() - seconds, os.uname().nodename or "localhost"
-            _write(self._shell, self._path, ci_formats.junit(*told, began=began, machine=machine), "w")
+            _write(self._shell, self._path, ci_formats.junit(report, began=began, machine=machine), "w")
         if ci_formats.on_github(os.environ):
             workspace = os.environ.get("GITHUB_WORKSPACE")
             for line in ci_formats.verdict_annotations(verdict, partial(_place_of, project), workspace):
                 self._shell.echo(line)
             if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-                _write(self._shell, Path(page), ci_formats.summary(*told), "a")
+                _write(self._shell, Path(page), ci_formats.summary(report), "a")
 
 
 def _place_of(project: Project, instance: Instance) -> tuple[str, int] | None:

@@ -85,7 +85,9 @@ class OneOff:
         """Hand out its output as it comes until it has ended."""
         if "watch" not in self._client.extensions:
             return await self._follow_plainly(write)
-        watch = follow.Watch(self._client, states=False, logs=[{"log": self.info.log, "run": self.info.run}])
+        watch = follow.Watch(
+            self._client, follow.WatchSelection(states=False, logs=[{"log": self.info.log, "run": self.info.run}])
+        )
         async for event in watch.events():
             match event:
                 case follow.OutputChunk(_, stream, _, _, data):

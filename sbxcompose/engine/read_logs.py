@@ -119,7 +119,9 @@ class _SandboxLogs:
             begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
         ]
         self._events = open_stream(
-            connection.client, states=False, logs=places, follow=going_on, lazy=True, notes=True
+            connection.client,
+            follow.WatchSelection(states=False, logs=places, follow=going_on, notes=True),
+            lazy=True,
         ).events()
 
     async def kept(self) -> list[Said]:

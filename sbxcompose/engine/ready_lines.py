@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from sbxcompose.api.follow import Lost, OutputChunk
+from sbxcompose.api.follow import Lost, OutputChunk, WatchSelection
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
@@ -138,7 +138,9 @@ async def _read(
     until: float = math.inf,
 ) -> bool:
     """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
-    watch = open_stream(connection.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    watch = open_stream(
+        connection.client, WatchSelection(states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    )
     events = watch.events()
     size = 0
     try:

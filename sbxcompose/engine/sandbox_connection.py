@@ -145,7 +145,8 @@ class SandboxConnection(KnownRows):
 
         `eager`: changes are wanted as they happen, not only while a caller waits in `until`. `patient`: `open_stream`.
         """
-        watch = open_stream(self.client, states=True, logs=logs, eager=eager, notes=True, patient=patient)
+        selection = follow.WatchSelection(states=True, logs=logs, notes=True)
+        watch = open_stream(self.client, selection, eager=eager, patient=patient)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._tasks.start(self._follow(watch))

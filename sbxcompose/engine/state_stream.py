@@ -29,16 +29,13 @@ class StateStream(Protocol):
 
 def open_stream(
     client: SandboxClient,
+    selection: follow.WatchSelection,
     *,
-    states: bool,
-    logs: follow.LogSelection,
-    follow: bool = True,
     lazy: bool = False,
     eager: bool = True,
-    notes: bool = False,
     patient: bool = False,
 ) -> StateStream:
-    """Return what to watch, see `follow.Watch`. Only our own host keeps `notes`.
+    """Open a stream of what is selected, see `follow.Watch`. Only our own host keeps notes.
 
     `eager`: changes of rows are wanted even while no caller holds `attention`. `patient`: our own host is waited for as
     long as it takes.
@@ -46,7 +43,7 @@ def open_stream(
     if "watch" in client.extensions:
         from sbxcompose.api.follow import Watch
 
-        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy, notes=notes, patient=patient)
+        return Watch(client, selection, lazy=lazy, patient=patient)
     from sbxcompose.engine.contract.watch import PlainWatch
 
-    return PlainWatch(client, states=states, logs=logs, follow=follow, eager=eager)
+    return PlainWatch(client, selection, eager=eager)

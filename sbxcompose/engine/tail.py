@@ -23,7 +23,10 @@ async def last_lines(session: Session, instance: Instance, run: int, count: int 
     exact = "watch" in connection.client.extensions
     latest = not exact or row is None or row.run == run
     where = {"tail": count} if latest else {"run": run}
-    watch = open_stream(connection.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
+    watch = open_stream(
+        connection.client,
+        follow.WatchSelection(states=False, logs=[{"log": log_name(instance), **where}], follow=False),
+    )
     text = b""
     async for event in watch.events():
         match event:

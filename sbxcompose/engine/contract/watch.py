@@ -51,12 +51,10 @@ _Item = follow.FollowEvent | _Mark | BaseException | None
 class PlainWatch:
     """A state stream made of the contract's own routes: rows are polled, output is followed."""
 
-    def __init__(
-        self, client: SandboxClient, *, states: bool, logs: follow.LogSelection, follow: bool, eager: bool
-    ) -> None:
+    def __init__(self, client: SandboxClient, selection: follow.WatchSelection, *, eager: bool) -> None:
         self._client = client
-        self._states = states
-        self._going_on = follow
+        self._states = selection.states
+        self._going_on = selection.follow
         self._eager = eager
         self._attention = 0
         self._poked = asyncio.Event()
@@ -66,8 +64,8 @@ class PlainWatch:
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._output: LogFollowers | None = None
-        if logs is not None:
-            self._output = LogFollowers(client, logs, self._queue.put, self._follow, going_on=follow)
+        if (logs := selection.logs) is not None:
+            self._output = LogFollowers(client, logs, self._queue.put, self._follow, going_on=selection.follow)
         self._tasks = TaskOwner()
         self._done = False
         self._listing = asyncio.Lock()

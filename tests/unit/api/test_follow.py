@@ -45,7 +45,9 @@ def test_a_patient_watch_is_asked_for_again_as_long_as_it_takes(
     told: list[follow.FollowEvent] = []
 
     async def main() -> None:
-        watch = follow.Watch(cast(SandboxClient, client), states=True, logs=None, patient=patient)
+        watch = follow.Watch(
+            cast(SandboxClient, client), follow.WatchSelection(states=True, logs=None), patient=patient
+        )
         async for event in watch.events():
             told.append(event)
 
@@ -75,7 +77,7 @@ def test_an_answer_that_ends_too_early_is_asked_for_again(monkeypatch: pytest.Mo
 
     async def main() -> list[follow.FollowEvent]:
         client = cast(SandboxClient, EndingClient())
-        watch = follow.Watch(client, states=False, logs="all", follow=False)
+        watch = follow.Watch(client, follow.WatchSelection(states=False, logs="all", follow=False))
         return [event async for event in watch.events()]
 
     broken, synced = asyncio.run(main())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sbxcompose.cli.ci_formats import (
+    VerdictReport,
     annotation,
     mistake_annotations,
     on_github,
@@ -82,7 +83,7 @@ def test_a_file_with_mistakes_has_a_summary_too(
 
 
 def test_a_summary_is_a_table_with_the_last_lines() -> None:
-    text = summary("shop", FAILED, ["db", "api", "web"], 2.34, {"db": 1.26})
+    text = summary(VerdictReport("shop", FAILED, ["db", "api", "web"], 2.34, {"db": 1.26}))
     assert text.startswith("### sbxcompose: shop failed after 2.3 s\n")
     rows = [
         "| db | :white_check_mark: | 1.3 s |",
@@ -90,12 +91,12 @@ def test_a_summary_is_a_table_with_the_last_lines() -> None:
         "| web | :white_circle: waits for api |  |",
     ]
     assert "\n".join(rows) in text
-    slow = summary("shop", FAILED, ["slow", "api"], 2.34, unready=["slow", "api"])
+    slow = summary(VerdictReport("shop", FAILED, ["slow", "api"], 2.34, unready=["slow", "api"]))
     assert "| slow | :white_circle: was not ready yet |  |\n| api | :x: exited with code 3 |" in slow
     assert text.count("```") == 2, "output cannot end the block"
-    assert "\nred\n" in summary("shop", Failed((COLOURED,), ()), ["api"], 1)
+    assert "\nred\n" in summary(VerdictReport("shop", Failed((COLOURED,), ()), ["api"], 1))
     assert verdict_annotations(Failed((COLOURED,), ())) == ["::error title=api failed::api failed%0Ared"]
-    assert "succeeded after" in summary("shop", Success(1, 0), ["db"], 1)
+    assert "succeeded after" in summary(VerdictReport("shop", Success(1, 0), ["db"], 1))
 
 
 def test_sections_are_what_each_system_folds() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies
 
-from sbxcompose.cli.ci_formats import junit
+from sbxcompose.cli.ci_formats import VerdictReport, junit
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 from tests.support.junit_schema import validated
@@ -23,12 +23,12 @@ HOSTILE = {
 
 
 def test_a_case_says_how_long_it_took() -> None:
-    root = validated(junit("shop", Success(1, 0), ["db", "web"], 2.0, {"db": 1.2345}))
+    root = validated(junit(VerdictReport("shop", Success(1, 0), ["db", "web"], 2.0, {"db": 1.2345})))
     assert [case.attrib["time"] for case in root.findall("testcase")] == ["1.234", "0.000"]
 
 
 def test_a_report_says_what_failed_and_what_was_held_up() -> None:
-    text = junit('s"hop', FAILED, ["db", "api", "web"], 2.0, began=86_400.5, machine="runner-7")
+    text = junit(VerdictReport('s"hop', FAILED, ["db", "api", "web"], 2.0), began=86_400.5, machine="runner-7")
     root = validated(text)
     assert root.attrib == {
         "name": 's"hop', "tests": "3", "failures": "1", "skipped": "1", "errors": "0", "time": "2.000",
@@ -43,29 +43,32 @@ def test_a_report_says_what_failed_and_what_was_held_up() -> None:
 
 
 def test_what_was_not_ready_is_skipped_and_no_success() -> None:
-    root = validated(junit("shop", FAILED, ["slow", "api"], 2.0, unready={"slow", "api"}))
+    root = validated(junit(VerdictReport("shop", FAILED, ["slow", "api"], 2.0, unready={"slow", "api"})))
     assert (root.attrib["failures"], root.attrib["skipped"]) == ("1", "1")
     assert [[child.tag for child in case] for case in root.findall("testcase")] == [["skipped"], ["failure"]]
 
 
 def test_a_timeout_is_a_failure_of_what_was_not_ready() -> None:
-    root = validated(junit("shop", TimedOut((API,)), ["api"], 9))
+    root = validated(junit(VerdictReport("shop", TimedOut((API,)), ["api"], 9)))
     assert root.attrib["failures"] == "1"
 
 
 def test_colours_are_left_out() -> None:
-    assert validated(junit("shop", Failed((COLOURED,), ()), ["api"], 1.0)).findtext("testcase/failure") == "red"
+    assert (
+        validated(junit(VerdictReport("shop", Failed((COLOURED,), ()), ["api"], 1.0))).findtext("testcase/failure")
+        == "red"
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.0, 999.9994, 1000.0, 1_234_567.0])
 def test_times_are_plain_numbers(seconds: float) -> None:
-    validated(junit("shop", Success(1, 0), ["db"], seconds, {"db": seconds}))
+    validated(junit(VerdictReport("shop", Success(1, 0), ["db"], seconds, {"db": seconds})))
 
 
 @pytest.mark.parametrize("output", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_output_breaks_a_report(output: str) -> None:
     api = Report(Instance("main", "api"), "api", f"failed: {output}", lines=(output, "the end"))
-    root = validated(junit("shop", Failed((api,), (WEB,)), ["api", "web"], 1.0).encode())
+    root = validated(junit(VerdictReport("shop", Failed((api,), (WEB,)), ["api", "web"], 1.0)).encode())
     assert [case.attrib["name"] for case in root.findall("testcase")] == ["api", "web"]
     failure = root.find("testcase/failure")
     assert failure is not None
@@ -76,4 +79,4 @@ def test_no_output_breaks_a_report(output: str) -> None:
 @given(strategies.text(strategies.characters(exclude_categories=())), strategies.text())
 def test_any_text_can_be_in_a_report(line: str, doing: str) -> None:
     api = Report(Instance("main", "api"), "api", doing, lines=(line,))
-    validated(junit("shop", Failed((api,), ()), ["api"], 1.0).encode())
+    validated(junit(VerdictReport("shop", Failed((api,), ()), ["api"], 1.0)).encode())

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from sbxcompose.api.contract_follow import RecordLine
-from sbxcompose.api.follow import RowSeen
+from sbxcompose.api.follow import RowSeen, WatchSelection
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.engine.contract.rows import (
     LineRange,
@@ -136,7 +136,7 @@ def test_a_list_from_before_a_start_is_older_than_its_answer() -> None:
 
 def test_an_older_list_that_arrives_late_does_not_hide_the_answer_to_a_start() -> None:
     async def emit() -> list[object]:
-        watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
+        watch = PlainWatch(cast(Any, None), WatchSelection(states=True, logs=None), eager=False)
         starting, running = row(managed="starting", pid=0), row(started_at=T + 5)
         watch._rows["web"] = running  # the answer came while what the list said was being told
         await watch._changed("web", None, starting)
@@ -175,13 +175,13 @@ def test_an_end_that_only_the_answer_to_a_start_reports_is_reported_once() -> No
         await watch._poll_rows()
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
-    watch = PlainWatch(cast(Any, Client()), states=True, logs=None, follow=True, eager=False)
+    watch = PlainWatch(cast(Any, Client()), WatchSelection(states=True, logs=None), eager=False)
     assert asyncio.run(emit()) == [RowSeen(over)]
 
 
 def test_a_run_that_began_and_ended_between_two_looks_is_reported_as_both() -> None:
     async def emit() -> list[object]:
-        watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
+        watch = PlainWatch(cast(Any, None), WatchSelection(states=True, logs=None), eager=False)
         before, after = (row(managed="stopped", status="exited", started_at=T + n, last=GOOD) for n in (0, 5))
         watch._rows["web"] = after
         await watch._changed("web", before, after)
@@ -223,7 +223,7 @@ def polled(client: Suspended, count: int, *, start: bool) -> list[str]:
     """The first `count` requests of a watch that wants all changes, which is told of a start if wished."""
 
     async def main() -> list[str]:
-        watch = PlainWatch(cast(Any, client), states=True, logs=None, follow=True, eager=True)
+        watch = PlainWatch(cast(Any, client), WatchSelection(states=True, logs=None), eager=True)
         events = watch.events()
         await anext(events)
         if start:
@@ -260,7 +260,7 @@ def test_the_end_waits_for_a_list_that_is_on_its_way() -> None:
 
         client.processes = processes  # type: ignore[method-assign]
         client.is_suspended = runs  # type: ignore[method-assign]
-        watch = PlainWatch(cast(Any, client), states=True, logs=None, follow=True, eager=True)
+        watch = PlainWatch(cast(Any, client), WatchSelection(states=True, logs=None), eager=True)
         events = watch.events()
         await anext(events)
         await watch.started(row(started_at=T + 5))
