@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, RunEndedFrame, StartNote
+from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, OutputRef, RunEndedFrame, StartNote
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import ProcessInfo
 
@@ -66,13 +66,9 @@ def output_head(log: int, stream: int, run: int, time: int, end: int, length: in
     return head + OUTPUT.pack(log, stream, run, time, end, length)
 
 
-def encode_ref(log: int, stream: int, run: int, time: int, end: int, length: int, segment: int, offset: int) -> bytes:
+def encode_ref(ref: OutputRef) -> bytes:
     """Return the frame for output as a reference into a file."""
-    return (
-        HEAD.pack(b"O", OUTPUT.size + REF.size)
-        + OUTPUT.pack(log, stream, run, time, end, length)
-        + REF.pack(segment, offset)
-    )
+    return HEAD.pack(b"O", OUTPUT.size + REF.size) + OUTPUT.pack(*ref[:6]) + REF.pack(*ref[6:])
 
 
 def encode_ack(log: int, position: int) -> bytes:

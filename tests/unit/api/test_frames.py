@@ -57,7 +57,7 @@ def encode(frame: WatchFrame) -> bytes:
         case frames.OutputFrame(log, stream, run, time, end, _, data):
             return frame_encoding.encode_output(log, stream, run, time, end, data)
         case frames.OutputRef():
-            return frame_encoding.encode_ref(*frame)
+            return frame_encoding.encode_ref(frame)
         case frames.Gone():
             return frame_encoding.encode_gone(*frame)
         case frames.Ack():
@@ -114,7 +114,7 @@ def test_a_stream_that_ends_within_a_frame_says_so() -> None:
         b"A\0\0\0\1x",
         b"O\0\0\0\3abc",
         frame_encoding.output_head(1, 3, 1, 1, 1, 0),
-        frame_encoding.encode_ref(1, 1, 1, 1, 1, 5, 1, 1),
+        frame_encoding.encode_ref(frames.OutputRef(1, 1, 1, 1, 1, 5, 1, 1)),
     ],
 )
 def test_what_is_not_a_frame_is_an_error(wire: bytes) -> None:
