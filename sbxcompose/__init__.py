@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from sbxcompose.client.open_project import open_project
     from sbxcompose.client.output import OutputLine
     from sbxcompose.client.process_events import ProjectEvent
-    from sbxcompose.client.process_status import ProcessState, ProcessStatus
+    from sbxcompose.client.process_state import ProcessState
+    from sbxcompose.client.process_status import ProcessStatus
     from sbxcompose.client.project import OpenProject
     from sbxcompose.client.stats import ProcessStats, ProjectStats, SandboxStats
 
@@ -50,7 +51,7 @@ _PLACES = {
     "PlannedStep": "client.changes",
     "ProcessDefinition": "client.definition",
     "ProcessExplanation": "client.explain",
-    "ProcessState": "client.process_status",
+    "ProcessState": "client.process_state",
     "ProcessStats": "client.stats",
     "ProcessStatus": "client.process_status",
     "ProjectDefinition": "client.definition",

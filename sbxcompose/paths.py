@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sbxcompose.errors import SbxError
+from sbxcompose.state_place import state_place
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path, without the final NUL (sockaddr_un)."""
@@ -36,12 +37,7 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 def state_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Where that directory is, whether or not it exists."""
-    if environ.get("SBXCOMPOSE_STATE_DIR"):
-        return Path(environ["SBXCOMPOSE_STATE_DIR"]).absolute()
-    if os.path.isabs(environ.get("XDG_STATE_HOME", "")):
-        return Path(environ["XDG_STATE_HOME"], "sbxcompose")
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return Path(home, ".local", "state", "sbxcompose")
+    return Path(state_place(environ))
 
 
 def cloud_places_path(project: str, directory: str, environ: Mapping[str, str] = os.environ) -> Path:

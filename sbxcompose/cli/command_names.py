@@ -42,10 +42,3 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("Host", "Print the version"),
 }
 """Group in the help, and one line of what it does."""
-
-WITH_PROCESSES = frozenset(
-    ("down", "events", "kill", "logs", "plan", "ps", "restart", "start", "stats", "stop", "up", "wait", "watch", "why")
-)
-"""Commands whose arguments are all names of processes."""
-WITH_ONE_PROCESS = frozenset(("attach", "exec", "run", "top"))
-"""Commands whose first argument is the name of a process."""

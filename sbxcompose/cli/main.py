@@ -110,14 +110,14 @@ def _add_examples(name: str, command: click.Command) -> None:
     "files",
     multiple=True,
     metavar="FILE",
-    shell_complete=completion.files,
+    shell_complete=completion.FILES,
     help="Read this file (repeatable; later ones override earlier ones).",
 )
 @click.option("-p", "--project-name", metavar="NAME", help="Set the project's name.")
 @click.option(
     "--project-directory",
     metavar="DIR",
-    shell_complete=completion.directories,
+    shell_complete=completion.DIRECTORIES,
     help="Search for the file from this directory upwards.",
 )
 @click.option(
@@ -133,13 +133,13 @@ def _add_examples(name: str, command: click.Command) -> None:
     "env_files",
     multiple=True,
     metavar="FILE",
-    shell_complete=completion.files,
+    shell_complete=completion.FILES,
     help="Read variables from this file instead of `.env` (repeatable).",
 )
 @click.option(
     "--provider",
     metavar="NAME",
-    shell_complete=completion.providers,
+    shell_complete=completion.PROVIDERS,
     help="Set where sandboxes live: `local` or `tensorlake`.",
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Control colored output.")

@@ -1,8 +1,9 @@
-"""The options of all commands as a text for completion: `python -m sbxcompose.cli.option_table` prints it anew.
+"""What all commands take as a text for completion: `python -m sbxcompose.cli.option_table` prints it anew.
 
-`quick_completion` reads `options.tsv`, since importing the commands themselves takes twice as long as the rest of an
-answer. A line has the command, the names of one option, its kind and its help; `stops` in place of a kind means that a
-command's own options end with its first argument.
+`quick_line` reads `options.tsv`, since importing the commands themselves takes several times as long as the rest of an
+answer. A line has the command, the names of an option (an argument has none), its kind, what its values are and its
+help. The kind is `stops` where a command's own options end with its first argument, and `command` for the command of a
+group.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import click
 
 from sbxcompose.cli.command_names import COMMANDS, ROOT
+from sbxcompose.cli.completion import Completion
 from sbxcompose.cli.main import cli
 
 
@@ -26,18 +28,33 @@ def table() -> str:
         lines += _lines(name, context)
         for sub, subcommand in getattr(command, "commands", {}).items():
             below = click.Context(subcommand, info_name=sub, parent=context, **subcommand.context_settings)
+            lines.append((f"{name} {sub}", "", "command", "", subcommand.get_short_help_str()))
             lines += _lines(f"{name} {sub}", below)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join("\t".join(line) + "\n" for line in lines)
 
 
-def _lines(name: str, context: click.Context) -> Iterator[str]:
-    if not context.allow_interspersed_args and name != ROOT:
-        yield f"{name}\t\tstops\t"
-    for option in context.command.get_params(context):
-        if isinstance(option, click.Option) and not option.hidden:
-            kind = ("many " if option.multiple else "") + ("flag" if option.is_flag or option.count else "value")
-            names = " ".join((*option.opts, *option.secondary_opts))
-            yield f"{name}\t{names}\t{kind}\t{option.help or ''}"
+def _lines(name: str, context: click.Context) -> Iterator[tuple[str, str, str, str, str]]:
+    if not context.allow_interspersed_args and not isinstance(context.command, click.Group):
+        yield name, "", "stops", "", ""
+    for parameter in context.command.get_params(context):
+        source = _source(parameter)
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            kind = ("many " if parameter.multiple else "") + ("flag" if _is_flag(parameter) else "value")
+            yield name, " ".join((*parameter.opts, *parameter.secondary_opts)), kind, source, parameter.help or ""
+        elif isinstance(parameter, click.Argument):
+            yield name, "", "many argument" if parameter.nargs == -1 else "argument", source, ""
+
+
+def _is_flag(option: click.Option) -> bool:
+    return bool(option.is_flag or option.count)
+
+
+def _source(parameter: click.Parameter) -> str:
+    """Return what `quick_values` is to complete the values of a parameter with."""
+    if isinstance(parameter.type, click.Choice):
+        return " ".join(("choice", *parameter.type.choices))
+    completion = parameter._custom_shell_complete
+    return completion.source if isinstance(completion, Completion) else ""
 
 
 if __name__ == "__main__":

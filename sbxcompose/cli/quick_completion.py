@@ -1,6 +1,6 @@
-"""Shell completion where it is needed most: commands, options and names of processes, without importing click.
+"""Shell completion without importing click: commands, options, and what their values and arguments can be.
 
-Everything else (values of options, quoted words) is answered by `cli.completion`, in the same way.
+A line with a mistake is left to `cli.completion`, which answers in the same way.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 
-from sbxcompose.cli.command_names import COMMANDS, ROOT, VARIABLE, WITH_ONE_PROCESS, WITH_PROCESSES
+from sbxcompose.cli.command_names import COMMANDS, VARIABLE
+from sbxcompose.cli.quick_line import CommandLevel, Parameter, read_line, split_line, subcommands
+from sbxcompose.cli.quick_values import GLOBAL_OPTIONS, Answer, ValueRequest, values
 
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@%+-")
-"""The characters of words that mean the same in every shell, and to click."""
+_BREAKS = "=:"
+"""Characters at which bash begins another word (COMP_WORDBREAKS)."""
 
 
 def quick_answer(environ: Mapping[str, str]) -> str | None:
@@ -20,112 +22,110 @@ def quick_answer(environ: Mapping[str, str]) -> str | None:
     shell, _, wish = environ.get(VARIABLE, "").partition("_")
     if wish != "complete" or shell not in ("bash", "zsh", "fish"):
         return None
-    words = environ.get("COMP_WORDS", "").split()[1:]
-    place = environ.get("COMP_CWORD", "")
-    if shell == "fish":
-        given, incomplete = (words[:-1] if place and words[-1:] == [place] else words), place
-    elif place.isdecimal() and int(place) > 0:
-        at = int(place) - 1
-        given, incomplete = words[:at], words[at] if at < len(words) else ""
-    else:
-        return None
-    if not all(_PLAIN.issuperset(word) for word in (*given, incomplete)):
-        return None
+    given, incomplete = words_of(shell, environ)
     found = _found(given, incomplete)
-    return None if found is None else "".join(_shown(shell, value, text) for value, text in found)
-
-
-def _found(given: list[str], incomplete: str) -> list[tuple[str, str]] | None:
-    """Return the names that can stand here, with what they mean; None if that is not known here."""
-    if not given and not incomplete.startswith("-"):
-        return [(name, text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)] or None
-    options = CommandOptions(given)
-    names = options.arguments(given)
-    if names is None:
+    if found is None:
         return None
-    if incomplete.startswith("-"):
-        return options.starting_with(incomplete)
-    command = given[0]
-    if command in WITH_PROCESSES or (command in WITH_ONE_PROCESS and not names):
-        taken = names if command in WITH_PROCESSES else ()
-        known = dict.fromkeys(_process_names())
-        return [(name, "") for name in known if name.startswith(incomplete) and name not in taken]
-    return None
+    cut = (
+        len(incomplete) - len(current) if incomplete.endswith(current := environ.get("COMP_CURRENT", incomplete)) else 0
+    )
+    return "".join(_shown(shell, answer, cut) for answer in found)
 
 
-class CommandOptions:
-    """The options of the command that a line begins with, from the table that is made of the commands themselves."""
+def words_of(shell: str, environ: Mapping[str, str]) -> tuple[list[str], str]:
+    """Return the words after the program's name that are complete, and the one that is not.
 
-    def __init__(self, given: list[str]) -> None:
-        command, two = given[0] if given else ROOT, " ".join(given[:2])
-        with open(os.path.join(os.path.dirname(__file__), "options.tsv"), encoding="utf-8") as table:
-            lines = [line.rstrip("\n").split("\t") for line in table if line.startswith((f"{command}\t", f"{two}\t"))]
-        self._command = two if any(line[0] == two for line in lines) else command
-        mine = [line[1:] for line in lines if line[0] == self._command]
-        self._stops = any(kind == "stops" for _, kind, _ in mine)
-        self._options = [(names.split(), kind, text) for names, kind, text in mine if kind != "stops"]
-        self._seen: set[str] = set()
-
-    def arguments(self, given: list[str]) -> list[str] | None:
-        """Return the words after the command that are no options; None if the next word cannot be told from here."""
-        words = iter(given[len(self._command.split()) :] if given else ())
-        found = []
-        for word in words:
-            if not word.startswith("-"):
-                found.append(word)
-                continue
-            option = next((option for option in self._options if word in option[0]), None)
-            if option is None or (found and self._stops):
-                return None
-            self._seen.update(option[0])
-            if option[1].endswith("value") and next(words, None) is None:
-                return None
-        return None if found and self._stops else found
-
-    def starting_with(self, incomplete: str) -> list[tuple[str, str]]:
-        """Return the options that can still be given, with their help."""
-        return [
-            (name, text)
-            for names, kind, text in self._options
-            if kind.startswith("many") or not self._seen.intersection(names)
-            for name in names
-            if name.startswith(incomplete)
-        ]
+    Our scripts give the line up to the cursor; those of click, for bash and zsh, all words and which of them it is.
+    """
+    words, unfinished = split_line(environ.get("COMP_WORDS", ""))
+    at = environ.get("COMP_CWORD", "")
+    if shell != "fish" and at.isdecimal():
+        return words[1 : int(at)], words[int(at)] if int(at) < len(words) else ""
+    incomplete = words.pop() if unfinished and words else ""
+    return words[1:], incomplete
 
 
-def _process_names() -> Iterable[str]:
-    from sbxcompose.cli import quick_names
+def _found(given: list[str], incomplete: str) -> list[Answer] | None:
+    """Return what can stand here; None if the line has a mistake."""
+    levels = read_line(given)
+    if levels is None:
+        return None
+    level = levels[-1]
+    if level.pending is not None:
+        return _values(levels, level.pending, incomplete)
+    if incomplete.startswith("-") and not level.ended:
+        return _option(levels, incomplete)
+    if len(levels) == 1:
+        # Without a beginning of a command that matches, click offers options.
+        return _commands({name: text for name, (_, text) in COMMANDS.items()}, incomplete) or None
+    if level.argument() is None:
+        return _commands(subcommands(level.name), incomplete)
+    return _values(levels, level.argument(), incomplete)
 
-    known = quick_names.recall(os.environ)
-    if known is not None:
-        return known
-    from sbxcompose.cli.context import GlobalOptions, Shell
-    from sbxcompose.errors import SbxError
 
-    looked_at: set[str] = set()
-    try:
-        project = Shell(GlobalOptions(), completing=True).project(looked_at=looked_at)
-    except SbxError:
-        return ()
-    names = [process.name for process in project.every_process()]
-    quick_names.remember(os.environ, looked_at, names)
-    return names
+def _option(levels: list[CommandLevel], incomplete: str) -> list[Answer]:
+    """Return the options that can still be given, or the values behind `--option=`."""
+    level = levels[-1]
+    name, equals, value = incomplete.partition("=")
+    if equals:
+        found = _values(levels, level.option(name), value)
+        return [(kind, f"{name}={word}" if kind == "plain" else word, text) for kind, word, text in found]
+    return [
+        ("plain", name, option.help)
+        for option in level.options
+        if option.many or option not in level.values
+        for name in option.names
+        if name.startswith(incomplete)
+    ]
 
 
-def _shown(shell: str, value: str, text: str) -> str:
+def _commands(known: Mapping[str, str], incomplete: str) -> list[Answer]:
+    return [("plain", name, text) for name, text in known.items() if name.startswith(incomplete)]
+
+
+def _values(levels: list[CommandLevel], parameter: Parameter | None, incomplete: str) -> list[Answer]:
+    if parameter is None or not parameter.source:
+        return []
+    level = levels[-1]
+    taken: Iterable[str] = level.values.get(parameter, ()) if parameter.many else ()
+    return values(parameter.source, incomplete, ValueRequest(_global_options(levels[0]), taken, level.words))
+
+
+def _global_options(root: CommandLevel) -> dict[str, object]:
+    """Return which project is meant, as `GlobalOptions` has it."""
+    found: dict[str, object] = {}
+    for option, given in root.values.items():
+        field = next((GLOBAL_OPTIONS[name] for name in option.names if name in GLOBAL_OPTIONS), None)
+        if field is not None and given:
+            found[field] = tuple(given) if option.many else given[-1]
+    return found
+
+
+def _shown(shell: str, answer: Answer, cut: int) -> str:
+    """Return an answer as the shell's script reads it; in bash without what stands before the part that is replaced."""
+    kind, value, text = answer
     match shell:
         case "bash":
-            return f"plain,{value}\n"
+            return f"{kind},{value[cut:] if kind == 'plain' else value}\n"
         case "zsh":
-            return f"plain\n{value}\n{text or '_'}\n"
+            shown = value.replace(":", r"\:") if text else value
+            return f"{kind}\n{shown}\n{text or '_'}\n"
         case _:
-            return f"plain,{value}\t{text}\n" if text else f"plain,{value}\n"
+            return f"{kind},{value}\t{text}\n" if text else f"{kind},{value}\n"
 
 
 def print_quick_answer() -> bool:
     """Answer a request of the shell's script if that can be done quickly."""
     answer = quick_answer(os.environ)
     if answer is None:
+        _prepare_for_click()
         return False
     sys.stdout.write(answer)
     return True
+
+
+def _prepare_for_click() -> None:
+    """Give click the place of the incomplete word, which our scripts leave to us."""
+    shell = os.environ.get(VARIABLE, "").partition("_")[0]
+    given, incomplete = words_of(shell, os.environ)
+    os.environ.setdefault("COMP_CWORD", incomplete if shell == "fish" else str(len(given) + 1))

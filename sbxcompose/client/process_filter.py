@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
-from sbxcompose.client.process_status import ProcessState, ProcessStatus
+from sbxcompose.client.process_state import VALUES, ProcessState
+from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
@@ -17,11 +18,6 @@ _ALIASES = {
     "paused": ProcessState.SUSPENDED,
 }
 """Docker's words for states."""
-_FLAG = ("true", "false")
-_VALUES = {
-    "health": ("starting", "healthy", "unhealthy", "none"),
-    **dict.fromkeys(("ready", "orphan", "outdated"), _FLAG),
-}
 
 
 class ProcessFilter:
@@ -50,7 +46,7 @@ def _checked(pair: str) -> tuple[str, str]:
         raise UsageError(f"invalid value `{pair}` for `--filter`", hint=hint)
     if key == "status":
         return key, _state(value, pair)
-    allowed = _VALUES.get(key)
+    allowed = VALUES.get(key)
     if allowed is not None and value not in allowed:
         raise UsageError(f"invalid value `{pair}` for `--filter`", hint=f"{key} is one of: {', '.join(allowed)}")
     return key, value
@@ -90,11 +86,3 @@ _MATCHES: dict[str, Matches] = {
     "orphan": _flag(lambda status: status.orphan),
     "outdated": _flag(lambda status: status.outdated),
 }
-
-
-def choices(key: str | None = None) -> Sequence[str]:
-    """Return the keys, or the values that one of them can have; none for a key that takes any text."""
-    if key is None:
-        return tuple(_MATCHES)
-    states = tuple(str(state).replace(" ", "-") for state in ProcessState)
-    return {"status": states, "state": states, **_VALUES}.get(key, ())

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.client.process_state import ProcessState
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import programs
 from sbxcompose.plan.observed import ObservedRow, Phase
-
-
-class ProcessState(StrEnum):
-    """The state of an instance, as `ps` prints it. Members are strings: `status.state == "running"`."""
-
-    NOT_STARTED = "not started"
-    SUSPENDED = "suspended"
-    """Its sandbox is suspended."""
-    FAILED_TO_START = "failed to start"
-    STARTING = "starting"
-    """Running; its health check has not succeeded yet, or its `ready_when` is not fulfilled."""
-    RUNNING = "running"
-    HEALTHY = "healthy"
-    """Running, and its health check succeeds."""
-    READY = "ready"
-    """Running, and its `ready_when` is fulfilled."""
-    UNHEALTHY = "unhealthy"
-    BACKING_OFF = "backing off"
-    """It failed, and will be restarted."""
-    EXITED = "exited"
-    COMPLETED = "completed"
-    """A one-shot that has exited successfully."""
-    STOPPED = "stopped"
 
 
 class ProcessStatus(Struct, frozen=True, kw_only=True):

@@ -20,17 +20,17 @@ processes:
 
 COMPLETE = """\
 eval "$(sbxcompose completion bash)" || exit 1
-COMP_WORDS=(%s)
-COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
-_sbxcompose_completion sbxcompose
+COMP_LINE=%s COMP_POINT=${#COMP_LINE}
+_sbxcompose_completion sbxcompose %s
 printf '%%s\\n' "${COMPREPLY[@]}"
 """
 OF_ZSH = """\
 autoload -U compinit && compinit -u -D && eval "$(sbxcompose completion zsh)" || exit 1
-_describe() { print -l -- "${completions_with_descriptions[@]}" }
-compadd() { print -l -- "${completions[@]}" }
+_describe() { print -l -- "${described[@]}" }
+compadd() { print -l -- ${(P)${@[-1]}} }
 words=(%s)
 CURRENT=${#words}
+PREFIX=$words[CURRENT]
 ${_comps[sbxcompose]}
 """
 OF_FISH = 'sbxcompose completion fish | source; complete -C "%s"'
@@ -41,9 +41,10 @@ OTHERS = {"zsh": (["zsh", "-f"], OF_ZSH), "fish": (["fish", "--no-config"], OF_F
 def completions(sbx: Sbx, *words: str) -> list[str]:
     """What bash offers for the last of these words."""
     environ = {**sbx.env, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
-    script = COMPLETE % " ".join(quote(word) for word in ("sbxcompose", *words))
+    script = COMPLETE % (quote(" ".join(["sbxcompose", *words])), quote(words[-1]))
     done = subprocess.run(["bash", "-c", script], cwd=sbx.project, env=environ, capture_output=True, text=True)
-    assert not done.stderr.replace("bash: compopt: not currently executing completion function\n", ""), done.stderr
+    others = [line for line in done.stderr.splitlines() if "compopt: not currently executing" not in line]
+    assert not others, done.stderr
     return done.stdout.split()
 
 

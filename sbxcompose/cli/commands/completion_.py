@@ -18,11 +18,7 @@ def command(context: click.Context, program: str) -> None:
     zsh    eval "$(sbxcompose completion zsh)"                     in ~/.zshrc
     fish   sbxcompose completion fish > ~/.config/fish/completions/sbxcompose.fish
     """  # noqa: D301 (click reads the control character as "do not rewrap")
-    from click.shell_completion import get_completion_class
-
-    from sbxcompose.cli.command_names import VARIABLE
+    from sbxcompose.cli.completion_scripts import SCRIPTS
 
     shell: Shell = context.obj
-    script = get_completion_class(program)
-    assert script is not None  # click has all three
-    shell.print(script(context.find_root().command, {}, "sbxcompose", VARIABLE).source().strip())
+    shell.print(SCRIPTS[program])

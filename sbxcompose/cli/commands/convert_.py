@@ -13,11 +13,11 @@ FORMATS = ["compose", "process-compose", "procfile", "supervisord", "mprocs", "p
 @click.command("convert")
 @click.option("--from", "source", type=click.Choice(FORMATS), help="Set the format of FILE (default: recognize it).")
 @click.option(
-    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write to FILE instead of stdout."
+    "-o", "--output", metavar="FILE", shell_complete=completion.FILES, help="Write to FILE instead of stdout."
 )
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option("-q", "--quiet", is_flag=True, help="Don't print the report.")
-@click.argument("file", required=False, metavar="[FILE]", shell_complete=completion.files)
+@click.argument("file", required=False, metavar="[FILE]", shell_complete=completion.FILES)
 @click.pass_obj
 def command(shell: Shell, source: str | None, output: str | None, force: bool, quiet: bool, file: str | None) -> int:
     """Convert a file of another tool to `sbxcompose.yaml`.

@@ -12,8 +12,8 @@ from sbxcompose.cli.context import Shell
 @click.option("-a", "--archive", is_flag=True, help="Preserve owners (numeric uid and gid).")
 @click.option("-L", "--follow-link", "follow", is_flag=True, help="Follow symbolic links.")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress progress output.")
-@click.argument("source", metavar="SOURCE", shell_complete=completion.place_or_file)
-@click.argument("target", metavar="TARGET", shell_complete=completion.place_or_file)
+@click.argument("source", metavar="SOURCE", shell_complete=completion.PLACE_OR_FILE)
+@click.argument("target", metavar="TARGET", shell_complete=completion.PLACE_OR_FILE)
 @click.pass_obj
 def command(shell: Shell, source: str, target: str, archive: bool, follow: bool, quiet: bool) -> int:
     """Copy files or directories into or out of a sandbox.

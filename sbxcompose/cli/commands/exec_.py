@@ -13,7 +13,7 @@ from sbxcompose.cli.options import Foreground, detach_option, foreground_options
 @detach_option
 @foreground_options
 @click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
-@click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARG]...", shell_complete=completion.files)
+@click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARG]...", shell_complete=completion.FILES)
 @click.pass_obj
 def command(
     shell: Shell,

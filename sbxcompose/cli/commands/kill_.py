@@ -18,7 +18,7 @@ from sbxcompose.cli.options import names_argument
     "signal_name",
     default="KILL",
     metavar="SIGNAL",
-    shell_complete=completion.signals,
+    shell_complete=completion.SIGNALS,
     help="Set the signal to send (default: KILL).",
 )
 @click.pass_obj

@@ -85,7 +85,7 @@ range_options = grouped(
             "--run",
             type=click.IntRange(1),
             metavar="N",
-            shell_complete=completion.runs,
+            shell_complete=completion.RUNS,
             help="Show only the output of run N.",
         ),
     ),

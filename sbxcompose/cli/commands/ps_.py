@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "filters",
     multiple=True,
     metavar="KEY=VALUE",
-    shell_complete=completion.filters,
+    shell_complete=completion.FILTERS,
     help="Show only matching processes by `status`, `health`, `name`, `sandbox`, `label` or `ready` (repeatable).",
 )
 @click.option(

@@ -43,7 +43,7 @@ NOT_FOUND = 127
     help="Stop waiting for dependencies after this time, such as `90s` (exit code 124).",
 )
 @click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
-@click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]", shell_complete=completion.files)
+@click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]", shell_complete=completion.FILES)
 @click.pass_obj
 def command(
     shell: Shell,

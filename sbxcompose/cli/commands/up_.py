@@ -66,7 +66,7 @@ from sbxcompose.cli.options import (
 @click.option("--no-log-prefix", is_flag=True, help="Don't prefix lines with the process name.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
 @click.option("--timings", is_flag=True, help="Show when each process was ready, and what took longest.")
-@click.option("--junit", metavar="FILE", shell_complete=completion.files, help="Write the verdict as a JUnit report.")
+@click.option("--junit", metavar="FILE", shell_complete=completion.FILES, help="Write the verdict as a JUnit report.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Write the verdict as JSON; when attached, after the logs as JSON lines."
 )

@@ -16,7 +16,8 @@ from sbxcompose.cli.top.selection import PaneRow, with_selection
 from sbxcompose.cli.top.spans import Line, TextSpan, cell, columns, crop, fit, from_ansi, marked, plain, wrapped
 from sbxcompose.cli.top.table import table
 from sbxcompose.cli.view.units import memory, percent
-from sbxcompose.client.process_status import ProcessState, state_of
+from sbxcompose.client.process_state import ProcessState
+from sbxcompose.client.process_status import state_of
 from sbxcompose.logs.prefix import colours
 
 LEAST_PANE = 4

@@ -11,7 +11,8 @@ from sbxcompose.cli.top.spans import Line, TextSpan, cell
 from sbxcompose.cli.view.ps import status
 from sbxcompose.cli.view.table import ago
 from sbxcompose.cli.view.units import memory, percent
-from sbxcompose.client.process_status import ProcessState, state_of
+from sbxcompose.client.process_state import ProcessState
+from sbxcompose.client.process_status import state_of
 from sbxcompose.client.stats import UsageReport
 from sbxcompose.engine.listing import ListedInstance
 

@@ -8,7 +8,8 @@ from typing import Any
 from sbxcompose import signals
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
-from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
+from sbxcompose.client.process_state import ProcessState
+from sbxcompose.client.process_status import command_of, process_status, state_of
 from sbxcompose.command_line import command_line
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import unquote
 
 from sbxcompose.host.logs.segments import HEADER, INDEX, RECORD, RUN_OPEN, SUFFIXES
 
@@ -13,7 +11,7 @@ _MOST = 4096
 """Bytes that are read of each end of an index: open runs stand in its head, the latest run at its end."""
 
 
-def kept_runs(directory: Path) -> Iterator[tuple[str, set[int]]]:
+def kept_runs(directory: str | os.PathLike[str]) -> Iterator[tuple[str, set[int]]]:
     """Yield each log in a sandbox's directory of logs, with the numbers of its runs.
 
     What a writer changes meanwhile, and what is damaged, is left out: nothing is repaired, and no error is raised.
@@ -23,16 +21,24 @@ def kept_runs(directory: Path) -> Iterator[tuple[str, set[int]]]:
     except OSError:
         return
     for name in names:
-        yield unquote(name), _runs(directory / name)
+        yield _unquoted(name), _runs(os.path.join(directory, name))
 
 
-def _runs(log: Path) -> set[int]:
+def _unquoted(name: str) -> str:
+    if "%" not in name:
+        return name
+    from urllib.parse import unquote  # late: few names need it, and completion waits for it
+
+    return unquote(name)
+
+
+def _runs(log: str) -> set[int]:
     try:
         indexes = sorted(name for name in os.listdir(log) if name.endswith(SUFFIXES[INDEX]))
         if not indexes:
             return set()
-        head, _ = _ends(log / indexes[0])
-        last_head, last_end = _ends(log / indexes[-1])
+        head, _ = _ends(os.path.join(log, indexes[0]))
+        last_head, last_end = _ends(os.path.join(log, indexes[-1]))
     except OSError:
         return set()
     if not head or head[0][0] != HEADER:
@@ -43,9 +49,9 @@ def _runs(log: Path) -> set[int]:
     return begun_before | set(range(head[0][3] + 1, latest + 1))
 
 
-def _ends(index: Path) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+def _ends(index: str) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Return the first and the last records of an index."""
-    with index.open("rb") as stream:
+    with open(index, "rb") as stream:
         head = stream.read(_MOST)
         whole = os.fstat(stream.fileno()).st_size // RECORD.size * RECORD.size
         stream.seek(max(whole - _MOST, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,22 +13,52 @@ from sbxcompose.cli.completion import answer
 from sbxcompose.cli.main import cli
 from sbxcompose.cli.option_table import table
 from sbxcompose.cli.quick_completion import quick_answer
+from sbxcompose.cli.quick_line import split_line
 
 FILE = "processes: {web: {command: x}, worker: {command: x}, db: {command: x, profiles: [y]}}\n"
-LEFT_TO_CLICK = (
-    "up --nonesuch -",
-    "logs --tail ",
-    "up --scale web=2 w",
-    "exec web -",
-    "up -dw --",
-    "-p x logs ",
-    "logs 'w",
-    "nonesuch ",
-    "x",
-    "exec web ",
-    "port ",
-    "run web w",
-)
+LEFT_TO_CLICK = ("up --nonesuch -", "nonesuch ", "x", "up -q w", "version web ")
+OFFERED = {
+    "up --scale w": ["web=", "worker="],
+    "up --scale=w": ["--scale=web=", "--scale=worker="],
+    "up --scale web=2 --scale wo": ["worker="],
+    "up --exit-code-from=d": ["--exit-code-from=db"],
+    "up -dw d": ["db"],
+    "up -dw --detac": [],
+    "up -t5 d": ["db"],
+    "up -t 5 d": ["db"],
+    "up -t": ["-t"],
+    "logs --tail ": [],
+    "logs --tail=5 -- w": ["web", "worker"],
+    "logs -x web -x w": ["worker"],
+    "-f sbxcompose.yaml up d": ["db"],
+    "--file=sbxcompose.yaml -p x up d": ["db"],
+    "-f nonesuch.yaml up d": [],
+    "--profile y": ["y"],
+    "--provider=t": ["--provider=tensorlake"],
+    "--color a": ["auto", "always"],
+    "kill -s us": ["USR1", "USR2"],
+    "ps --filter st": ["status="],
+    "ps --filter status=un": ["status=unhealthy"],
+    "shell ma": ["main"],
+    "shell w": ["web", "worker"],
+    "pause ": ["main"],
+    "port web": ["web"],
+    "port web ": [],
+    "cp w": ["web:", "worker:"],
+    "cp ./w": ["./w"],
+    "cp web:/etc/h": [],
+    "cp web:/etc/hosts h": ["h"],
+    "completion ": ["bash", "zsh", "fish"],
+    "host s": ["serve", "status", "stop"],
+    "run web w": ["w"],
+    "run -e A=1 w": ["web", "worker"],
+    "exec web -": ["-"],
+    "convert -o x y": ["y"],
+    "logs 'w": ["web", "worker"],
+    'logs "web" w': ["worker"],
+    "logs we\\b w": ["worker"],
+}
+"""What stands in the answer to a line; a file is completed by the shell, from what is there already."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +71,7 @@ def asked(shell: str, line: str) -> dict[str, str]:
     """What the shell's script puts into the environment for a command line with the cursor at its end."""
     words = f"sbxcompose {line}".split(" ")
     place = words[-1] if shell == "fish" else str(len(words) - 1)
-    return {VARIABLE: f"{shell}_complete", "COMP_WORDS": " ".join(words).strip(), "COMP_CWORD": place}
+    return {VARIABLE: f"{shell}_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": place}
 
 
 def names(line: str = "up ") -> str | None:
@@ -98,7 +129,18 @@ def test_it_says_what_click_says(
         "up --timeout 5 web -",
         "logs -f --tail 5 w",
     ]
-    lines += ["host -", "host serve --", "exec web -", "run web -", "exec -", "host stop --f"]
+    lines += [
+        "host -",
+        "host serve --",
+        "exec -",
+        "host stop --f",
+        "--provider ",
+        "--profile ",
+        "shell ",
+        "cp w",
+        "cp ",
+    ]
+    lines += ["up --scale w", "up --attach ", "kill -s ", "ps --filter ", "port ", "convert ", "exec web ", "-f x "]
     quick = 0
     for line in lines:
         environ = asked(shell, line)
@@ -116,6 +158,59 @@ def test_it_says_what_click_says(
 def test_the_table_of_options_is_that_of_the_commands() -> None:
     written = Path(quick_completion.__file__).with_name("options.tsv").read_text()
     assert written == table(), "write it anew: make options"
+
+
+@pytest.mark.parametrize("line", OFFERED)
+def test_values_are_offered_where_they_belong(line: str) -> None:
+    answer = quick_answer({VARIABLE: "bash_complete", "COMP_WORDS": f"sbxcompose {line}"})
+    assert answer is not None
+    assert [row.partition(",")[2] for row in answer.splitlines()] == OFFERED[line]
+
+
+def test_bash_replaces_only_what_stands_behind_its_last_break() -> None:
+    asked_for = {VARIABLE: "bash_complete", "COMP_WORDS": "sbxcompose up --scale=wo", "COMP_CURRENT": "wo"}
+    assert quick_answer(asked_for) == "plain,worker=\n"
+    assert quick_answer({**asked_for, "COMP_WORDS": "sbxcompose up --scale=", "COMP_CURRENT": ""}) == (
+        "plain,web=\nplain,worker=\nplain,db=\n"
+    )
+
+
+def test_words_after_the_cursor_do_not_count() -> None:
+    asked_for = {VARIABLE: "bash_complete", "COMP_WORDS": "sbxcompose up we worker", "COMP_CWORD": "2"}
+    assert quick_answer(asked_for) == "plain,web\n"
+
+
+@pytest.mark.parametrize("line", ["a b", " a  'b c' d\\ e ", "--x='y z' \"w\" ''", "a 'b", 'a "b c'])
+def test_lines_are_split_as_shells_do(line: str) -> None:
+    words, unfinished = split_line(line)
+    closed = line + "".join(quote for quote in "'\"" if line.count(quote) % 2)
+    assert words == shlex.split(closed)
+    assert unfinished == (not line.endswith(" "))
+
+
+def test_a_project_of_its_own_is_kept_for_each_set_of_global_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "other.yaml").write_text("processes: {other: {command: x}}\n")
+    for _ in range(2):
+        assert names("up ") == "plain,web\nplain,worker\nplain,db\n"
+        assert (
+            quick_answer({VARIABLE: "bash_complete", "COMP_WORDS": "sbxcompose -f other.yaml up "}) == "plain,other\n"
+        )
+        monkeypatch.setattr("sbxcompose.cli.context.Shell.project", None)  # the second time both are known
+
+
+def test_that_there_is_nothing_is_kept_until_a_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "sbxcompose.yaml"
+    file.write_text("processes: [")
+    assert names() == ""
+    with monkeypatch.context() as patched:
+        patched.setattr("sbxcompose.cli.context.Shell.project", None)
+        assert names() == ""
+    file.write_text(FILE)
+    assert names("up d") == "plain,db\n"
 
 
 @pytest.mark.parametrize("line", LEFT_TO_CLICK)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from sbxcompose.client.process_filter import ProcessFilter, choices
-from sbxcompose.client.process_status import ProcessState, process_status
+from sbxcompose.client.process_filter import _MATCHES, ProcessFilter
+from sbxcompose.client.process_state import ProcessState, choices
+from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
@@ -62,6 +63,7 @@ def test_a_mistake_names_what_there_is(pair: str, hint: str) -> None:
 
 
 def test_choices_are_what_can_be_given() -> None:
+    assert set(choices()) == set(_MATCHES)
     for key in choices():
         for value in choices(key):
             ProcessFilter([f"{key}={value}"])

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.client.process_status import ProcessState, process_status, state_of
+from sbxcompose.client.process_state import ProcessState
+from sbxcompose.client.process_status import process_status, state_of
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase, StartFailure
 from sbxcompose.spec.project import Process, ReadyLine
