@@ -153,6 +153,14 @@ def test_documents_are_wrapped(path: Path) -> None:
     assert not long, f"{path.relative_to(ROOT)}: wrap these lines at {WIDTH}: {long}"
 
 
+def test_pages_begin_with_what_can_be_done_after_them() -> None:
+    # The others say at their beginning what they are: a project, its history, its promises.
+    others = {"README.md", "CHANGELOG.md", "SECURITY.md"}
+    pages = [path for path in DOCUMENTS if str(path.relative_to(ROOT)) not in others]
+    begin = re.compile(r"# [^\n]+\n\nAfter this (page|example) you ")
+    assert not [path.name for path in pages if not begin.match(path.read_text(encoding="utf-8"))]
+
+
 def paragraphs(text: str) -> Iterator[tuple[int, str]]:
     """The paragraphs of the prose of a Markdown text, each on one line, with the number of its first line.
 
