@@ -85,14 +85,14 @@ processes:
   web: {command: "trap 'echo got HUP' HUP; echo ready; while :; do sleep 0.01; done", restart: {initial_backoff: 1ms}}
 """)
     with sbx.start("up") as up:
-        up.wait_for("ready")
+        up.wait_for(r"\| ready")
         before = pids(sbx)
         sbx.run("kill", "-s", "HUP", "web")
         up.wait_for("got HUP")
         assert pids(sbx) == before
         said = sbx.run("kill", "-s", "9").stderr
         assert "sent SIGKILL to web" in said
-        up.wait_for("ready", count=2)
+        up.wait_for(r"\| ready", count=2)  # it says itself that processes are ready
         assert not alive(before["web"])
         up.interrupt()
         up.wait()
