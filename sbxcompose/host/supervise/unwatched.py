@@ -5,11 +5,11 @@ A client that is killed cannot end what it has started; the host sees that its c
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections import Counter
 from collections.abc import Callable
 
+from sbxcompose.host.base.absence import AbsenceTimer
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.tasks import TaskOwner
 
@@ -28,7 +28,7 @@ class Unwatched:
         self._tasks = tasks
         self._paused = paused
         self._watching: Counter[int] = Counter()
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers: dict[int, AbsenceTimer] = {}
 
     def hold(self, process: SupervisedProcess) -> None:
         """Count one more that watches it."""
@@ -45,7 +45,7 @@ class Unwatched:
         number = process.record.id
         waits = process.request.end_unwatched and process.alive and number not in self._watching
         if waits and number not in self._timers:
-            self._timers[number] = asyncio.get_running_loop().call_later(patience, self._end, process)
+            self._timers[number] = AbsenceTimer(patience, lambda: self._end(process))
         elif not waits and number in self._timers:
             self._timers.pop(number).cancel()
 
