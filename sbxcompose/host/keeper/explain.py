@@ -44,8 +44,10 @@ def explain(
     number, _, where = rest.partition(b":")
     if inside and not failure:
         return CannotSpawn(f"cannot start {request['argv'][0]} in the sandbox: its start was interrupted", errno.EIO)
+    # What fails in the child before the exec, and is no step of `_posixsubprocess` itself, it calls SubprocessError.
     if kind != b"OSError":
-        return CannotSpawn(f"cannot give {request['argv'][0]} its terminal", errno.EIO)
+        thing = "its terminal" if request.get("pty") else "the limits of its sandbox"
+        return CannotSpawn(f"cannot give {request['argv'][0]} {thing}", errno.EIO)
     code = int(number, 16)
     if where.startswith(b"enter"):
         return CannotSpawn(f"cannot enter the sandbox: {os.strerror(code).lower()}", code)

@@ -115,12 +115,17 @@ FULL = "resource temporarily unavailable (no more processes are allowed, see `ul
         (b"OSError:B:noexec", f"cannot become user 1000: {FULL}", 11),
         (b"OSError:2:", "command not found: tool", 2),
         (b"OSError:C:", "cannot allocate memory: tool", 12),
-        (b"SubprocessError:0:Exception occurred in preexec_fn.", "cannot give tool its terminal", 5),
     ],
 )
 def test_what_a_child_left_of_its_failure_is_put_in_words(failure: bytes, message: str, errno: int) -> None:
     error = explain(failure, REQUEST, {"PATH": "/nowhere/bin"})
     assert (error.message, error.errno) == (message, errno)
+
+
+@pytest.mark.parametrize("pty,thing", [([24, 80], "its terminal"), (None, "the limits of its sandbox")])
+def test_what_could_not_be_done_in_the_child_is_named(pty: list[int] | None, thing: str) -> None:
+    error = explain(b"SubprocessError:0:Exception occurred in preexec_fn.", {**REQUEST, "pty": pty}, {})
+    assert (error.message, error.errno) == (f"cannot give tool {thing}", 5)
 
 
 @pytest.mark.parametrize("command,words", [("ls -l", "command not found: ls -l"), ("./a b", "no such file: ./a b")])
