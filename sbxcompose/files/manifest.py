@@ -104,6 +104,7 @@ def read_record(data: bytes) -> ManifestRecord:
             entries.pop(name_text(path), None)
         at += length
     torn = at < len(data)
+    # Replaced once it is twice as long as when it was last written whole: it is read at each copy.
     return ManifestRecord(entries, len(data), torn or len(data) > 2 * whole_size + 65536)
 
 

@@ -179,6 +179,8 @@ class _Scan:
         elif kind == "link":
             target = self._target(path, top)
             if target is not None:
+                # Not its own mode: Linux has none for links (symlink(7)), and others' would make every link differ
+                # there.
                 entry = ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(target))
                 self._tree.found[name] = ScannedEntry(path, entry, seal_of(status))
         else:

@@ -53,6 +53,7 @@ def load() -> None:
     if not _last:
         _call("getpid")
         for name in ("unshare", "setns", "prctl", "capset", "syscall"):
+            # ctypes looks a function up when it is first asked for, and keeps it.
             getattr(_library, name, None)
         _last = _last_capability()
 
@@ -74,6 +75,7 @@ def setns(fd: int, flags: int) -> None:
 
 def clone_sibling() -> int:
     """Fork; the child is a child of this process's own parent. Returns 0 in the child."""
+    # Without a stack of its own the child continues on a copy of this one, as after a fork (clone(2)).
     return _number("clone", _CLONE_PARENT | _SIGCHLD, 0, 0, 0, 0)
 
 
@@ -101,6 +103,7 @@ def bind(source: str, target: str) -> None:
 def restrict(target: str, *, read_only: bool = False) -> None:
     """Ignore setuid bits and device nodes on a mount and all below it (Linux 5.12)."""
     flags = _ATTR_NOSUID | _ATTR_NODEV | (_ATTR_RDONLY if read_only else 0)
+    # struct mount_attr: what is set, what is cleared, propagation, a user namespace (mount_setattr(2)).
     attributes = b"".join(value.to_bytes(8, "little") for value in (flags, 0, 0, 0))
     _number_plain(_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, len(attributes))
 
@@ -149,6 +152,7 @@ def set_capabilities(permitted: frozenset[int], inheritable: frozenset[int] = fr
     """Have these capabilities in effect, and none else."""
     words = [sum(1 << number for number in numbers) for numbers in (permitted, permitted, inheritable)]
     halves = [word >> shift & 0xFFFF_FFFF for shift in (0, 32) for word in words]
+    # Two structures of effective, permitted and inheritable, the lower 32 capabilities first (capset(2)).
     header = _CAPABILITY_VERSION.to_bytes(4, "little") + bytes(4)
     _call("capset", header, b"".join(half.to_bytes(4, "little") for half in halves))
 
@@ -168,6 +172,7 @@ def new_session_keyring() -> None:
 
 def open_in_root(root: int, path: bytes, flags: int, mode: int = 0, *, resolve: int = RESOLVE_IN_ROOT) -> int:
     """Open a path as if the directory `root` were the root directory, symbolic links included (Linux 5.6)."""
+    # struct open_how (openat2(2)).
     how = b"".join(value.to_bytes(8, "little") for value in (flags | os.O_CLOEXEC, mode, resolve))
     return _number_plain(_OPENAT2, root, path, how, len(how))
 
@@ -187,6 +192,7 @@ def _number(name: str, *arguments: Any) -> int:
 
 
 def _number_plain(number: int, *arguments: Any) -> int:
+    # As longs: ctypes passes integers as C ints, and the upper half of a register would be undefined (syscall(2)).
     return _call("syscall", _long(number), *map(_argument, arguments))
 
 

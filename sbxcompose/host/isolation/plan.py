@@ -96,6 +96,7 @@ def mount_plan(
     wanted = [*([workspace] if workspace is not None else []), *mounts]
     return {
         "disk": disk,
+        # A label of a host name has 63 characters at most (hostname(7)).
         "hostname": hostname[:63] or "sandbox",
         "user": None if facts.privileged else {"uid": USER_ID, "gid": USER_ID},
         "closed": closed,

@@ -204,6 +204,7 @@ class _Claims:
 
     def _leads(self, process: ProcessStat) -> bool:
         ticks = self._leaders.get(process.pid)
+        # The number was taken before the fork, and both are rounded to ticks.
         return ticks is not None and -1 <= process.started - ticks <= START_TICKS
 
     def _in_session(self, process: ProcessStat, leader: ProcessStat | None) -> bool:

@@ -37,6 +37,7 @@ class KernelLog:
             namespace = namespace or os.readlink("/proc/self/ns/pid")
             if namespace == INITIAL_PID_NAMESPACE:
                 self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                # Only what comes from now on: numbers in earlier records may have been given to other processes.
                 os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
             return

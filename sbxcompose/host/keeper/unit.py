@@ -94,6 +94,7 @@ class Unit:
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
+            # Its grace is over: the keeper before this one may have killed it just before it died itself.
             unit.sigkilled = unit.deadline <= time.monotonic()
         unit.sigkilled |= bool(body.get("sigkilled"))
         if body["leader"]:

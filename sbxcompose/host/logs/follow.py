@@ -54,6 +54,8 @@ class RowLines:
             found = [item for event in events for item in self._items(event)]
             count = sum(len(item.texts) for item in found if isinstance(item, Lines))
             self._limit = next_limit(self._limit, count * self._per_line)
+            # Where nothing that was read is of this row it is read on: an empty answer would mean that nothing more is
+            # there.
             if found or not events:
                 return found
 
