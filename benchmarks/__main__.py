@@ -23,6 +23,7 @@ NAMES = (
     "cloud_link",
     "idle",
     "spawn",
+    "isolation",
     "crash",
     "stopping",
     "left_behind",

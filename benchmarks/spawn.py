@@ -49,7 +49,7 @@ def _subprocess() -> float:
         return 1000 * (time.perf_counter() - begun)
 
 
-class _OverSocket(http.client.HTTPConnection):
+class OverSocket(http.client.HTTPConnection):
     """One connection to a host, for many requests."""
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class _OverSocket(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _start(connection: http.client.HTTPConnection, sandbox: str) -> float:
+def start(connection: http.client.HTTPConnection, sandbox: str) -> float:
     """Milliseconds from a start to its answer, which comes after the exec."""
     body = json.dumps({"command": PROGRAM})
     headers = {"Content-Type": "application/json", "X-Tensorlake-Sandbox-Id": sandbox}
@@ -80,13 +80,13 @@ def _sandbox(bench: Bench) -> tuple[Path, str]:
     bench.write("sbxcompose.yaml", json.dumps({"processes": {"web": {"command": "sleep 1000"}}}))
     bench.sbx("up", "-d")
     status = json.loads(bench.sbx("host", "status", "--json"))
-    with closing(_OverSocket(Path(status["socket"]))) as connection:
+    with closing(OverSocket(Path(status["socket"]))) as connection:
         connection.request("GET", "/sandboxes")
         (sandbox,) = json.loads(connection.getresponse().read())["sandboxes"]
     return Path(status["socket"]), sandbox["id"]
 
 
-def _least(measure: Callable[[], float]) -> float:
+def least(measure: Callable[[], float]) -> float:
     """The shortest of a few: a child that waits for a processor says nothing about us."""
     return min(measure() for _ in range(FEW))
 
@@ -94,11 +94,11 @@ def _least(measure: Callable[[], float]) -> float:
 def run(lab: Lab) -> Iterator[Figure]:
     runs = lab.runs(40)
     measures = {f"{OURS}, keeper": _keeper, "subprocess.Popen": _subprocess}
-    took = samples_of({name: partial(_least, measure) for name, measure in measures.items()}, runs)
+    took = samples_of({name: partial(least, measure) for name, measure in measures.items()}, runs)
     for name, sample in took.items():
         yield Figure.of("a process started, up to its exec", name, sample, "ms")
     with lab.bench() as bench:
         path, sandbox = _sandbox(bench)
-        with closing(_OverSocket(path)) as connection:
-            (sample,) = samples_of({OURS: partial(_least, partial(_start, connection, sandbox))}, runs).values()
+        with closing(OverSocket(path)) as connection:
+            (sample,) = samples_of({OURS: partial(least, partial(start, connection, sandbox))}, runs).values()
         yield Figure.of("a process started over the host's socket, recorded", OURS, sample, "ms")
