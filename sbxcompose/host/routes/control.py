@@ -55,7 +55,10 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     return {
         **info.write(),
         "file_systems": info.file_systems or [],  # the newest clients take no null
-        "not_enforced": not_enforced(info.network, info.enforced_network),
+        "not_enforced": [
+            *not_enforced(info.network, info.enforced_network),
+            *sandboxes_of(request).images.not_built(info.image),
+        ],
         "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,

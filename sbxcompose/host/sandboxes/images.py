@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import tarfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 
+NOT_BUILT = "recorded, and not built: no step of it was run; the programs of a sandbox are this machine's"
 RECORD = "build.json"
 CONTEXT = "context.tar"
 LARGEST_DOCKERFILE = 1 << 20
@@ -52,6 +54,7 @@ class ImageBuild(Message, frozen=True, kw_only=True):
             "physical_size_bytes": 0,
             "logical_size_bytes": 0,
             "disk_mb": self.request.disk_mb,
+            "not_built": NOT_BUILT,
             "created_at": _moment(self.created_at),
             "updated_at": _moment(self.updated_at),
         }
@@ -71,6 +74,7 @@ class ImageBuild(Message, frozen=True, kw_only=True):
             "created_at_ms": self.created_at,
             "updated_at_ms": self.updated_at,
             "result": self.image if done else None,
+            "not_built": NOT_BUILT,
         }
 
 
@@ -96,6 +100,11 @@ class Images:
             if name in (build.request.name, build.image["id"]):
                 return build
         raise Problem(404, f"image {name[:80]} not found", "IMAGE_NOT_FOUND")
+
+    def not_built(self, name: str | None) -> list[str]:
+        """Return what of a sandbox is missing that is said to have that image."""
+        recorded = any(name in (build.request.name, build.image["id"]) for build in self._builds.values())
+        return [f"image {name}: {NOT_BUILT}"] if recorded else []
 
     def build(self, number: str) -> ImageBuild:
         """Return a build. Raises `Problem`."""
@@ -166,6 +175,7 @@ class Images:
     def _finish(self, build: ImageBuild) -> ImageBuild:
         done = replace(build, status="succeeded", updated_at=now_ms())
         self._save(done)
+        print(f"image {build.request.name}: {NOT_BUILT}", file=sys.stderr)
         for other in list(self._builds.values()):
             if other.request.name == build.request.name and other.id != build.id and other.status != "pending":
                 self._remove(other)

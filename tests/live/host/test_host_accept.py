@@ -63,7 +63,15 @@ def test_an_image_build_is_recorded(lenient: LiveHost) -> None:
     assert http.post(f"{path}/context/seal", json={"digest": "0"}).json()["code"] == "BAD_DIGEST"
     http.post(f"{path}/context/seal", json={"digest": hashlib.sha256(body).hexdigest()}).raise_for_status()
     http.post("/images/v4/builds", json={"name": "slim", "kind": "import", "image_ref": "python:3"}).raise_for_status()
-    assert http.get(path).json()["result"]["name"] == "mine"
+    built = http.get(path).json()
+    assert built["result"]["name"] == "mine"
+    assert built["not_built"] == built["result"]["not_built"]
+    assert built["not_built"].startswith("recorded, and not built")
+    assert f"image mine: {built['not_built']}" in lenient.log
+    for image, said in (("mine", [f"image mine: {built['not_built']}"]), ("other", [])):
+        number = http.post("/sandboxes", json={"image": image}).raise_for_status().json()["sandbox_id"]
+        assert http.get(f"/sandboxes/{number}").json()["not_enforced"] == said
+        http.delete(f"/sandboxes/{number}").raise_for_status()
     lenient.kill("server")
     assert [image["name"] for image in http.get("/images/v4/images").json()["items"]] == ["mine", "slim"]
     assert http.post(f"{path}/cancel").json()["outcome"] == "already_completed"
