@@ -128,7 +128,7 @@ class Host:
             claims = [replace(claim, at=time.time()) for claim in claims]
         for left in await self._keeper.sweep(claims):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
-        self.sandboxes.resume(known, interruption)
+        self.sandboxes.recover(known, interruption)
 
     async def ended(self) -> None:
         """Wait for its end."""

@@ -85,7 +85,7 @@ class ForkClient:
             os.close(own)
 
 
-def adopt(sock: socket.socket, request: dict[str, Any], received: list[int]) -> ForkClient:
+def take_over(sock: socket.socket, request: dict[str, Any], received: list[int]) -> ForkClient:
     """Take over all that the client has. Raises `OSError` or `Unsuitable`; the fork is then of no more use."""
     numbers: list[int] = request["descriptors"]
     here, lifeline, *inherited = received

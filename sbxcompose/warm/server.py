@@ -151,7 +151,7 @@ class ForkServer:
         standing = None
         try:
             if handover.matches(request):
-                standing = handover.adopt(sock, request, received)
+                standing = handover.take_over(sock, request, received)
         except (OSError, handover.Unsuitable):
             standing = None
         if standing is None:

@@ -258,10 +258,10 @@ class Sandboxes(KnownSandboxes):
         """Return the units recorded as running, or as being started, that are not among the `known` ones."""
         return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
 
-    def resume(self, known: set[str], interruption: Interruption = Interruption.HOST_KILLED) -> None:
+    def recover(self, known: set[str], interruption: Interruption = Interruption.HOST_KILLED) -> None:
         """Continue with all that is not among the `known` units, and with what was being done to sandboxes."""
         for sandbox in self:
-            sandbox.workload.take_over(known, interruption)
+            sandbox.workload.recover(known, interruption)
         for sandbox in self:
             sandbox.finish()
             if sandbox.ending is not None:

@@ -96,7 +96,7 @@ class Workload:
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self, *, paused: bool) -> None:
-        """Read the records, `paused` as the sandbox is. `adopt` and `take_over` make them live again."""
+        """Read the records, `paused` as the sandbox is. `adopt` and `recover` make them live again."""
         self.processes.paused = paused
         if paused:
             self.terminals.pause()
@@ -112,10 +112,10 @@ class Workload:
         init = [] if self.isolation is None else [Claim(inits.unit_of(self.isolation.sandbox))]
         return [*self.processes.claims(), *self.terminals.claims(known), *init]
 
-    def take_over(self, known: set[str], interruption: Interruption) -> None:
+    def recover(self, known: set[str], interruption: Interruption) -> None:
         """Continue with everything that is not among the `known` units, once nothing of the others is left."""
-        self.terminals.resume(known)
-        self.processes.resume(interruption)
+        self.terminals.recover(known)
+        self.processes.recover(interruption)
 
     def exited(self, exited: Exited) -> bool:
         """Take note that a run has ended; False if it belongs to neither a process nor a session."""

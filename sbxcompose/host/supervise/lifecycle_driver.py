@@ -289,7 +289,7 @@ class LifecycleDriver(ProcessRow):
             return Claim(unit)
         return Claim(unit, run.pid, run.ticks, run.started_at / 1000)
 
-    def resume(self, interruption: Interruption) -> None:
+    def recover(self, interruption: Interruption) -> None:
         """Continue what the last server left without a run: a backoff, or a start that was not made."""
         if may_have_begun(self.record, self._owner.keeper.identity) and not may_be_repeated(self.record):
             words = f"{interruption.value} while it was started; it may have run in part"

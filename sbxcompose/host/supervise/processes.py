@@ -177,7 +177,7 @@ class Processes(ProcessTable):
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
-        """Read the records. `adopt` and `resume` make them live again."""
+        """Read the records. `adopt` and `recover` make them live again."""
         self.failed_starts.load()
         self._notes.load()
         for record in self._records.load():
@@ -214,7 +214,7 @@ class Processes(ProcessTable):
         """Return the units recorded as running, or as being started, that were not taken over by `adopt`."""
         return [claim for process in self._unclaimed.values() if (claim := process.claim) is not None]
 
-    def resume(self, interruption: Interruption) -> None:
+    def recover(self, interruption: Interruption) -> None:
         """Continue with everything that was not taken over, once nothing of it is left.
 
         What was taken over has continued meanwhile: a run may have ended, and the next one have been asked for. After
@@ -226,7 +226,7 @@ class Processes(ProcessTable):
             if isinstance(process.record.state, Running):
                 process.lost(interruption)
             else:
-                process.resume(interruption)
+                process.recover(interruption)
         for number in self._names.starting():
             self._drop_former(self._rows[number])
 

@@ -277,7 +277,7 @@ class TerminalSessions:
     # -- after the last server's death -----------------------------------------------------------------------
 
     def load(self) -> None:
-        """Read the records. `adopt` and `resume` make them live again."""
+        """Read the records. `adopt` and `recover` make them live again."""
         for name in damage.names_in(self._directory):
             session = self._directory / name
             record = damage.load(session / "session.json", damage.record_of(SessionRecord), whole=str(session))
@@ -308,7 +308,7 @@ class TerminalSessions:
             if self._unit(terminal) not in known
         ]
 
-    def resume(self, known: set[str]) -> None:
+    def recover(self, known: set[str]) -> None:
         """Deal with sessions that are not among the `known` units."""
         lost = [session for session in self._sessions.values() if session.alive and self._unit(session) not in known]
         for terminal in lost:

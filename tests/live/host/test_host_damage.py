@@ -117,7 +117,7 @@ def check_bad(sandboxes: Sandboxes) -> None:
 async def load(state: Path) -> None:
     sandboxes = Sandboxes(state / "sandboxes", NO_KEEPER)
     sandboxes.load()
-    sandboxes.resume(set())
+    sandboxes.recover(set())
     check_good(sandboxes)
     check_bad(sandboxes)
     await asyncio.sleep(0)

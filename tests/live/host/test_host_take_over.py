@@ -61,7 +61,7 @@ def test_a_run_that_ends_meanwhile_is_started_again_once(tmp_path: Path) -> None
         assert keeper.asked == ["box.3"]
         assert [claim.unit for claim in processes.claims()] == ["box.2"], "what was just asked for is nobody's leftover"
         keeper.spawning.clear()
-        processes.resume(Interruption.HOST_KILLED)
+        processes.recover(Interruption.HOST_KILLED)
         await keeper.spawning.wait()
         assert keeper.asked == ["box.3", "box.4"]
         assert [row.record.state for row in processes.rows()] == [

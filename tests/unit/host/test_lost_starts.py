@@ -223,7 +223,7 @@ def test_what_may_have_begun_when_both_were_killed_is_not_started_again(
         after = await _lost(world, tmp_path, request_)
         repeated = asyncio.create_task(after.start_one(request_))
         await asyncio.sleep(0)
-        after.resume(interruption)
+        after.recover(interruption)
         row = await repeated
         assert row.live is (request_ is SERVICE)
         assert len(world.keeper.units) == (1 if request_ is SERVICE else 0)
@@ -255,7 +255,7 @@ def test_a_run_taken_over_from_another_server_is_not_lost(tmp_path: Path) -> Non
         world = World(tmp_path, lambda: 1)
         after = await _lost(world, tmp_path, ONE_SHOT)
         assert after.adopt(Adopted("box.1", {}, 4711, 1_000.0))
-        after.resume(Interruption.HOST_KILLED)
+        after.recover(Interruption.HOST_KILLED)
         assert (await after.start_one(ONE_SHOT)).record.run is not None
         assert after.running == 1
 

@@ -79,7 +79,7 @@ def test_a_successor_finds_what_the_killed_server_had_started(tmp_path: Path, en
         repeated = asyncio.create_task(after.start_one(REQUEST))
         await asyncio.sleep(0)
         assert after.adopt(Adopted(unit, {}, 4711, time.time()))
-        after.resume(Interruption.HOST_KILLED)
+        after.recover(Interruption.HOST_KILLED)
         if ended:
             await world.keeper.end(unit)
         row = await repeated
@@ -103,7 +103,7 @@ def test_what_was_never_begun_is_begun_by_the_successor(tmp_path: Path) -> None:
         after.load()
         repeated = asyncio.create_task(after.start_one(REQUEST))
         await asyncio.sleep(0)
-        after.resume(Interruption.HOST_KILLED)
+        after.recover(Interruption.HOST_KILLED)
         assert (await repeated).live
         assert len(world.keeper.units) == 1
 

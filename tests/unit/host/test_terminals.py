@@ -242,7 +242,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
         terminals.load()
         lost = {claim.unit for claim in terminals.claims(set())}
         assert lost == {f"box.pty.{kept[0]}", "box.pty.begun"}
-        terminals.resume(set())
+        terminals.recover(set())
         (told,) = [terminal.info() for terminal in terminals]
         assert (told.session_id, told.is_alive, told.exit_code) == (kept[0], False, 255)
 
@@ -304,7 +304,7 @@ def test_a_successor_knows_from_the_keeper_whether_a_session_may_have_begun(tmp_
         keeper.identity = identity
         after = TerminalSessions("box", tmp_path, cast(KeeperClient, keeper), terminals._describe, lambda: None)
         after.load()
-        after.resume(set())
+        after.recover(set())
         keeper.terminals = after
         assert (await after.open(request)).alive is (identity == "keeper")
         assert len(keeper.slaves) == (1 if identity == "keeper" else 0)
