@@ -217,6 +217,7 @@ class Host:
             "sandboxes": len(list(self.sandboxes)),
             "running_processes": self.sandboxes.running,
             "tcp": self._url,
+            "ends_when_idle": self._idle < math.inf,
             "socket": self._socket(),
             "state_directory": str(self._state),
             "options": settings.options(),

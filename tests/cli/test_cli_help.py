@@ -65,6 +65,13 @@ def test_every_command_has_two_examples() -> None:
     assert {name.partition(" ")[0] for name in EXAMPLES} == COMMANDS.keys() - {"completion"}
 
 
+def test_the_help_of_ps_names_every_key_of_a_filter(dry: Sbx) -> None:
+    shown = dry.run("ps", "--help").stdout
+    keys = dry.run("ps", "--filter", "none=x", code=2).stderr.partition("keys: ")[2].strip().split(", ")
+    assert len(keys) > 5
+    assert not [key for key in keys if f"`{key}`" not in shown]
+
+
 def test_examples_can_be_typed_as_they_are_shown(dry: Sbx) -> None:
     assert "\n    sbxcompose convert -o sbxcompose.yaml " in dry.run("convert", "--help").stdout
     assert "\n    sbxcompose schema > sbxcompose.schema.json " in dry.run("schema", "--help").stdout

@@ -155,6 +155,18 @@ def test_serve_in_the_background_returns_when_it_listens_and_again_says_the_same
     assert "is already running, at" in refused(sbx_alone, "host", "serve", "--detach", "--port", "1", code=3)
 
 
+def test_the_host_that_up_has_started_is_replaced_once_nothing_runs(sbx_alone: Sbx) -> None:
+    sbx_alone.write(WEB)
+    sbx_alone.run("up", "-d")
+    serve = ("host", "serve", "--detach", "--port", "0", "--key", "dev")
+    assert "without a port" in refused(sbx_alone, *serve, code=3)
+    assert set(pids(sbx_alone)) == {"web"}
+    sbx_alone.run("down")
+    port = int(exports(sbx_alone.run(*serve).stdout)["TENSORLAKE_API_URL"].rpartition(":")[2])
+    status, found = ask(port, "/sandboxes", Authorization="Bearer dev")
+    assert (status, len(found["sandboxes"])) == (200, 1)
+
+
 def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
     assert "is not running" in refused(sbx_alone, "host", "status", "--env", code=3)
     sbx_alone.write(WEB)

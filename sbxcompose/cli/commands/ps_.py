@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="KEY=VALUE",
     shell_complete=completion.FILTERS,
-    help="Show only matching processes by `status`, `health`, `name`, `sandbox`, `label` or `ready` (repeatable).",
+    help="Show only matching processes by `status`, `health`, `name`, `sandbox`, `label`, `ready`, `orphan` or "
+    "`outdated` (repeatable).",
 )
 @click.option(
     "--format",

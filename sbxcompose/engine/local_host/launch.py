@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from sbxcompose import paths
 from sbxcompose.engine.local_host import locate
 from sbxcompose.engine.local_host.locate import PATIENCE, see_log
-from sbxcompose.errors import ProviderError
+from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
 from sbxcompose.version import __version__
@@ -57,7 +57,7 @@ def ensure_host(
     """
     os.environ.update(options or {})
     path = locate.find()
-    if path is None:
+    if path is None or _gives_way(path, port, options or {}):
         return _start(port, key)
     _check_port(path, port)
     _check_key(key)
@@ -88,7 +88,8 @@ def serve_foreground(
     `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
     Raises `ProviderError` if a host is already running.
     """
-    if locate.find() is not None:
+    path = locate.find()
+    if path is not None and not _gives_way(path, port, options or {}, foreground=True):
         raise ProviderError(
             "a host is already running", hint=f"{_ANEW}; `sbxcompose host status` shows what is running in it"
         )
@@ -285,6 +286,23 @@ def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
             os.close(write)
     told: dict[str, Any] = json.loads(words) if words.strip() else {}
     return told
+
+
+def _gives_way(path: Path, port: int | None, options: Mapping[str, str], *, foreground: bool = False) -> bool:
+    """Stop an idle host that a command has started, if it is not as it is wanted now; return whether it was stopped.
+
+    One with a port may have clients of which it cannot know, and one that never ends by itself was started to stay.
+    """
+    if port is None and not options and not foreground:
+        return False
+    told = _ask_status(path)
+    differs = any(options.get(name, known) != known for name, known in told.get("options", {}).items())
+    if told["tcp"] is not None or not told.get("ends_when_idle") or not (foreground or port is not None or differs):
+        return False
+    try:
+        return stop()
+    except Conflict:
+        return False  # something runs in it
 
 
 def _check_port(path: Path, port: int | None) -> None:

@@ -18,6 +18,7 @@ OPERATIONS: dict[str, Operation] = {
                 sandboxes=NUMBER,
                 running_processes=NUMBER,
                 tcp=maybe(TEXT),
+                ends_when_idle=FLAG,
                 socket=TEXT,
                 state_directory=TEXT,
                 options={"type": "object", "additionalProperties": TEXT},

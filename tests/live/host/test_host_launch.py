@@ -149,8 +149,33 @@ def test_a_key_of_ones_own(host_environ: Home) -> None:
             launch.ensure_host(port=1 if port != 1 else 2)
 
 
-def test_a_host_without_a_port_does_not_get_one_later(host: LiveHost) -> None:
-    with pytest.raises(ProviderError, match="without a port"):
+def test_a_host_in_which_something_runs_gets_no_port_later(host_environ: Home) -> None:
+    with live_host(host_environ) as host:
+        box = host.box()
+        box.shell("echo up; exec sleep 1000", "web")
+        box.wait_for_line("web", "up")
+        with pytest.raises(ProviderError, match="without a port"):
+            launch.ensure_host(port=0)
+        assert host.status["tcp"] is None
+
+
+def test_an_idle_host_that_a_command_has_started_gives_way_to_one_with_a_port(host_environ: Home) -> None:
+    launch.ensure_host()
+    before = launch.status()
+    with live_host(host_environ, port=0) as host:
+        assert before is not None
+        assert host.status["keeper_pid"] != before["keeper_pid"]
+        assert host.status["tcp"] is not None
+        launch.ensure_host()
+        launch.ensure_host(options={launch.ISOLATION: "none"})
+        assert host.status["keeper_pid"] == (launch.status() or {})["keeper_pid"]
+
+
+def test_a_host_that_never_ends_by_itself_does_not_give_way(host_environ: Home) -> None:
+    with (
+        live_host(host_environ, {launch.IDLE: "never"}),
+        pytest.raises(ProviderError, match="without a port"),
+    ):
         launch.ensure_host(port=0)
 
 
