@@ -59,9 +59,9 @@ class MachineFacts(Struct, frozen=True, kw_only=True):
     python: str | None = None
 
 
-def cloud_path_hint(text: str) -> str | None:
-    """Return what helps where something names a path that a machine in the cloud has, and this one does not."""
-    if re.search(rf"(^|\s)({WORKSPACE}|{USER_HOME})(/|:|$)", text) is None:
+def cloud_hint(text: str) -> str | None:
+    """Return what helps where a path or command is missing that a machine in the cloud has."""
+    if re.search(rf"(^|\s)({WORKSPACE}|{USER_HOME})(/|:|$)|^command not found: python$", text) is None:
         return None
     return "an isolated sandbox has it: `isolation: overlay` in the file, or `host serve --isolation overlay`"
 

@@ -86,7 +86,7 @@ OPERATIONS: dict[str, Operation] = {
     "POST /sandboxes/{sandbox}/snapshot": Operation(
         summary="Start taking a snapshot of the files",
         body=SnapshotRequest,
-        answers={202: record(snapshot_id=TEXT, status=TEXT)},
+        answers={202: record(snapshot_id=TEXT, status=TEXT, not_covered=many(TEXT))},
     ),
     "GET /sandboxes/{sandbox}/snapshots": Operation(
         summary="List the snapshots of a sandbox", answers={200: _SNAPSHOTS}

@@ -19,10 +19,11 @@ _IMAGE = record(
     physical_size_bytes=NUMBER,
     logical_size_bytes=NUMBER,
     disk_mb=maybe(NUMBER),
+    not_built=TEXT,
     created_at=TEXT,
     updated_at=TEXT,
 )
-_BUILD = record(build_id=TEXT, name=TEXT, kind=TEXT, status=TEXT, phase=TEXT, result=maybe(_IMAGE))
+_BUILD = record(build_id=TEXT, name=TEXT, kind=TEXT, status=TEXT, phase=TEXT, result=maybe(_IMAGE), not_built=TEXT)
 _DONE: Schema = {"type": "object"}
 _REPOSITORY = record(name=TEXT, full_name=TEXT, kind=TEXT, status=TEXT, default_branch=TEXT)
 _FILE_SYSTEM = record(id=TEXT, name=TEXT, status=TEXT)

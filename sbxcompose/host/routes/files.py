@@ -23,7 +23,7 @@ from sbxcompose.host.files import inside, read
 from sbxcompose.host.files.read import CHUNK, NotAFile, Reading
 from sbxcompose.host.files.upload import Upload
 from sbxcompose.host.http.stream import StreamAnswer
-from sbxcompose.host.isolation.plan import cloud_path_hint
+from sbxcompose.host.isolation.plan import cloud_hint
 from sbxcompose.host.routes.common import query_bytes, sandbox_of
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class _Named:
         except (OSError, NotAFile) as error:
             problem = read.problem(error, self.given)
             if problem.status == 404 and not self._sandbox.isolated:
-                problem.hint = cloud_path_hint(problem.error)
+                problem.hint = cloud_hint(problem.error)
             raise problem from None
 
 

@@ -15,7 +15,7 @@ async def take(request: Request) -> Response:
     """POST P/sandboxes/{id or name}/snapshot: begun."""
     wanted = await read_message(SnapshotRequest, request)
     info = await _snapshots(request).take(live_sandbox(request), wanted.snapshot_type, SOON)
-    return JSONResponse({"snapshot_id": info.id, "status": info.status}, 202)
+    return JSONResponse({"snapshot_id": info.id, "status": info.status, "not_covered": info.not_covered}, 202)
 
 
 async def list_of_sandbox(request: Request) -> Response:

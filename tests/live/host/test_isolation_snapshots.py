@@ -12,7 +12,7 @@ import httpx
 
 from tests.live.host.hosts import Box, LiveHost
 from tests.live.host.isolated import finish, host_without_rights, isolated
-from tests.live.host.test_host_snapshots import take
+from tests.live.host.test_host_snapshots import take, wait_for
 from tests.support.home import wait_gone
 
 CHANGE = """
@@ -111,7 +111,9 @@ def test_a_server_that_is_killed_in_a_snapshot_leaves_no_modes_changed() -> None
 def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
     plain = host.box("plain")
     finish(plain, "echo note > note")
-    snapshot = take(host, "plain")
+    answer = host.http.post("/sandboxes/plain/snapshot").raise_for_status().json()
+    snapshot = wait_for(host, answer["snapshot_id"])
+    assert answer["not_covered"] == snapshot["not_covered"]
     assert len(snapshot["not_covered"]) == 1
     assert snapshot["not_covered"][0].startswith("everything outside of ")
     fork = isolated(host, "fork", snapshot_id=snapshot["id"])

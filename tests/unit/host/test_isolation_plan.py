@@ -9,7 +9,7 @@ import pytest
 
 from sbxcompose.host.isolation.accounts import SandboxAccounts
 from sbxcompose.host.isolation.facts import hint, mount_points
-from sbxcompose.host.isolation.plan import MachineFacts, PathMount, cloud_path_hint, layer_of, mount_plan, overlays
+from sbxcompose.host.isolation.plan import MachineFacts, PathMount, cloud_hint, layer_of, mount_plan, overlays
 from sbxcompose.host.supervise.users import UserError, resolve
 
 
@@ -143,12 +143,13 @@ def test_files_that_a_sandbox_has_replaced_are_not_followed(tmp_path: Path) -> N
     assert known.user("tl-user") is not None
 
 
-def test_paths_of_the_cloud_get_a_hint() -> None:
+def test_paths_and_commands_of_the_cloud_get_a_hint() -> None:
     for text in (
         "no such directory: /workspace",
         "/home/tl-user/x: no such file or directory",
         "/workspace/a: no such",
+        "command not found: python",
     ):
-        assert "isolation: overlay" in (cloud_path_hint(text) or "")
-    for text in ("no such directory: /workspaces", "no such directory: /srv/workspace", "command not found: x"):
-        assert cloud_path_hint(text) is None
+        assert "isolation: overlay" in (cloud_hint(text) or "")
+    for text in ("no such directory: /workspaces", "no such directory: /srv/workspace", "command not found: python2"):
+        assert cloud_hint(text) is None
