@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from errno import EINVAL, EIO
 from typing import Final, NamedTuple
 
+from sbxcompose.file_writing import replace_file
+
 STDOUT: Final = 1
 STDERR: Final = 2
 RUN_BEGIN: Final = 3
@@ -147,9 +149,7 @@ class Segment:
     def replace_index(self, records: list[tuple[int, ...]]) -> None:
         """Write a new index in place of what an earlier `Segment` object left here, in one step."""
         self.close()
-        with open(f"{self.path(INDEX)}.new", "wb", opener=_private) as file:
-            file.writelines(RECORD.pack(*record) for record in records)
-        os.replace(f"{self.path(INDEX)}.new", self.path(INDEX))
+        replace_file(self.path(INDEX), b"".join(RECORD.pack(*record) for record in records), only_writer=True)
         self.count = len(records)
 
     def append(self, *fields: int) -> None:
@@ -249,10 +249,6 @@ class Segment:
         """Return the time in its first record: nothing in it is earlier."""
         records = self.records(0, 1)
         return records[0][4] if records else 0
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _read(fd: int) -> bytes:
