@@ -121,6 +121,7 @@ def test_a_server_that_is_told_to_end_lets_its_forks_end_first(server: CodeServe
 def test_a_server_that_does_not_answer_ends_when_it_continues(
     server: CodeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert is_warm(server)  # it listens before it handles signals
     monkeypatch.setattr(control, "PATIENCE", 0.01)
     (path,) = control.paths(str(server.folder))
     server.process.send_signal(signal.SIGSTOP)
