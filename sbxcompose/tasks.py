@@ -128,13 +128,17 @@ class Lookahead(Generic[T]):
         self._items = items
         self._next: asyncio.Task[T | None] | None = None
 
-    async def next(self, timeout: float | None) -> T | None:
-        """Return the next item; None at the end. Raises `TimeoutError` after `timeout` seconds, and may be repeated."""
+    async def next(self, timeout: float | None, until: asyncio.Future[None] | None = None) -> T | None:
+        """Return the next item; None at the end.
+
+        Raises `TimeoutError` after `timeout` seconds, or once `until` is done and no item is there; may be repeated.
+        """
         if self._next is None:
             self._next = _begin(anext(self._items, None))
+        awaited: set[asyncio.Future[Any]] = {self._next} if until is None else {self._next, until}
         # Not `wait_for`: it would cancel `anext` at the timeout, and a generator that was cancelled has ended.
-        done, _ = await asyncio.wait({self._next}, timeout=timeout)
-        if not done:
+        await asyncio.wait(awaited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if not self._next.done():
             raise TimeoutError
         task, self._next = self._next, None
         return task.result()

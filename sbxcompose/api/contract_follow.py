@@ -41,6 +41,8 @@ class _Seen:
         self.edge = edge
         """What the last line seen was when it was seen; it may not have ended there."""
         self.first: RecordLine | None = None
+        self.text = edge
+        """The last line of the latest replay, up to now."""
         self.last_ms = after_ms
         self.at_last = 0
         """Number of lines seen with the time `last_ms`."""
@@ -71,6 +73,7 @@ class _Seen:
 
     def _is_new(self, line: RecordLine) -> bool:
         self.at += 1
+        self.text = line.text
         if self.at == 1:
             self.by_time = self.by_time or (self.first is not None and not _same(self.first, line))
             self.first = line
@@ -135,6 +138,20 @@ class Replay:
     def seen(self, counts: Mapping[int, int]) -> bool:
         """Return whether any follow has reached these line counts of the streams."""
         return all(max(self._seen[stream].at, self._seen[stream].count) >= count for stream, count in counts.items())
+
+    @property
+    def position(self) -> int:
+        """Return how many lines of both streams the latest follow has had."""
+        return sum(seen.at for seen in self._seen.values())
+
+    def is_behind(self, count: int, last: bytes | None) -> bool:
+        """Return whether a record of both streams, so long and with that last line, has lines that have not been seen.
+
+        A record that is kept up to a size may have as many lines as before, and others.
+        """
+        if count not in (self.position, sum(seen.count for seen in self._seen.values())):
+            return True
+        return count > 0 and last is not None and all(seen.text != last for seen in self._seen.values())
 
 
 def read_line(data: str) -> RecordLine | None:

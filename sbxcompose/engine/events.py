@@ -134,6 +134,14 @@ class SandboxNote(Struct, frozen=True):
     pending: str | None = None
 
 
+class StreamsShared(Struct, frozen=True):
+    """There are more processes to follow than streams: a line may come `late` seconds after it was written."""
+
+    processes: int
+    streams: int
+    late: float
+
+
 class AnswerAwaited(Struct, frozen=True):
     """A site has not answered anything for some seconds."""
 
@@ -233,6 +241,7 @@ EngineEvent = (
     | OutputLost
     | Reconnecting
     | SandboxNote
+    | StreamsShared
     | AnswerAwaited
     | ConnectionLost
     | ConnectionRestored

@@ -20,7 +20,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
-from sbxcompose.tasks import Tasks, finish_all
+from sbxcompose.tasks import Tasks, finish_all, gather_all
 
 
 class From(Struct, frozen=True):
@@ -75,11 +75,11 @@ async def read_logs(
         await finish_all(connection.unwatch() for connection in connections)
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
     readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
-    for said in _merged([await reader.kept() for reader in readers]):
-        yield said
-    if not going_on:
-        return
     try:
+        for said in _merged(await gather_all(*(reader.kept() for reader in readers))):
+            yield said
+        if not going_on:
+            return
         async with Tasks() as tasks:
             for reader in readers:
                 tasks.start(reader.pump(queue))
@@ -122,6 +122,7 @@ class _SandboxLogs:
             connection.client,
             follow.WatchSelection(states=False, logs=places, follow=going_on, notes=True),
             lazy=True,
+            turns=connection.turns,
         ).events()
 
     async def kept(self) -> list[Said]:
@@ -167,7 +168,7 @@ class _SandboxLogs:
         return Said(instance, event) if instance is not None else None
 
 
-def _merged(parts: list[list[Said]]) -> list[Said]:
+def _merged(parts: Iterable[list[Said]]) -> list[Said]:
     """Return all in the order of their times; what belongs to one instance keeps its own order."""
     keyed: list[tuple[int, int, Said]] = []
     for part in parts:

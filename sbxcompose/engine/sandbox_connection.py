@@ -29,6 +29,7 @@ from sbxcompose.plan.observed import Instance, ObservedRow, ObservedSandbox
 from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
+    from sbxcompose.engine.contract.turns import FollowTurns
     from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class SandboxConnection(KnownRows):
         failed: Callable[[], None] = lambda: None,
         noted: Noted = lambda instance, note: None,
         clock: SteadyClock | None = None,
+        turns: Callable[[], FollowTurns] | None = None,
     ) -> None:
         super().__init__(name, clock if clock is not None else SteadyClock())
         self.info = info
@@ -56,6 +58,8 @@ class SandboxConnection(KnownRows):
         self._emit = emit
         self.outages = outages or Outages()
         """Hears of streams that are broken and made again."""
+        self.turns = turns
+        """Those that followed processes take, see `open_stream`."""
         self._pace = pace
         self._failed = failed
         self._noted = noted
@@ -146,7 +150,7 @@ class SandboxConnection(KnownRows):
         `eager`: changes are wanted as they happen, not only while a caller waits in `until`. `patient`: `open_stream`.
         """
         selection = follow.WatchSelection(states=True, logs=logs, notes=True)
-        watch = open_stream(self.client, selection, eager=eager, patient=patient)
+        watch = open_stream(self.client, selection, eager=eager, patient=patient, turns=self.turns)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._tasks.start(self._follow(watch))

@@ -22,6 +22,7 @@ from sbxcompose.engine.events import (
     EngineEvent,
     EventHandler,
     SandboxNote,
+    StreamsShared,
 )
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import ProjectProviders, Provider
@@ -33,6 +34,7 @@ from sbxcompose.spec.project import Project, ReadyLine, Sandbox
 from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
+    from sbxcompose.engine.contract.turns import FollowTurns
     from sbxcompose.engine.listeners import Pace
 
 
@@ -77,6 +79,7 @@ class ProjectSandboxes:
         """The ids of the sandboxes whose kept lines have been asked for."""
         self._on_connection: list[Callable[[SandboxConnection], None]] = []
         self._connected = asyncio.Event()
+        self._turns: FollowTurns | None = None
 
     def _emit(self, event: EngineEvent) -> None:
         self.changed.set()
@@ -91,6 +94,14 @@ class ProjectSandboxes:
             self._emit(ConnectionRestored(seconds))
         else:
             self._emit(ConnectionLost(reason) if reason else ConnectionGivenUp())
+
+    def _shared_turns(self) -> FollowTurns:
+        """Return the turns that followed processes of all sandboxes take, by the contract alone."""
+        if self._turns is None:
+            from sbxcompose.engine.contract.turns import FollowTurns  # a host with our extensions needs none
+
+            self._turns = FollowTurns(lambda *told: self._emit(StreamsShared(*told)))
+        return self._turns
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -237,6 +248,7 @@ class ProjectSandboxes:
             failed=self.changed.set,
             noted=self._note,
             clock=self.clock,
+            turns=self._shared_turns,
         )
         connection.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not connection.has_notes:

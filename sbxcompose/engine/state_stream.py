@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.contract.turns import FollowTurns
 
 
 class StateStream(Protocol):
@@ -34,11 +37,12 @@ def open_stream(
     lazy: bool = False,
     eager: bool = True,
     patient: bool = False,
+    turns: Callable[[], FollowTurns] | None = None,
 ) -> StateStream:
     """Open a stream of what is selected, see `follow.Watch`. Only our own host keeps notes.
 
     `eager`: changes of rows are wanted even while no caller holds `attention`. `patient`: our own host is waited for as
-    long as it takes.
+    long as it takes. `turns`: those that followed processes of all sandboxes take, where each needs a stream.
     """
     if "watch" in client.extensions:
         from sbxcompose.api.follow import Watch
@@ -46,4 +50,5 @@ def open_stream(
         return Watch(client, selection, lazy=lazy, patient=patient)
     from sbxcompose.engine.contract.watch import PlainWatch
 
-    return PlainWatch(client, selection, eager=eager)
+    shared = turns() if turns is not None and selection.logs is not None else None
+    return PlainWatch(client, selection, eager=eager, turns=shared)

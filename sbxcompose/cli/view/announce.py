@@ -149,7 +149,7 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.SandboxNote(sandbox, text):
             return Announcement(None, f"sandbox {sandbox} {text}")
-        case events.AnswerAwaited() | events.ConnectionLost() | events.ConnectionRestored():
+        case events.AnswerAwaited() | events.StreamsShared() | events.ConnectionLost() | events.ConnectionRestored():
             return Announcement(None, connection_words(event) or "")
         case events.WatchMessage(instance, text, bad):
             return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)

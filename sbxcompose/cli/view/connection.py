@@ -16,6 +16,11 @@ def connection_words(event: EngineEvent) -> str | None:
     match event:
         case events.AnswerAwaited(site):
             return f"waiting for {site} to answer"
+        case events.StreamsShared(processes, streams, late):
+            return (
+                f"following {processes} processes over {streams} connections; "
+                f"lines of the quieter ones can be up to {late:.0f}s late"
+            )
         case events.ConnectionLost(reason):
             return f"{reason}; trying again"
         case events.ConnectionRestored(seconds):

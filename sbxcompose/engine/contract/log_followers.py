@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import Replay
@@ -14,6 +15,7 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import Follower, before, edges
 from sbxcompose.engine.contract.rows import LineRange, ended, log_of, rows_with, wanted_range
+from sbxcompose.engine.contract.turns import FollowTurns
 from sbxcompose.engine.observe import row_key
 from sbxcompose.tasks import gather_all
 
@@ -22,14 +24,19 @@ DRAIN = 5.0
 
 
 class LogFollowers:
-    """The followers by the keys of their rows. `put` takes what they read; `start` lets one follow until its end."""
+    """The followers by the keys of their rows. `put` takes what they read; `finish` lets one follow until its end.
+
+    `spawn` begins work, `turns` are those that the sandboxes of a command share.
+    """
 
     def __init__(
         self,
         client: SandboxClient,
         logs: follow.LogSelection,
         put: Callable[[follow.FollowEvent], Awaitable[None]],
-        start: Callable[[Follower], None],
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+        finish: Callable[[Follower], Awaitable[None]],
+        turns: FollowTurns,
         *,
         going_on: bool,
     ) -> None:
@@ -39,7 +46,10 @@ class LogFollowers:
         if isinstance(logs, list):
             self._wanted = {str(log["log"]): wanted_range(log) for log in logs}
         self._put = put
-        self._follow = start
+        self._spawn = spawn
+        self._finish = finish
+        self._turns = turns
+        self._checking = False
         self._going_on = going_on
         self._followers: dict[str, Follower] = {}
 
@@ -96,7 +106,8 @@ class LogFollowers:
             self._follow(follower)
 
     def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange) -> Follower:
-        follower = Follower(self._client, log, info, replay, wanted, self._put)
+        turn = self._turns.turn(self._spawn)
+        follower = Follower(self._client, log, info, replay, wanted, self._put, turn)
         self._followers[key] = follower
         return follower
 
@@ -106,6 +117,27 @@ class LogFollowers:
     def _range_of(self, log: str) -> LineRange:
         wanted = self._wanted or {}
         return wanted.get(log) or wanted.get(EVERY_LOG) or LineRange()
+
+    def _follow(self, follower: Follower) -> None:
+        self._spawn(partial(self._finish, follower))
+
+    @property
+    def some_parked(self) -> bool:
+        """Whether a follower has no stream, and is to be looked at from time to time."""
+        return any(follower.parked for follower in self._followers.values())
+
+    def check(self) -> None:
+        """Look at those without a stream whose time has come. The sandbox is known not to be suspended now."""
+        due = [follower for follower in self._followers.values() if follower.to_be_checked]
+        if due and not self._checking:
+            self._checking = True
+            self._spawn(partial(self._check, due))
+
+    async def _check(self, due: list[Follower]) -> None:
+        try:
+            await gather_all(*(follower.check() for follower in due))
+        finally:
+            self._checking = False
 
     async def drained(self) -> None:
         """Wait until the last output of what has ended has been told."""

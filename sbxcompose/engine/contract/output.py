@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from itertools import groupby
 
 from msgspec import Struct
@@ -14,15 +14,19 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining, until_awake
 from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.record_tail import record_tail
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
+from sbxcompose.engine.contract.turns import FollowTurn
 from sbxcompose.engine.observe import row_key
-from sbxcompose.errors import NotFound
+from sbxcompose.errors import NotFound, Unreachable
 from sbxcompose.tasks import Lookahead, gather_all
 
 QUIET = 0.05
 """Seconds without a line after which what an ended run has written counts as come."""
 QUIET_AT_MOST = 1.0
+FOUND_AT_MOST = 5.0
+"""Seconds for which the last lines of a run are waited for where its process has to be given a stream first."""
 LATE = 0.5
 """Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
 
@@ -52,10 +56,20 @@ def before(found: Mapping[int, RecordEnd]) -> Replay:
 
 
 class Follower:
-    """Follows one row and puts its wanted lines, as output of `log`. `look` keeps it told of the row."""
+    """Follows one row and puts its wanted lines, as output of `log`. `update` keeps it told of the row.
+
+    It does so when it is its `turn`; between turns `check` finds out whether it needs another.
+    """
 
     def __init__(
-        self, client: SandboxClient, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange, put: Put
+        self,
+        client: SandboxClient,
+        log: str,
+        info: ProcessInfo,
+        replay: Replay,
+        wanted: LineRange,
+        put: Put,
+        turn: FollowTurn,
     ) -> None:
         self.info = info
         self.finished = False
@@ -65,6 +79,11 @@ class Follower:
         self._replay = replay
         self._wanted = wanted
         self._put = put
+        self._turn = turn
+        self._urgent = ended(info)
+        """Whether it needs a stream at once, and not only when something new is there."""
+        self._target: int | None = None
+        """How many lines were kept when it was checked last, until its stream has had as many."""
         self._key = row_key(info)
         self._lines = Lookahead(self._follow())
         self._last_at = 0.0
@@ -73,9 +92,40 @@ class Follower:
     def update(self, info: ProcessInfo) -> None:
         """Take note of the row as it is now."""
         self.info = info
+        if ended(info):
+            self._urgent = True
+            self._turn.want(urgent=True)
+
+    @property
+    def parked(self) -> bool:
+        """Whether it has no stream."""
+        return self._turn.parked
+
+    @property
+    def to_be_checked(self) -> bool:
+        """Whether it has no stream, and is to be looked at now."""
+        return self._turn.is_due()
+
+    async def check(self) -> None:
+        """Look whether there is output that has not come; then it wants its turn."""
+        try:
+            tail = await record_tail(self._client, self._key)
+        except Unreachable:
+            self._turn.looked()  # whoever asks for the rows finds out for how long
+            return
+        except NotFound:
+            self._turn.want()  # a follow says so in its place
+            return
+        if self._replay.is_behind(tail.count, tail.last):
+            self._target = tail.count
+            self._turn.want()
+        else:
+            self._turn.looked()
 
     async def quiet(self) -> None:
         """Wait until the last lines of a run that has ended have come, as far as one can know."""
+        if self._turn.parked:
+            await self._found()
         begun = time.monotonic()
         while not self.finished and (now := time.monotonic()) < begun + QUIET_AT_MOST:
             left = max(self._last_at, begun) + QUIET - now
@@ -83,12 +133,22 @@ class Follower:
                 return
             await asyncio.sleep(left)
 
+    async def _found(self) -> None:
+        """Have its turn at once, and wait until everything has come that is kept now."""
+        self._turn.want(urgent=True)
+        with suppress(TimeoutError, Unreachable):
+            async with asyncio.timeout(FOUND_AT_MOST):
+                counts = {stream: edge.count for stream, edge in (await edges(self._client, self._key)).items()}
+                while not (self.finished or self._replay.seen(counts)):
+                    await asyncio.sleep(QUIET)
+
     async def emit_kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
         """Put what is kept now; with `tail` give back that number of last lines instead.
 
         A line that has not ended comes as it is, unless the follower is `going_on` and will have it whole.
         """
         found: deque[follow.OutputChunk] = deque(maxlen=tail)
+        self._urgent = True
         edge = None if ended(self.info) else await edges(self._client, self._key)
         counts = {stream: position.count for stream, position in (edge or {}).items()}
         while edge is None or not self._replay.replayed(counts):
@@ -102,6 +162,8 @@ class Follower:
             if lines is None:
                 break
             await self._give(self._outputs(lines), found, tail)
+        self._urgent = ended(self.info)
+        self._turn.caught_up(all_there=True)
         return list(found)
 
     async def _give(
@@ -133,10 +195,10 @@ class Follower:
     async def _put_rest(self) -> None:
         """Put what the follows of a row that has ended have left out, where the last one did not come to its end."""
         await self._lines.close()
-        with suppress(NotFound):
-            async for lines in remaining(lambda: follow_to_end(self._client, self._key, self._replay), self._replay):
-                for output in self._outputs(lines):
-                    await self._put(output)
+        self._urgent = True
+        async for lines in remaining(self._follow, self._replay):
+            for output in self._outputs(lines):
+                await self._put(output)
 
     async def _goes_on(self, begun: tuple[object, ...], began_at: float) -> bool:
         """After the end of a follow: False once the row has ended; True when it has a run that is to be followed."""
@@ -167,11 +229,39 @@ class Follower:
         self.done.set()
 
     async def _follow(self) -> AsyncGenerator[list[RecordLine], None]:
+        """Yield new lines until a follow has come to its end, in as many turns as that takes."""
+        again = False
         try:
-            async for lines in follow_to_end(self._client, self._key, self._replay):
-                yield lines
+            while True:
+                await self._turn.place(urgent=self._urgent)
+                async with aclosing(self._turn.read(self._take_turn(again=again))) as turn:
+                    async for lines in turn:
+                        yield lines
+                if self._turn.over:
+                    return
+                again = True
         except NotFound:
             return
+        finally:
+            self._turn.leave()
+
+    async def _take_turn(self, *, again: bool) -> AsyncGenerator[list[RecordLine], None]:
+        """Yield new lines while it is its turn; `again`: the sandbox may have been suspended since the last one."""
+        if again:
+            await until_awake(self._client)
+        async with aclosing(follow_to_end(self._client, self._key, self._replay)) as lines:
+            async for new in lines:
+                self._compare()
+                yield new
+
+    def _compare(self) -> None:
+        """Tell the turn once there is as much as the last check has found; a last line there may not have ended."""
+        if self._target is None or self._replay.position < self._target - 2:
+            return
+        all_there = self._replay.position >= self._target
+        self._turn.caught_up(all_there=all_there)
+        if all_there:
+            self._target = None
 
     async def _more(self, timeout: float | None) -> list[RecordLine] | None:
         """Return the next new lines; None at the end. Raises `TimeoutError`, and then continues where it was."""

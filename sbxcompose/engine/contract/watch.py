@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.engine.contract.follow_places import SELDOM
 from sbxcompose.engine.contract.log_followers import LogFollowers
 from sbxcompose.engine.contract.output import Follower, exit_of
 from sbxcompose.engine.contract.rows import (
@@ -27,6 +28,7 @@ from sbxcompose.engine.contract.rows import (
     run_of,
     run_over,
 )
+from sbxcompose.engine.contract.turns import FollowTurns
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import Unreachable
 from sbxcompose.tasks import TaskOwner
@@ -35,6 +37,8 @@ RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
 LAST_LIST = 1.0
 """Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
+AT_ONCE = 50
+"""Sandboxes whose rows are asked for as often as that of one, while no caller waits for a change; more share."""
 QUEUE = 256
 
 
@@ -51,7 +55,14 @@ _Item = follow.FollowEvent | _Mark | BaseException | None
 class PlainWatch:
     """A state stream made of the contract's own routes: rows are polled, output is followed."""
 
-    def __init__(self, client: SandboxClient, selection: follow.WatchSelection, *, eager: bool) -> None:
+    def __init__(
+        self,
+        client: SandboxClient,
+        selection: follow.WatchSelection,
+        *,
+        eager: bool,
+        turns: FollowTurns | None = None,
+    ) -> None:
         self._client = client
         self._states = selection.states
         self._going_on = selection.follow
@@ -64,9 +75,11 @@ class PlainWatch:
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._output: LogFollowers | None = None
-        if (logs := selection.logs) is not None:
-            self._output = LogFollowers(client, logs, self._queue.put, self._follow, going_on=selection.follow)
         self._tasks = TaskOwner()
+        self._turns = turns or FollowTurns()
+        if (logs := selection.logs) is not None:
+            put, going_on = self._queue.put, selection.follow
+            self._output = LogFollowers(client, logs, put, self._spawn, self._finish, self._turns, going_on=going_on)
         self._done = False
         self._listing = asyncio.Lock()
 
@@ -104,7 +117,8 @@ class PlainWatch:
 
     async def events(self) -> AsyncGenerator[follow.FollowEvent, None]:
         """Yield rows and output until everything wanted has come; raise what ends the stream."""
-        self._spawn(self._work())
+        self._turns.watches += 1
+        self._spawn(self._work)
         try:
             while (item := await self._queue.get()) is not None:
                 if isinstance(item, BaseException):
@@ -119,6 +133,7 @@ class PlainWatch:
 
     async def _end(self) -> None:
         self._done = True
+        self._turns.watches -= 1
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_LIST):
                 await self._listing.acquire()
@@ -127,13 +142,13 @@ class PlainWatch:
             if not future.done():
                 future.set_result(True)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.start(self._guarded(work))
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Whoever reads the events must hear of a failure, whatever it is."""
         try:
-            await work
+            await work()
         except Exception as error:
             await self._queue.put(error)
 
@@ -163,6 +178,8 @@ class PlainWatch:
             waiting, self._catching_up = self._catching_up, []
             if await self._poll_rows():
                 changed_at = time.monotonic()
+            if self._output is not None:
+                self._output.check()
             if waiting:
                 changed_at = time.monotonic()
                 if self._output is not None:
@@ -173,11 +190,18 @@ class PlainWatch:
     async def _until_wanted(self, pause: float) -> None:
         """Wait for the next look: `pause` seconds if a caller waits for a change, else until one does."""
         try:
-            async with asyncio.timeout(pause if self._eager or self._attention else None):
+            async with asyncio.timeout(self._until_next(pause)):
                 await self._poked.wait()
         except TimeoutError:
             return
         self._poked.clear()
+
+    def _until_next(self, pause: float) -> float | None:
+        if self._attention:
+            return pause
+        if self._eager or (self._output is not None and self._output.some_parked):
+            return pause * max(1.0, self._turns.watches / AT_ONCE)
+        return SELDOM if self._output is not None else None  # a follower may lose its stream to another meanwhile
 
     async def _poll_rows(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""
@@ -254,9 +278,6 @@ class PlainWatch:
     async def _emit(self, event: follow.FollowEvent) -> None:
         if self._states:
             await self._queue.put(event)
-
-    def _follow(self, follower: Follower) -> None:
-        self._spawn(self._finish(follower))
 
     async def _finish(self, follower: Follower) -> None:
         """All output of a row, then the row as it ended."""

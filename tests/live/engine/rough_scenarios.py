@@ -41,6 +41,11 @@ sandboxes:
           while [ $$i -lt LINES ]; do i=$$((i+1)); echo $$$$ $$i; echo $$$$ $$i >&2;
           [ $$((i % 20)) != 0 ] || sleep 0.05; done; exec sleep 1000
         depends_on: {job: completed}
+      chat:
+        command: >-
+          echo $$$$ chat >> HERE/starts; i=0;
+          while [ $$i -lt LINES ]; do i=$$((i+1)); echo $$$$ $$i; sleep 0.02; done; exec sleep 1000
+        depends_on: {job: completed}
       page:
         command: "echo $$$$ page >> HERE/starts; cat site/page; exec sleep 1000"
         watch: [{path: site/page, action: sync+restart}]
@@ -60,7 +65,8 @@ class Round:
         text = SPEC.replace("HERE", str(directory)).replace("NAME", self.name).replace("MARKER", marker)
         (directory / "sbxcompose.yaml").write_text(text.replace("LINES", str(LINES)))
         self._open: OpenProject = sbxcompose.open_project(directory=directory, env=environ)
-        self._seen: list[tuple[str, str]] = []
+        self._seen: list[tuple[str, str, str]] = []
+        """Process, stream and text of each line that `logs -f` has shown."""
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
 
@@ -89,19 +95,19 @@ class Round:
     async def up(self) -> None:
         """`up --wait`: everything is started once."""
         await self._open.up(wait=True, timeout=300)
-        await self._check_starts(job=1, web=1, page=1)
+        await self._check_starts(job=1, web=1, chat=1, page=1)
 
     async def follow(self) -> None:
-        """`logs -f`: every line of both streams."""
+        """`logs -f`: every line of both streams of one process, and of another beside it."""
         self._following = asyncio.create_task(self._follow())
-        await self._until(2 * LINES)
+        await self._until(3 * LINES)
         self._check_lines()
 
     async def restart(self) -> None:
         """`restart web`, which `logs -f` follows on: every line of both runs."""
         await self._open.restart("web")
-        await self._check_starts(job=1, web=2, page=1)
-        await self._until(4 * LINES)
+        await self._check_starts(job=1, web=2, chat=1, page=1)
+        await self._until(5 * LINES)
         self._check_lines()
 
     async def execute(self) -> None:
@@ -157,7 +163,7 @@ class Round:
 
             await run_beside(save(), loop.run(), files.run())
         assert bytes(shown) == b"second\n", shown
-        await self._check_starts(job=1, web=2, page=2)
+        await self._check_starts(job=1, web=2, chat=1, page=2)
 
     async def down(self) -> None:
         """`down`: nothing runs."""
@@ -169,16 +175,16 @@ class Round:
     async def up_again(self) -> None:
         """`up` after a `down`: resumed, and everything is started once more."""
         await self._open.up(wait=True, timeout=300)
-        await self._check_starts(job=2, web=3, page=3)
+        await self._check_starts(job=2, web=3, chat=2, page=3)
         live = {process.name for process in await self._open.ps() if process.pid is not None}
-        assert live == {"web", "page"}, live
+        assert live == {"web", "chat", "page"}, live
 
     def _project(self) -> Project:
         return open_project(LoadRequest(directory=str(self.directory), environ=dict(self._environ)))
 
     async def _follow(self) -> None:
-        async for line in self._open.logs("web", follow=True, all=True):
-            self._seen.append((line.stream, line.text))
+        async for line in self._open.logs("web", "chat", follow=True, all=True):
+            self._seen.append((line.process, line.stream, line.text))
             self._news.set()
 
     async def _until(self, count: int) -> None:
@@ -194,11 +200,12 @@ class Round:
                 raise AssertionError("the follow has ended")
 
     def _check_lines(self) -> None:
-        runs = [pid for pid, word in map(str.split, self._started()) if word == "web"]
-        for stream in ("stdout", "stderr"):
-            shown = [text for where, text in self._seen if where == stream]
+        for process, stream in (("web", "stdout"), ("web", "stderr"), ("chat", "stdout")):
+            runs = [pid for pid, word in map(str.split, self._started()) if word == process]
+            shown = [text for *where, text in self._seen if where == [process, stream]]
             wanted = [f"{pid} {number}" for pid in runs for number in range(1, LINES + 1)]
-            assert shown == wanted, f"{stream}: {Counter(shown) - Counter(wanted)}, {Counter(wanted) - Counter(shown)}"
+            differ = f"{Counter(shown) - Counter(wanted)}, {Counter(wanted) - Counter(shown)}"
+            assert shown == wanted, f"{process}, {stream}: {differ}"
 
     async def _check_starts(self, **wanted: int) -> None:
         """What has been started notes that itself, as the first thing that it does."""

@@ -2,7 +2,8 @@
 
 Each step of a round (`up`, `logs -f`, `restart`, `exec`, `cp`, watching, `down`) has a schedule of faults of its own,
 drawn from its seed. `NETWORK_SCHEDULES=3000` tries as many, `NETWORK_FIRST=900` begins with that seed, and
-`NETWORK_SEED=17` tries the round of that one alone. Every failure names its seed and what went wrong on the way.
+`NETWORK_SEED=17` tries the round of that one alone. Every failure names its seed and what went wrong on the way. Every
+other command that has the contract alone follows with a single stream, at which its processes take turns.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import os
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import HttpRequest
+from sbxcompose.engine.contract import follow_places, turns
+from sbxcompose.engine.contract.turns import FollowTurn, FollowTurns
 from sbxcompose.engine.local_host import launch
 from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
@@ -67,6 +71,24 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(certificate))
         yield context
+
+
+@pytest.fixture
+def rotations(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Have every other command follow with one stream; how often that has gone from one process to another."""
+    streams, count = cycle((1, 128)), 0
+    revoke = FollowTurn.revoke
+
+    def counted(turn: FollowTurn) -> None:
+        nonlocal count
+        count += 1
+        revoke(turn)
+
+    for name, seconds in (("SILENT", 0.2), ("TURN", 0.3), ("OFTEN", 0.1), ("SELDOM", 0.5)):
+        monkeypatch.setattr(follow_places, name, seconds)
+    monkeypatch.setattr(FollowTurn, "revoke", counted)
+    monkeypatch.setattr(turns, "FollowTurns", lambda told: FollowTurns(told, next(streams)))
+    return lambda: count
 
 
 class Runner:
@@ -119,7 +141,9 @@ class Runner:
 
 @pytest.mark.time_limit(600 if SCHEDULES <= 306 else 7200)
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_nothing_is_lost_or_doubled(host: LiveHost, tls: ssl.SSLContext, batch: int, tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled(
+    host: LiveHost, tls: ssl.SSLContext, rotations: Callable[[], int], batch: int, tmp_path: Path
+) -> None:
     async def main(runner: Runner) -> None:
         await asyncio.gather(*(runner.run(number) for number in rounds(batch)))
 
@@ -129,4 +153,5 @@ def test_nothing_is_lost_or_doubled(host: LiveHost, tls: ssl.SSLContext, batch: 
         asyncio.run(main(runner))
     if SEED is None:
         assert not set(FAULTS) - set(runner.faults), "each kind of fault has happened"
+        assert rotations() > 10
     assert not runner.failures, "\n\n".join([*runner.failures, f"{len(runner.failures)} schedules failed"])

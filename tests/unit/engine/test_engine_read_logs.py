@@ -29,7 +29,7 @@ def test_rows_are_watched_no_more_once_output_is_followed(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(module, "open_stream", lambda *_, **__: SimpleNamespace(events=events))
     client = SimpleNamespace(extensions=frozenset({"watch"}))
-    connection = SimpleNamespace(name="main", client=client, outages=Outages(), unwatch=unwatch)
+    connection = SimpleNamespace(name="main", client=client, outages=Outages(), unwatch=unwatch, turns=None)
 
     async def main() -> None:
         async for _ in read_logs([cast(Any, connection)], [Instance("main", "web")], From(), going_on=going_on):
