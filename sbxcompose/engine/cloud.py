@@ -7,9 +7,8 @@ import random
 import time
 from contextlib import suppress
 
-from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
+from sbxcompose.api.addresses import Site, daemon_target
 from sbxcompose.api.cloud import CloudChannel
-from sbxcompose.api.cloud_errors import place_not_trusted, place_unknown
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import RequestRetry
@@ -19,6 +18,7 @@ from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
+from sbxcompose.engine.daemon_site import daemon_site
 from sbxcompose.engine.down_mark import is_own
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
@@ -28,6 +28,8 @@ from sbxcompose.tasks import TaskOwner, finish_all
 
 LAST_ANSWER = 10.0
 """Seconds for which a command that is interrupted cleans up what it was creating."""
+LAST_LOOKS = 3.0
+"""Seconds of these in which what a create without an answer may have made is looked for (contract 2.7: about one)."""
 
 
 class CloudProvider:
@@ -48,6 +50,8 @@ class CloudProvider:
         self.made: set[str] = set()
         self._ids: dict[str, str] = {}
         """The ids of the sandboxes that were found or made, by their names."""
+        self._unanswered: set[str] = set()
+        """The names of those that we may have made: the answers to their creation were lost."""
         self._ended: set[str] = set()
         """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
         self._prepared: set[tuple[str, str]] = set()
@@ -82,11 +86,19 @@ class CloudProvider:
                 f"sandbox {sandbox.name}: `mounts` show files of this machine, which a sandbox in the cloud cannot see",
                 hint="copy them with `files`, or remove the key from the file",
             )
+        try:
+            return await self._create(sandbox, create_request(sandbox, start_from))
+        except asyncio.CancelledError:
+            if sandbox.full_name in self._unanswered:
+                await self._drop_unanswered(sandbox)
+            raise
+
+    async def _create(self, sandbox: Sandbox, request: CreateRequest) -> SandboxInfo:
         settling_since = time.monotonic()
         retry = RequestRetry(answered=True)  # the site has answered the look-up before this
         while True:
             try:
-                made = await self._make(sandbox, create_request(sandbox, start_from))
+                made = await self._make(sandbox, request)
             except Conflict:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
@@ -99,9 +111,10 @@ class CloudProvider:
                 if (joined := await self._join(sandbox, info)) is not None:
                     return joined
             except Unreachable as error:
+                self._unanswered.add(sandbox.full_name)
                 # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
-                if info is not None and (joined := await self._join(sandbox, info, asked=True)) is not None:
+                if info is not None and (joined := await self._join(sandbox, info)) is not None:
                     return joined
                 if info is None:
                     pause = retry.pause(error, time.monotonic(), random.random())
@@ -121,20 +134,48 @@ class CloudProvider:
         try:
             made = await asyncio.shield(making)
         except asyncio.CancelledError:
-            with suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(LAST_ANSWER):
-                    made = await making
-                    assert isinstance(made, ShortInfo)
-                await self._drop(sandbox, made.sandbox_id)
+            await self._drop_answered(sandbox, making)
             raise
         assert isinstance(made, ShortInfo)
+        self._unanswered.discard(sandbox.full_name)
         return made
 
-    async def _join(self, sandbox: Sandbox, info: SandboxInfo, *, asked: bool = False) -> SandboxInfo | None:
+    async def _drop_answered(self, sandbox: Sandbox, making: asyncio.Task[object]) -> None:
+        """Terminate what a create makes that is under way, once it is answered."""
+        try:
+            async with asyncio.timeout(LAST_ANSWER):
+                made = await making
+        except (Unreachable, TimeoutError):
+            self._unanswered.add(sandbox.full_name)
+        except ProviderError:
+            return  # it was refused
+        else:
+            assert isinstance(made, ShortInfo)
+            self._unanswered.discard(sandbox.full_name)
+            await self._drop(sandbox, made.sandbox_id)
+
+    async def _drop_unanswered(self, sandbox: Sandbox) -> None:
+        """Terminate what a create without an answer may have made, which its name tells."""
+        self._unanswered.discard(sandbox.full_name)
+        info = None
+        with suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(LAST_LOOKS):
+                info = await suspended.appeared(lambda: self.find(sandbox))
+        if info is not None:
+            await self._drop(sandbox, info.id)
+        else:
+            self._tell_left(sandbox, "was not found, but its creation was requested and not answered")
+
+    def _tell_left(self, sandbox: Sandbox, why: str) -> None:
+        self._told(sandbox, f"{why}; it may be running: `sbxcompose down --terminate` ends it", None)
+
+    async def _join(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo | None:
         """Return a sandbox that another client made, once it runs; None if it is terminated before.
 
-        The other client does that when it is interrupted (`_drop`). `asked`: we may have made it ourselves.
+        The other client does that when it is interrupted (`_drop`); we do, where we may have made it ourselves.
         """
+        asked = sandbox.full_name in self._unanswered
+        self._unanswered.discard(sandbox.full_name)
         try:
             if info.status in ("suspended", "suspending"):
                 return await self.resume(sandbox)
@@ -151,7 +192,7 @@ class CloudProvider:
 
     async def _drop(self, sandbox: Sandbox, number: str) -> None:
         """Terminate what we have just made, in an `up` that is interrupted, unless another client uses it already."""
-        with suppress(ProviderError, TimeoutError):
+        try:
             async with asyncio.timeout(LAST_ANSWER):
                 info = await self._lifecycle.find(number)
                 if info is not None and info.status == "running" and await self._in_use(info):
@@ -160,6 +201,9 @@ class CloudProvider:
                 await self._lifecycle.terminate(number)
                 self._ended.add(number)
                 self._told(sandbox, "was terminated: nothing had been started in it yet", None)
+        except (ProviderError, TimeoutError) as error:
+            said = error.message if isinstance(error, ProviderError) else f"no answer within {LAST_ANSWER:g} s"
+            self._tell_left(sandbox, f"could not be terminated: {said}")
 
     async def _in_use(self, info: SandboxInfo) -> bool:
         """Return whether anything was started in a sandbox, but to prepare it; False where its daemon does not say."""
@@ -302,19 +346,3 @@ class CloudProvider:
                 site, known.key, known.headers(), self._outages, silence=known.silence
             )
         return found
-
-
-def daemon_site(settings: CloudSettings, info: SandboxInfo) -> Site:
-    """Where a sandbox's daemon is reached (contract, section 1.4): where its info says, else the proxy that was named.
-
-    Raises `Refused` when that is a place that the user has not named, for the key would go there.
-    """
-    told = parse_site(info.sandbox_url, f"sandbox {info.name or info.id}") if info.sandbox_url else None
-    if told is not None and may_have_key(told, settings.named):
-        return told
-    if settings.proxy is not None:
-        return settings.proxy
-    name = info.name or info.id
-    if told is None:
-        raise place_unknown(name, settings.api)
-    raise place_not_trusted(name, told, settings.api, settings.api_url.value)

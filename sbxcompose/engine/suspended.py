@@ -57,15 +57,20 @@ async def until(
     """Wait until the sandbox has that status. Raises `NotFound` if it is gone or terminated, `Refused` if it never gets
     there.
 
-    `on_poll` is told what is seen.
+    One that has not been seen under that name or id may have just been made, and not be known everywhere yet: a 404
+    says that there never was one (contract, section 2.1). `on_poll` is told what is seen.
 
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
     request of this client that was still on its way may have woken the sandbox after it was suspended.
     """
-    begun = time.monotonic()
+    begun, patience = time.monotonic(), SETTLING
     while True:
         info = await lifecycle.find(name)
         waited = time.monotonic() - begun
+        if info is None and waited < patience:
+            await asyncio.sleep(pause_after(waited))
+            continue
+        patience = 0.0
         if info is None:
             raise NotFound(f"sandbox {name} is gone", status=404)
         on_poll(info, waited)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sbxcompose.api.wire import Answer, HttpRequest
+from sbxcompose.errors import Unreachable
 
 URL = "http://127.0.0.1:1"
 ROOT = "/v1/namespaces/default/sandboxes"
@@ -34,6 +35,10 @@ class FakeCloud:
         """How many more creates with the name of a terminated sandbox are refused."""
         self.unseen = 0
         """How many more looks at a sandbox that has just been made find nothing."""
+        self.unlisted = 0
+        """How many more looks by the name of a sandbox that has just been made find nothing."""
+        self.losing = 0
+        """How many more creates are carried out and not answered."""
         self.hold: asyncio.Event | None = None
         """If set: a create is answered once this is set."""
         self.pending: list[str] = []
@@ -76,6 +81,9 @@ class FakeCloud:
         answer = self._control(method, path.removeprefix(ROOT).strip("/"), body)
         if method == "POST" and path == ROOT and self.hold is not None:
             await self.hold.wait()
+        if method == "POST" and path == ROOT and self.losing:
+            self.losing -= 1
+            raise Unreachable("the connection broke")
         yield answer
 
     async def close(self) -> None:
@@ -134,6 +142,9 @@ class FakeCloud:
             return self.sandboxes[reference]
         named = [info for info in self.sandboxes.values() if info["name"] == reference]
         ended = [info for info in named if info["status"] == "terminated"]
+        if self.unlisted and len(named) > len(ended):
+            self.unlisted -= 1
+            return None
         if ended and self.late:
             self.late -= 1
             return {**ended[-1], "status": "running"}

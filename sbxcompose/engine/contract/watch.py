@@ -39,6 +39,8 @@ LAST_LIST = 1.0
 """Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
 AT_ONCE = 50
 """Sandboxes whose rows are asked for as often as that of one, while no caller waits for a change; more share."""
+BUSY = 3
+"""How many times as long as a look takes is waited before the next, while no caller waits for a change."""
 QUEUE = 256
 
 
@@ -168,9 +170,11 @@ class PlainWatch:
         await self._queue.put(None)
 
     async def _poll(self) -> None:
-        changed_at = time.monotonic()
+        changed_at = looked_at = looked_until = time.monotonic()
         while not self._done:
-            await self._until_wanted(pause_after(time.monotonic() - changed_at))
+            slow = min(BUSY * (looked_until - looked_at), SELDOM)
+            await self._until_wanted(pause_after(time.monotonic() - changed_at), slow)
+            looked_at = looked_until = time.monotonic()
             # However lately something was started there: it may have been suspended since, and a list would wake it.
             # A caller of `catch_up` has just asked for something there.
             if not self._catching_up and await self._client.is_suspended():
@@ -186,21 +190,25 @@ class PlainWatch:
                     await self._output.drained()
                 for future in waiting:
                     await self._queue.put(_Mark(future))
+            looked_until = time.monotonic()
 
-    async def _until_wanted(self, pause: float) -> None:
-        """Wait for the next look: `pause` seconds if a caller waits for a change, else until one does."""
+    async def _until_wanted(self, pause: float, slow: float) -> None:
+        """Wait for the next look: `pause` seconds if a caller waits for a change, else until one does.
+
+        `slow`: seconds that it is to take at least where no caller waits, as the server takes long to answer.
+        """
         try:
-            async with asyncio.timeout(self._until_next(pause)):
+            async with asyncio.timeout(self._until_next(pause, slow)):
                 await self._poked.wait()
         except TimeoutError:
             return
         self._poked.clear()
 
-    def _until_next(self, pause: float) -> float | None:
+    def _until_next(self, pause: float, slow: float) -> float | None:
         if self._attention:
             return pause
         if self._eager or (self._output is not None and self._output.some_parked):
-            return pause * max(1.0, self._turns.watches / AT_ONCE)
+            return max(pause * max(1.0, self._turns.watches / AT_ONCE), slow)
         return SELDOM if self._output is not None else None  # a follower may lose its stream to another meanwhile
 
     async def _poll_rows(self) -> bool:

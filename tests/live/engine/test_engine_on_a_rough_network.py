@@ -22,7 +22,7 @@ import pytest
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import HttpRequest
 from sbxcompose.engine.contract import follow_places, turns
-from sbxcompose.engine.contract.turns import FollowTurn, FollowTurns
+from sbxcompose.engine.contract.turns import FollowTurn, FollowTurns, Shared
 from sbxcompose.engine.local_host import launch
 from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
@@ -84,10 +84,13 @@ def rotations(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         count += 1
         revoke(turn)
 
+    def made(told: Shared | None = None) -> FollowTurns:
+        return FollowTurns(told, next(streams)) if told is not None else FollowTurns()
+
     for name, seconds in (("SILENT", 0.2), ("TURN", 0.3), ("OFTEN", 0.1), ("SELDOM", 0.5)):
         monkeypatch.setattr(follow_places, name, seconds)
     monkeypatch.setattr(FollowTurn, "revoke", counted)
-    monkeypatch.setattr(turns, "FollowTurns", lambda told: FollowTurns(told, next(streams)))
+    monkeypatch.setattr(turns, "FollowTurns", made)
     return lambda: count
 
 

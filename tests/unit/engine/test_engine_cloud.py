@@ -15,8 +15,9 @@ from sbxcompose.api.cloud_errors import explain
 from sbxcompose.api.models import ProcessInfo, millis
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
-from sbxcompose.engine.cloud import CloudProvider, daemon_site
+from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.engine.cloud_requests import create_request, differences, remounted, resized, updates
+from sbxcompose.engine.daemon_site import daemon_site
 from sbxcompose.errors import ConfigurationError, Refused
 from sbxcompose.spec.machine import FileSystem, Gpu, Network, Resources
 from sbxcompose.spec.project import Sandbox

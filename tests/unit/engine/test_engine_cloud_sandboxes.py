@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import pytest
 from msgspec.structs import replace
 
+from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.retries import RequestRetry
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
 from sbxcompose.client.commands import is_missing_command
@@ -124,6 +126,56 @@ class TestInterrupted:
         cloud.hold = asyncio.Event()
         self.cancelled_when(cloud, lambda: bool(cloud.sandboxes))
 
+    @pytest.mark.parametrize("unlisted", [0, 3], ids=["known", "known late"])
+    def test_a_sandbox_whose_create_is_never_answered(self, cloud: FakeCloud, unlisted: int) -> None:
+        cloud.hold, cloud.losing, cloud.unlisted = asyncio.Event(), 1, unlisted
+        self.cancelled_when(cloud, lambda: bool(cloud.sandboxes))
+
+    def test_a_sandbox_that_is_looked_for_after_its_answer_was_lost(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(RequestRetry, "pause", lambda *_: 1000.0)
+        cloud.losing, cloud.unlisted = 1, 2
+        self.cancelled_when(cloud, lambda: cloud.unlisted == 1)
+
+    def test_a_sandbox_that_turns_out_to_be_there_when_it_is_created_again(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(RequestRetry, "pause", lambda *_: 0.0)
+        cloud.losing, cloud.unlisted, cloud.pending = 1, 1, ["scheduling"] * 100_000
+        self.cancelled_when(cloud, lambda: len(cloud.asked) == 2 and len(cloud.log) > 6)
+
+    @pytest.mark.parametrize(
+        "fails, words",
+        [("looked for", "was not found, but its creation was requested"), ("ended", "could not be ended")],
+    )
+    def test_what_may_be_left_is_said(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, fails: str, words: str
+    ) -> None:
+        told: list[str] = []
+
+        async def body(provider: CloudProvider) -> None:
+            provider.listen(lambda sandbox, text, pending: told.append(text))
+            creating = asyncio.ensure_future(provider.create(APP))
+            while not cloud.sandboxes:
+                await asyncio.sleep(0)
+            creating.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await creating
+
+        async def refused(lifecycle: Lifecycle, name: str) -> None:
+            raise Refused("not allowed", status=403)
+
+        monkeypatch.setattr(clouds, "LAST_LOOKS", 0.0)
+        monkeypatch.setattr(Lifecycle, "terminate", refused)
+        cloud.pending = ["scheduling"] * 100_000
+        if fails == "looked for":
+            cloud.losing, cloud.unlisted = 1, 100_000
+            monkeypatch.setattr(RequestRetry, "pause", lambda *_: 1000.0)
+        using(body)
+        assert "it may be running: `sbxcompose down --terminate` ends it" in told[-1]
+        assert told[-1].startswith(words.replace("ended", "terminated: not allowed"))
+
 
 class TestTwoClients:
     """Two commands that need the same sandbox; the first creates it and is interrupted."""
@@ -149,6 +201,15 @@ class TestTwoClients:
 
         using(body)
         return told
+
+    def test_one_that_is_not_known_by_its_id_yet_is_no_terminated_one(self, cloud: FakeCloud) -> None:
+        async def body(second: CloudProvider) -> str:
+            cloud._create({"name": APP.full_name})  # by another client
+            cloud.unseen = 3
+            return (await second.create(APP)).id
+
+        assert using(body) == "id1"
+        assert len(cloud.asked) == 2
 
     def test_the_second_makes_its_own(self, cloud: FakeCloud) -> None:
         cloud.pending = ["scheduling"] * 100_000
