@@ -101,7 +101,14 @@ class ConfigurationError(ProviderError):
 
 
 class Unreachable(ProviderError):
-    """Nothing answers, or the connection broke before an answer came."""
+    """Nothing answers, or the connection broke before an answer came.
+
+    `broke`: there was a connection, and the other side ended it while something was on its way.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, broke: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.broke = broke
 
 
 class Unavailable(Unreachable):

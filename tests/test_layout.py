@@ -195,11 +195,30 @@ def test_the_errors_of_the_wire_are_made_in_one_module() -> None:
     kinds = {"Unreachable", "Unavailable", "Refused", "NotFound", "Conflict"}
     found = [
         f"{path.relative_to(ROOT)}: {name}"
-        for path in sorted((PACKAGE / "api").glob("*.py"))
-        if path.name not in ("wire_errors.py", "cloud_errors.py")
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name not in ("wire_errors.py", "cloud_errors.py", "errors.py")
         for node in nodes(path)
         if (name := _called(node)) in kinds
     ]
+    assert found == []
+
+
+def test_what_the_wires_clients_raise_is_judged_in_the_api_alone() -> None:
+    """Elsewhere no class of theirs is imported or compared by its name, and no code of a close is known."""
+    theirs = {"h11", "httpx", "httpx_sse", "wsproto"}
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.relative_to(PACKAGE).parts[0] in ("api", "host", "tasks.py"):
+            continue
+        for node in nodes(path):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if {name.partition(".")[0] for name in names} & theirs:
+                found.append(f"{path.relative_to(ROOT)}: {names}")
+            if isinstance(node, ast.Attribute) and node.attr == "__cause__" and isinstance(node.ctx, ast.Load):
+                found.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
+            if isinstance(node, ast.Constant) and type(node.value) is int and 1000 < node.value < 1016:
+                found.append(f"{path.relative_to(ROOT)}: {node.value}")
     assert found == []
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
 
-from sbxcompose.api.wire_errors import is_pending, words_of
+from sbxcompose.api.wire_errors import CUT_OFF, is_pending, words_of
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -124,7 +124,14 @@ def seconds_of(text: str | None, now: float) -> float | None:
 def site_unreachable(site: Site, error: BaseException) -> Unreachable:
     """Return the error for a request to a cloud that got no answer, with what to do about it."""
     words, hint = explain(error, site)
-    return Unreachable(f"{site} does not answer: {words}", hint=hint)
+    return Unreachable(f"{site} does not answer: {words}", hint=hint, broke=_is_cut_off(error))
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Return whether the other side has ended a connection that was there; httpx has a tree of its own for that."""
+    import httpx  # what has failed here has been sent by it, or is of no cost any more
+
+    return isinstance(error, (*CUT_OFF, httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError))
 
 
 def explain(error: BaseException, site: Site) -> tuple[str, str]:

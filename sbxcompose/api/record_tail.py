@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.wire import segment
-from sbxcompose.api.wire_errors import lacks
+from sbxcompose.api.wire_errors import missing_field
 
 KEPT = 64 * 1024
 """Bytes of the end of an answer in which its last line is looked for."""
@@ -58,5 +58,5 @@ async def record_tail(client: SandboxClient, process: str) -> RecordTail:
         async for piece in answer.chunks():
             scan.feed(piece)
         if (tail := scan.tail()) is None:
-            raise lacks(f"the output of {process}", "line_count", answer.status)
+            raise missing_field(f"the output of {process}", "line_count", answer.status)
     return tail

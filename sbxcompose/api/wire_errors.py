@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 import h11
 
 from sbxcompose.api.wire import Answer
-from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
+from sbxcompose.errors import Conflict, NotFound, ProcessFailed, ProviderError, Refused, Unreachable
 
+CUT_OFF = (BrokenPipeError, ConnectionResetError, EOFError, h11.RemoteProtocolError)
+"""What a connection raises that was there, and that the other side has ended."""
 BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 """What a broken connection raises where h11 is the protocol; httpx has a tree of its own."""
 
@@ -67,6 +70,45 @@ def missing_field(what: str, field: str, status: int) -> Refused:
 def snapshot_failed(number: str, sandbox: str, why: str) -> Refused:
     """Return the error for a snapshot that was begun and failed."""
     return Refused(f"snapshot {number} of {sandbox}: {why}", status=200)
+
+
+def sandbox_gone(sandbox: str) -> NotFound:
+    """Return the error for a sandbox that there is no longer, or has never been."""
+    return NotFound(f"sandbox {sandbox} is gone", status=404)
+
+
+def not_reached(sandbox: str, status: str, wanted: str, why: str | None) -> Refused:
+    """Return the error for a sandbox that is in another state than the one it should have come to."""
+    words = f"sandbox {sandbox} is {status}, not {wanted}" + (f": {why}" if why else "")
+    return (NotFound if status == "terminated" else Refused)(words, status=0)
+
+
+def not_changed(sandbox: str, what: str, why: str, hint: str, refused: Refused | None = None) -> Refused:
+    """Return the error for a sandbox that could not be changed: `what` says what of it, `refused` is the answer."""
+    words = f"sandbox {sandbox}: {what} could not be changed: {why}"
+    if refused is None:
+        return Refused(words, status=0, hint=hint)
+    return Refused(words, status=refused.status, code=refused.code, hint=refused.hint or hint)
+
+
+def still_changing(sandbox: str) -> Refused:
+    """Return the error for a sandbox whose resources take too long to be changed."""
+    return Refused(f"sandbox {sandbox}: its resources are still being changed", status=0)
+
+
+def no_workspace(path: str, why: str) -> Refused:
+    """Return the error for a workspace that cannot be made in a sandbox."""
+    return Refused(f"the workspace {path}: {why}", status=0, hint="name another `workspace` in the file")
+
+
+def claimed_elsewhere(sandbox: str, directory: str) -> Conflict:
+    """Return the error for a sandbox that the project of another directory works with, as the host has it."""
+    return Conflict(
+        f"sandbox {sandbox} belongs to the project in {directory}, and something of it is running",
+        status=409,
+        code="PROJECT_DIRECTORY",
+        hint="give this project another name with `-p NAME` or `name:` in its file; `sbxcompose ls` lists all projects",
+    )
 
 
 def not_running(sandbox: str) -> Refused:
@@ -132,12 +174,54 @@ def is_pending(body: bytes) -> bool:
 
 def unreachable(place: object, error: BaseException, hint: str | None) -> Unreachable:
     """Return the error for a connection to `place` that could not be made, or broke."""
-    return Unreachable(f"{place} does not answer: {failure_words(error)}", hint=hint)
+    broke = isinstance(error, CUT_OFF)
+    return Unreachable(f"{place} does not answer: {failure_words(error)}", hint=hint, broke=broke)
 
 
 def closed_by_host(when: str = "") -> Unreachable:
     """Return the error for a connection that the host has closed without an error of its own."""
     return Unreachable("the host closed the connection" + (f" {when}" if when else ""))
+
+
+def watch_ended(sandbox: str) -> Unreachable:
+    """Return the error for a watch that has come to its end, which it never should."""
+    return Unreachable(f"sandbox {sandbox}: the host has ended the watch")
+
+
+def host_silent(hint: str | None) -> Unreachable:
+    """Return the error for a host of this machine that runs and does not answer."""
+    return Unreachable("the host is running, but does not answer", hint=hint)
+
+
+def socket_unusable(path: object, error: OSError) -> Unreachable:
+    """Return the error for a host's socket that cannot be connected to."""
+    return Unreachable(f"cannot connect to {path}: {error.strerror}")
+
+
+def host_absent(hint: str) -> Unreachable:
+    """Return the error for a host that is needed and not running."""
+    return Unreachable("host is not running", hint=hint)
+
+
+def input_cut_off(hint: str) -> Unreachable:
+    """Return the error for standard input of which a part may be lost."""
+    return Unreachable("standard input was cut off: the host was killed while a part of it was passed on", hint=hint)
+
+
+def terminal_end(code: int, reason: str) -> int | None:
+    """Return what the close of a terminal's socket means (contract, section 5): an exit code, or None for a broken
+    connection, which can be made again.
+
+    Raises `ProcessFailed` when another client has ended the session, `ProviderError` for all else.
+    """
+    found = re.fullmatch(r"exit:(-?\d{1,10})", reason)
+    if found:
+        return int(found[1])
+    if code == 1001:
+        raise ProcessFailed("the terminal session was ended by another client")
+    if code in (1005, 1006, 1012):  # no code, no close, a service that restarts (RFC 6455, 7.4)
+        return None
+    raise ProviderError(f"the terminal session closed the connection: {reason or code}")
 
 
 def broken_off(command: str) -> Unreachable:

@@ -13,6 +13,8 @@ from sbxcompose.tasks import Tasks
 
 T = TypeVar("T")
 
+CLEAN_UPS = 100
+"""Steps of cleaning up, one inside the other, that a second interrupt cuts short at most."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,7 +62,10 @@ class Interrupts:
         self._heard += 1
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """Return the result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
+        """Return the result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first.
+
+        It may clean up after itself until a second one comes, which is left for the caller to hear of as well.
+        """
         async with Tasks() as tasks:
             task = tasks.start(work)
             interrupt = tasks.start(self.next())
@@ -68,6 +73,15 @@ class Interrupts:
             if task.done():
                 self._heard -= interrupt.done()  # it has not been acted upon: the next one who waits gets it
                 return task.result()
+            task.cancel()
+            second = tasks.start(self.next())
+            await asyncio.wait({task, second}, return_when=asyncio.FIRST_COMPLETED)
+            self._heard -= second.done()
+            for _ in range(CLEAN_UPS):
+                if not second.done() or task.done():
+                    break
+                task.cancel()
+                await asyncio.sleep(0)
             raise Interrupted("interrupted")
 
 

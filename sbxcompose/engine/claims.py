@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from sbxcompose.api.sandbox_models import ProjectClaim, SandboxInfo
-from sbxcompose.errors import Conflict
+from sbxcompose.api.wire_errors import claimed_elsewhere
 from sbxcompose.spec.project import Project, Sandbox
 
 
@@ -28,12 +28,7 @@ def check_claim(project: Project, sandbox: Sandbox, info: SandboxInfo) -> None:
         return
     if info.live_processes == 0 or not _has_file(info, other):
         return
-    raise Conflict(
-        f"sandbox {sandbox.full_name} belongs to the project in {other}, and something of it is running",
-        status=409,
-        code="PROJECT_DIRECTORY",
-        hint="give this project another name with `-p NAME` or `name:` in its file; `sbxcompose ls` lists all projects",
-    )
+    raise claimed_elsewhere(sandbox.full_name, other)
 
 
 def same_directory(one: str, other: str) -> bool:

@@ -202,8 +202,10 @@ class CloudProvider:
                 self._ended.add(number)
                 self._told(sandbox, "was terminated: nothing had been started in it yet", None)
         except (ProviderError, TimeoutError) as error:
-            said = error.message if isinstance(error, ProviderError) else f"no answer within {LAST_ANSWER:g} s"
-            self._tell_left(sandbox, f"could not be terminated: {said}")
+            self._tell_left(sandbox, f"could not be terminated: {getattr(error, 'message', 'no answer in time')}")
+        except asyncio.CancelledError:  # by a second Ctrl-C
+            self._tell_left(sandbox, "was not terminated: interrupted again")
+            raise
 
     async def _in_use(self, info: SandboxInfo) -> bool:
         """Return whether anything was started in a sandbox, but to prepare it; False where its daemon does not say."""

@@ -16,6 +16,7 @@ from sbxcompose.api import follow
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
 from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.wire_errors import input_cut_off
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.observe import recorded_exit
@@ -124,8 +125,7 @@ class OneOff:
         except (NotFound, Refused):
             return
         except Unreachable as error:
-            words = "standard input was cut off: the host was killed while a part of it was passed on"
-            raise Unreachable(words, hint="run the command again" if close else "attach again") from error
+            raise input_cut_off("run the command again" if close else "attach again") from error
 
     async def signal(self, number: int) -> None:
         """Pass a signal on; one that comes too late is fine."""

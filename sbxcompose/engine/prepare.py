@@ -9,6 +9,7 @@ from __future__ import annotations
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.wire_errors import no_workspace
 from sbxcompose.engine.daemon_abilities import Ability, is_missing_route, report_of, supervises, unsupported
 from sbxcompose.errors import Refused
 from sbxcompose.tasks import finish_all
@@ -52,7 +53,7 @@ async def make_workspace(client: SandboxClient, path: str) -> None:
     said.clear()
     if await _shell(client, said, "root", _AS_ROOT, path, user) != 0:
         words = said[-1] if said else "it cannot be made"
-        raise Refused(f"the workspace {path}: {words}", status=0, hint="name another `workspace` in the file")
+        raise no_workspace(path, words)
 
 
 async def _shell(client: SandboxClient, said: list[str], user: str | None, script: str, *args: str) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,10 +14,11 @@ from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import PtySession, TerminalsClient
-from sbxcompose.api.websocket import GOING_AWAY, Closed
+from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import Socket
+from sbxcompose.api.wire_errors import terminal_end
 from sbxcompose.engine.start import new_key
-from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
+from sbxcompose.errors import NotFound, ProcessFailed, SbxError, Unreachable, Unsupported
 from sbxcompose.plan.observed import Exit
 from sbxcompose.tasks import Tasks
 
@@ -28,8 +28,6 @@ PIECE = 16 * 1024
 """Bytes that are typed at once. What is longer has been pasted, and goes at `PACE`."""
 EXTENSION = "pty"
 """What a daemon lists that knows a session's `user`, and from where a socket continues."""
-BROKEN_OFF = frozenset({1005, 1006, 1012})
-"""Close codes of connections and not of sessions: no code, no close, a service that restarts (RFC 6455, 7.4)."""
 KEPT = 1024 * 1024
 """Bytes that other daemons show again to every new socket."""
 PACE = 768 * 1024
@@ -124,7 +122,7 @@ class RemoteTerminal:
                     return await showing
                 return None
             except Closed as closed:
-                return _ending(closed)
+                return terminal_end(closed.code, closed.reason)
             finally:
                 self._connected.clear()  # at once: to close a broken connection takes a while, and keys can wait
 
@@ -180,15 +178,3 @@ def seen_again(position: int) -> int:
     bytes.
     """
     return position if position <= KEPT else 0
-
-
-def _ending(closed: Closed) -> int | None:
-    """Return what a close means: an exit code, or None for a broken connection. Raises for all else."""
-    found = re.fullmatch(r"exit:(-?\d{1,10})", closed.reason)
-    if found:
-        return int(found[1])
-    if closed.code == GOING_AWAY:
-        raise ProcessFailed("the terminal session was ended by another client")
-    if closed.code in BROKEN_OFF:
-        return None
-    raise ProviderError(f"the terminal session closed the connection: {closed.reason or closed.code}")

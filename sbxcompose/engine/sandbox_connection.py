@@ -17,6 +17,7 @@ from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopTerms
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.api.wire_errors import watch_ended
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
@@ -24,7 +25,7 @@ from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.observe import observed_sandbox, recorded_exit, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
-from sbxcompose.errors import Refused, Unreachable
+from sbxcompose.errors import Refused
 from sbxcompose.plan.observed import Instance, ObservedRow, ObservedSandbox
 from sbxcompose.tasks import TaskOwner
 
@@ -172,7 +173,7 @@ class SandboxConnection(KnownRows):
                 self._take(event)
                 if self._pace is not None and type(event) is follow.OutputChunk:
                     await self._pace()
-            error = Unreachable(f"sandbox {self.name}: the host has ended the watch")
+            error = watch_ended(self.name)
         except asyncio.CancelledError:
             raise
         except Exception as failure:  # whoever waits must hear of it, whatever it is

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
+from sbxcompose.api.wire_errors import not_reached, sandbox_gone
+from sbxcompose.errors import Conflict, Unreachable
 
 Transition = Callable[[], Awaitable[bool]]
 """Asks for a transition; True if it is complete when that is answered."""
@@ -58,7 +59,7 @@ async def until(
     there.
 
     One that has not been seen under that name or id may have just been made, and not be known everywhere yet: a 404
-    says that there never was one (contract, section 2.1). `on_poll` is told what is seen.
+    is for one that never existed (contract, section 2.1). `on_poll` is told what is seen.
 
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
     request of this client that was still on its way may have woken the sandbox after it was suspended.
@@ -72,13 +73,13 @@ async def until(
             continue
         patience = 0.0
         if info is None:
-            raise NotFound(f"sandbox {name} is gone", status=404)
+            raise sandbox_gone(name)
         on_poll(info, waited)
         if info.status == status:
             return info
         if info.status == "terminated" or waited > PATIENCE:
-            error = NotFound if info.status == "terminated" else Refused
-            raise error(f"sandbox {info.name or name} is {info.status}, not {status}{_why(info)}", status=0)
+            why = next((reason for reason in (info.termination_reason, info.pending_reason) if reason), None)
+            raise not_reached(info.name or name, info.status, status, why)
         if again is not None and info.status in ("running", "suspended"):
             await _ask(again)
         await asyncio.sleep(pause_after(waited))
@@ -95,9 +96,3 @@ async def appeared(find: Callable[[], Awaitable[SandboxInfo | None]]) -> Sandbox
 def pause_after(waited: float) -> float:
     """Seconds until the next look, after `waited` seconds."""
     return min(max(waited / 5, FIRST_PAUSE), LONGEST_PAUSE)
-
-
-def _why(info: SandboxInfo) -> str:
-    reasons = (info.termination_reason, info.pending_reason)
-    words = next((reason for reason in reasons if reason), None)
-    return f": {words}" if words else ""

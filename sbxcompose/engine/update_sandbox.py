@@ -7,6 +7,7 @@ import time
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import PatchRequest, SandboxInfo
+from sbxcompose.api.wire_errors import not_changed, still_changing
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, remounted, resized, updates
 from sbxcompose.engine.daemon_abilities import is_missing_route
@@ -44,14 +45,14 @@ async def _resize(lifecycle: Lifecycle, sandbox: Sandbox, info: SandboxInfo) -> 
         while (resize := now.resource_resize if now is not None else None) is not None and resize.status == "pending":
             waited = time.monotonic() - begun
             if waited > suspended.PATIENCE:
-                raise Refused(f"sandbox {sandbox.name}: its resources are still being changed", status=0)
+                raise still_changing(sandbox.name)
             await asyncio.sleep(suspended.pause_after(waited))
             now = await lifecycle.find(info.id)
     except Refused as error:
         raise _cannot(sandbox, "`resources`", error) from error
     if resize is not None and resize.status == "failed":
         words = resize.error_message or "the provider does not say why"
-        raise Refused(f"sandbox {sandbox.name}: its resources could not be changed: {words}", status=0, hint=NEW_ONE)
+        raise not_changed(sandbox.name, "its resources", words, NEW_ONE)
 
 
 async def _remount(lifecycle: Lifecycle, sandbox: Sandbox, info: SandboxInfo) -> None:
@@ -69,5 +70,4 @@ def _cannot(sandbox: Sandbox, what: str, error: Refused) -> Refused | Unsupporte
     """Return the error for a change that the server refuses, or does not know."""
     if is_missing_route(error):
         return Unsupported(f"sandbox {sandbox.name}: its provider cannot change {what} in place", hint=NEW_ONE)
-    message = f"sandbox {sandbox.name}: {what} could not be changed: {error.message}"
-    return Refused(message, status=error.status, code=error.code, hint=error.hint or NEW_ONE)
+    return not_changed(sandbox.name, what, error.message, NEW_ONE, error)

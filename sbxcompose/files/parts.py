@@ -18,7 +18,6 @@ SMALLEST = 64 * 1024
 """Bytes of a part below which it is not made smaller."""
 DOUBTFUL = 1024 * 1024
 """Bytes above which a connection that breaks while they are sent may have been closed because of their number."""
-_BROKE = frozenset({"BrokenPipeError", "ConnectionResetError", "WriteError", "ReadError", "RemoteProtocolError"})
 JOINED = 50
 """How many parts a command joins at a time."""
 JOIN = 'f=$1; shift; cat -- "$@" >> "$f" && rm -f -- "$@"'
@@ -44,10 +43,10 @@ class BodyLimit:
 
         A server that refuses a body may close the connection before its answer could be read.
         """
-        broke = type(error.__cause__).__name__ in _BROKE and size > DOUBTFUL
-        if broke:
+        doubted = error.broke and size > DOUBTFUL
+        if doubted:
             self.bytes = DOUBTFUL
-        return broke
+        return doubted
 
     def refused(self, path: str, size: int, whole: int, error: Refused) -> None:
         """Take note of a size that was refused. Raises `SbxError` where even small parts are refused."""

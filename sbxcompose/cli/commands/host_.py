@@ -126,10 +126,11 @@ def stop(shell: Shell, force: bool) -> int:
 
 def _tcp_of(now: dict[str, Any] | None) -> str:
     """Return the TCP address of a host that has one. Raises `Unreachable` or `ProviderError`."""
-    from sbxcompose.errors import ProviderError, Unreachable
+    from sbxcompose.api.wire_errors import host_absent
+    from sbxcompose.errors import ProviderError
 
     if now is None:
-        raise Unreachable("host is not running", hint="`sbxcompose host serve --port 8900`")
+        raise host_absent("`sbxcompose host serve --port 8900`")
     if now["tcp"] is None:
         raise ProviderError(
             "the host has no TCP address", hint="`sbxcompose host stop`, then `sbxcompose host serve --port 8900`"

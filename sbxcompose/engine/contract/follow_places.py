@@ -32,7 +32,7 @@ these two.
 """
 
 
-class Decision(Struct, frozen=True):
+class PlaceDecision(Struct, frozen=True):
     """Who gets a place and who is to give one up; `again_at`: when to decide anew if nothing happens before."""
 
     granted: tuple[int, ...] = ()
@@ -142,7 +142,7 @@ class FollowPlaces:
         if (record := self._known.get(process)) is not None:
             record.looked_at = now
 
-    def decide(self, now: float) -> Decision:
+    def decide(self, now: float) -> PlaceDecision:
         """Give the places that are free, first to those that wait; for the rest of these, take others away."""
         granted: list[int] = []
         free = self.places - len(self._holders)
@@ -156,11 +156,11 @@ class FollowPlaces:
         waiting = len(self._urgent) + len(self._news)
         missing = waiting - sum(holder.revoked for holder in self._holders.values())
         if missing <= 0:
-            return Decision(tuple(granted))
+            return PlaceDecision(tuple(granted))
         revoked = self._give_up(missing, now)
         left_over = [self._ends_at(process) for process, holder in self._holders.items() if not holder.revoked]
         again = min(left_over, default=None) if missing > len(revoked) else None
-        return Decision(tuple(granted), revoked, again)
+        return PlaceDecision(tuple(granted), revoked, again)
 
     def _give_up(self, count: int, now: float) -> tuple[int, ...]:
         """Take places away: of the silent those whose last line is oldest, then of the others those held longest."""

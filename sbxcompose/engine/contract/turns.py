@@ -170,7 +170,7 @@ class FollowTurn:
             await self._close()
 
     def grant(self) -> None:
-        """Let it go on."""
+        """Give it a place."""
         self._granted.set()
 
     def revoke(self) -> None:

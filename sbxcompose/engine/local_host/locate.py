@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from sbxcompose import paths
-from sbxcompose.errors import Unreachable
 from sbxcompose.host.base import host_info
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
@@ -51,7 +50,9 @@ def find() -> Path | None:
             with suppress(OSError):
                 os.kill(keeper, signal.SIGUSR1)
         if time.monotonic() > deadline:
-            raise Unreachable("the host is running, but does not answer", hint=see_log())
+            from sbxcompose.api.wire_errors import host_silent  # imports h11
+
+            raise host_silent(see_log())
         time.sleep(0.01)
 
 
@@ -77,7 +78,9 @@ def answers(path: Path) -> bool:
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return False
         except OSError as error:
-            raise Unreachable(f"cannot connect to {path}: {error.strerror}") from error
+            from sbxcompose.api.wire_errors import socket_unusable  # imports h11
+
+            raise socket_unusable(path, error) from error
     return True
 
 

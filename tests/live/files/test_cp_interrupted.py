@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.errors import SbxError
+from sbxcompose.cli.async_main import Interrupts
+from sbxcompose.errors import Interrupted, SbxError
+from sbxcompose.files import persistent
 from sbxcompose.files.by_hand import MERGE, PACK, PLACE, UNPACK, ByHand, How, There
 from sbxcompose.files.remote import Ran
 from tests.support.fake_sandbox import FolderRemote
@@ -93,3 +95,42 @@ def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
         return next(request for request in remote.requests if request.startswith("run sh -c rm -f")).split()
 
     assert not Path(asyncio.run(main())[-2]).exists()
+
+
+class Silent(Stuck):
+    """A sandbox that answers nothing any more once the script has begun."""
+
+    async def run(self, arguments: tuple[str, ...]) -> Ran:
+        if self.reached.is_set():
+            self.cleaning.set()
+            await asyncio.get_running_loop().create_future()
+        return await super().run(arguments)
+
+    def __init__(self, script: str) -> None:
+        super().__init__(script)
+        self.cleaning = asyncio.Event()
+
+
+@pytest.mark.parametrize("copy, script", [(file, PLACE), (folder, UNPACK)], ids=["file", "folder"])
+def test_a_second_interrupt_ends_it_while_it_cleans_up(
+    tmp_path: Path, copy: Copy, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (here / "notes").write_text("words")
+    monkeypatch.setattr(persistent, "CLEAN_UP", 10_000.0)
+
+    async def main() -> None:
+        interrupts, remote = Interrupts(), Silent(script)
+        copying = asyncio.ensure_future(interrupts.guard(copy(ByHand(remote, How()), here, there)))
+        await remote.reached.wait()
+        interrupts.interrupt()
+        await remote.cleaning.wait()
+        assert not copying.done()
+        interrupts.interrupt()
+        with pytest.raises(Interrupted):
+            await copying
+        await interrupts.next()  # a caller that has more to do hears of it, too
+
+    asyncio.run(main())

@@ -149,7 +149,7 @@ class TestInterrupted:
         "fails, words",
         [("looked for", "was not found, but its creation was requested"), ("ended", "could not be ended")],
     )
-    def test_what_may_be_left_is_said(
+    def test_a_sandbox_that_may_be_left_is_named(
         self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, fails: str, words: str
     ) -> None:
         told: list[str] = []
@@ -202,7 +202,7 @@ class TestTwoClients:
         using(body)
         return told
 
-    def test_one_that_is_not_known_by_its_id_yet_is_no_terminated_one(self, cloud: FakeCloud) -> None:
+    def test_one_whose_id_is_not_known_yet_is_waited_for(self, cloud: FakeCloud) -> None:
         async def body(second: CloudProvider) -> str:
             cloud._create({"name": APP.full_name})  # by another client
             cloud.unseen = 3

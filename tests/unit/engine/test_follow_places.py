@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.engine.contract.follow_places import OFTEN, SELDOM, SILENT, TURN, Decision, FollowPlaces
+from sbxcompose.engine.contract.follow_places import OFTEN, SELDOM, SILENT, TURN, FollowPlaces, PlaceDecision
 
 
 def entered(places: int, processes: int, now: float = 0.0) -> FollowPlaces:
@@ -31,7 +31,7 @@ def full(places: int, processes: int) -> FollowPlaces:
 def test_each_has_a_stream_where_they_suffice() -> None:
     places = entered(3, 3)
     assert sorted(places.decide(0.0).granted) == [0, 1, 2]
-    assert places.decide(100.0) == Decision()
+    assert places.decide(100.0) == PlaceDecision()
     assert places.parked == 0
 
 
@@ -39,7 +39,7 @@ def test_there_are_never_more_streams_than_places() -> None:
     places = entered(2, 5)
     assert len(places.decide(0.0).granted) == 2
     assert places.parked == 3
-    assert places.decide(100.0) == Decision()
+    assert places.decide(100.0) == PlaceDecision()
 
 
 def test_a_process_with_news_gets_the_place_of_the_one_silent_for_longest() -> None:
@@ -47,10 +47,10 @@ def test_a_process_with_news_gets_the_place_of_the_one_silent_for_longest() -> N
     places.heard(1, 1.0, 1)
     places.heard(0, 3.0, 1)
     places.want(2)
-    assert places.decide(4.0) == Decision((), (1,), None)
-    assert places.decide(5.0) == Decision()  # its stream is not closed yet
+    assert places.decide(4.0) == PlaceDecision((), (1,), None)
+    assert places.decide(5.0) == PlaceDecision()  # its stream is not closed yet
     places.released(1, 5.0)
-    assert places.decide(5.0) == Decision((2,))
+    assert places.decide(5.0) == PlaceDecision((2,))
 
 
 def test_one_that_is_needed_no_longer_makes_room_without_taking_any_place() -> None:
@@ -58,7 +58,7 @@ def test_one_that_is_needed_no_longer_makes_room_without_taking_any_place() -> N
     places.heard(0, 9.9, 1)
     places.want(1)
     places.leave(0)
-    assert places.decide(10.0) == Decision((1,))
+    assert places.decide(10.0) == PlaceDecision((1,))
 
 
 def test_a_free_place_goes_to_the_one_that_has_written_last() -> None:
@@ -85,7 +85,7 @@ def test_where_all_write_they_take_turns() -> None:
     for tenth in range(1, 15):
         for number in (0, 1):
             places.heard(number, tenth / 10, 1)
-        assert places.decide(tenth / 10) == Decision((), (), min(TURN, tenth / 10 + SILENT))
+        assert places.decide(tenth / 10) == PlaceDecision((), (), min(TURN, tenth / 10 + SILENT))
     for number in (0, 1):
         places.heard(number, TURN, 1)
     assert places.decide(TURN).revoked == (0,)

@@ -105,8 +105,7 @@ def test_many_parts_are_joined_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_break_while_much_was_sent_may_have_been_a_refusal() -> None:
-    broken = Unreachable("does not answer")
-    broken.__cause__ = BrokenPipeError()
+    broken = Unreachable("does not answer", broke=True)
     limit = BodyLimit()
     assert not limit.doubted(1000, broken)
     assert not limit.doubted(10**7, Unreachable("no route"))
