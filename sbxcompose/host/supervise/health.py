@@ -271,6 +271,7 @@ async def _get(config: HealthCheckConfig, sock: socket.socket) -> str | None:
     )
     await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
     line = b""
+    # The status line is all that counts: a server that answers with a large page is not made to send it.
     while b"\n" not in line and len(line) < 1024:
         chunk = await loop.sock_recv(sock, 1024)
         if not chunk:

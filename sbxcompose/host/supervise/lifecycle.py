@@ -113,6 +113,7 @@ def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcom
         return record, []
     failed = replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
     if record.run is None:
+        # Whoever asked for it is told by the answer: no row of it remains.
         return stopped(failed, now, ForgetRow())
     if state.ending is not None and state.ending.why == "stop":
         return stopped(failed, now, requested=True)
@@ -144,6 +145,7 @@ def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
     state, run = record.state, record.run
     release = ReleaseRun(event.handle)
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
+        # Of a run that this row no longer waits for: the keeper keeps every end until it is released.
         return record, [release]
     error = event.error or (state.ending.error if state.ending is not None else None)
     ended = replace(with_end(record, run, event.exit, error), left_behind=event.left_behind)
@@ -241,6 +243,7 @@ def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcom
     ending = RequestedStop("stop", SIGKILL, now.ms, grace_ms=0)
     match record.state:
         case Starting() as state:
+            # The keeper may be forking it now: it is killed once the run is there (`supervise`).
             return in_state(record, replace(state, ending=ending))
         case Running() if record.run is not None:
             return in_state(record, Running(ending), EndChecks(), KillRun(record.run.handle))
@@ -256,6 +259,7 @@ def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> 
 
 
 def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Outcome:
+    # While it is asked to end, what a check sees says nothing of its health.
     if not isinstance(record.state, Running) or record.state.ending is not None:
         return record, []
     checked = replace(record, health=event.health)

@@ -123,10 +123,12 @@ def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) -
     assert isinstance(state, Starting | Running)
     signal = record.request.stop_signal if wish.signal is None else wish.signal
     grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
+    # A signal that is asked for takes the place of the stop command in the file.
     command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
     deadline = now.ms + grace_ms
     if state.ending is not None:
         deadline = min(deadline, state.ending.deadline)
+    # Without any grace a command would be killed before it could do anything.
     run = command if command and grace_ms > 0 else None
     ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
     if isinstance(state, Starting):
