@@ -2,6 +2,10 @@
 
 What is written above them erases them first, and they are drawn again below it. The terminal's size is asked for
 each time; a line that is wider than the terminal takes several rows.
+
+Lines at the bottom (a status block) are drawn without wrapping, and the cursor then goes back to the first row. So they
+are erased whatever has become of them: a terminal that is made narrower wraps what it shows, and may do so before it
+tells of its size (tmux tells up to a quarter of a second later), but the cursor stays at the text where it stands.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ ScreenSize = Callable[[], tuple[int, int]]
 """Columns and rows of the terminal."""
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _MOST_ROWS_OF_A_LINE: Final = 3
+_NO_WRAP: Final = b"\x1b[?7l"
+_WRAP: Final = b"\x1b[?7h"
 
 
 class Screen:
@@ -26,6 +32,8 @@ class Screen:
         self._lines: dict[Hashable, bytes] = {}
         self._bottom: tuple[bytes, ...] = ()
         self._drawn: list[bytes] = []
+        self._at_first_row = False
+        """Whether the cursor stands before what is drawn, not behind it."""
 
     @property
     def shows_anything(self) -> bool:
@@ -73,13 +81,14 @@ class Screen:
         drawn, self._drawn = self._drawn, []
         if not drawn:
             return b""
-        up = self._rows(drawn) - 1
-        return b"\r" + (b"\x1b[%dA" % up if up else b"") + b"\x1b[J"
+        return b"\r" + (b"" if self._at_first_row else _rows_up(self._rows(drawn) - 1)) + b"\x1b[J"
 
     def redrawn(self) -> bytes:
         """Return what draws the lines again after `erased`, and what was written then."""
         self._drawn = self._fitting()
-        return b"\n".join(self._drawn)
+        self._at_first_row = bool(self._bottom)
+        lines = b"\n".join(self._drawn)
+        return b"%s%s%s\r%s" % (_NO_WRAP, lines, _WRAP, _rows_up(len(self._drawn) - 1)) if self._bottom else lines
 
     def _redrawn(self) -> bytes:
         """Return what is to be written so that the lines are as they are now: nothing but the end of the last, if
@@ -88,7 +97,13 @@ class Screen:
         before, now = self._drawn, self._fitting()
         if before == now:
             return b""
-        if before and now and before[:-1] == now[:-1] and now[-1].startswith(before[-1]):
+        if (
+            before
+            and now
+            and not (self._bottom or self._at_first_row)
+            and before[:-1] == now[:-1]
+            and now[-1].startswith(before[-1])
+        ):
             self._drawn = now
             return now[-1][len(before[-1]) :]
         return self.erased() + self.redrawn()
@@ -96,14 +111,16 @@ class Screen:
     def _fitting(self) -> list[bytes]:
         """As many of the lines as a third of the terminal holds, the last of them; each clipped to a few rows.
 
-        The lines at the bottom have a row each, and half of a terminal that is too small for all of them.
+        The lines at the bottom have a row each, and half of a terminal that is too small for all of them; with them
+        each other line has one row, too.
         """
         columns, rows = self._size()
         bottom = [_clip(line, columns - 1) for line in self._bottom[: max(rows // 2, 1)]]
         room = max(rows // 3 - len(bottom), 0 if bottom else 1)
         found: list[bytes] = []
         for line in reversed(self._lines.values()):
-            clipped = _clip(line, columns * min(_MOST_ROWS_OF_A_LINE, max(room, 1)) - 1)
+            most = 1 if bottom else min(_MOST_ROWS_OF_A_LINE, max(room, 1))
+            clipped = _clip(line, columns * most - 1)
             room -= self._rows([clipped])
             if room < 0:
                 break
@@ -113,6 +130,10 @@ class Screen:
     def _rows(self, lines: list[bytes]) -> int:
         columns = max(self._size()[0], 1)
         return sum(max(-(-_columns(line) // columns), 1) for line in lines)
+
+
+def _rows_up(count: int) -> bytes:
+    return b"\x1b[%dA" % count if count else b""
 
 
 def _columns(line: bytes) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.cli.looking import FOREVER, Gate
 from tests.support.command import COMMAND, Running, Sbx
+from tests.support.tmux import TMUX, Pane
 
 STAGES = f"""
 processes:
@@ -27,7 +30,7 @@ COMMANDS = {
 
 def plain(text: str) -> str:
     """What a terminal shows, without colours and carriage returns."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;]*m|\x1b\[\?7[hl]", "", text).replace("\r", "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -69,7 +72,7 @@ processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; d
         gate.open()
         shown = down.wait().stdout
     drawn = shown.count("stopping")
-    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\x1b\[J", shown)), "each is taken away"
+    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\r\x1b\[J", shown)), "each is taken away"
     assert plain(shown).endswith("s\n")
 
 
@@ -83,8 +86,8 @@ processes:
     with sbx.start("up", terminal=True) as up:
         up.wait_for("0 of 2 processes ready\r\n.*db.*starting.*\r\n.*web.*waiting.*for db")
         gate.open()
-        shown = up.wait_for(r"half\r\n0 of 2 processes ready")
-        assert re.search(r"for db[^\n]*\r\x1b\[2A\x1b\[J[^\n]*half", shown), "the block has been taken away before"
+        shown = up.wait_for(r"half\r\n(?:\x1b\[\?7l)?0 of 2 processes ready")
+        assert re.search(r"for db[^\n]*\r\x1b\[2A\r\x1b\[J[^\n]*half", shown), "the block has been taken away before"
         gate.open()
         shown = up.wait_for("2 processes ready in")
         up.interrupt()
@@ -98,7 +101,7 @@ def test_ctrl_z_takes_the_block_away_and_fg_draws_it_again(sbx: Sbx) -> None:
         up.wait_for("db.*starting")
         up.press("\x1a")
         shown = up.wait_for("STOPPED")
-        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\x1b\[J", shown)), "it is taken away"
+        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\r\x1b\[J", shown)), "it is taken away"
         up.press("\n")
         up.wait_for("STOPPED(.|\n)*starting")
         up.interrupt()
@@ -111,12 +114,13 @@ def test_it_is_made_anew_for_another_size_and_what_the_old_one_has_become_is_tak
     sbx.env["NO_COLOR"] = "1"
     with sbx.start("up", terminal=True) as up:
         up.wait_for(r"0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
-        up.resize(30, 40)  # the row of `db` takes two rows now
+        up.resize(30, 40)
         up.wait_for(
-            r"\x1b\[4A\x1b\[J0 of 3 processes ready\r\n  db +starting[^\n]{,30}…\r\n  web +waiting[^\n]{,30}\r\n"
+            r"\x1b\[3A\r\x1b\[J(?:\x1b\[\?7l)?0 of 3 processes ready\r\n"
+            r"  db +starting[^\n]{,30}…\r\n  web +waiting[^\n]{,30}\r\n"
         )
         up.resize(30, 100)
-        up.wait_for(r"\x1b\[3A\x1b\[J0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
+        up.wait_for(r"\x1b\[3A\r\x1b\[J(?:\x1b\[\?7l)?0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
         up.interrupt()
         up.wait()
 
@@ -154,3 +158,30 @@ def test_without_colours_it_moves_the_cursor_and_nothing_else(sbx: Sbx, variable
         sequences = set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", up.wait().stdout))
     assert any(sequence.endswith("m") for sequence in sequences) is (variable is None)
     assert {sequence[-1] for sequence in sequences} - {"m"} == {"A", "J"}
+
+
+@pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
+@pytest.mark.parametrize("command", ["up", "up -d"])
+def test_nothing_of_it_remains_after_quick_changes_of_the_width(sbx: Sbx, short_dir: Path, command: str) -> None:
+    """tmux wraps what it shows at once, and tells of the new size up to a quarter of a second later."""
+    gate = Gate(sbx)
+    os.mkfifo(sbx.project / "lines")
+    sbx.write(STAGES.replace("read _ < gate;", "cat lines;", 1))
+    # On a screen that is not full tmux moves rows that have become more out of it, where nothing can be erased.
+    words = ("sh", "-c", f"seq 30; {COMMAND} {command}; echo over; read _")
+    with Pane(short_dir, sbx.project, sbx.env, *words, columns=120, rows=24) as pane:
+        pane.wait_for("of 3 processes")
+        with (sbx.project / "lines").open("w") as lines:
+            for number in range(40):
+                pane.resize(120 if number % 2 else 24 + 2 * number, 24)
+                lines.write(f"line {number} of db\n")
+                lines.flush()
+                if command == "up":
+                    pane.wait_for(f"line {number} of")
+            pane.resize(120, 24)
+        gate.open()
+        pane.wait_for("3 processes ready in" if command == "up" else "over")
+        shown = pane.shown(history=True)
+        if command == "up":
+            assert [f"line {number} of db" in shown for number in range(40)] == [True] * 40
+        assert not re.search(r"of 3 processes|waiting|starting", shown), shown

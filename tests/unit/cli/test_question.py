@@ -35,7 +35,9 @@ def test_lines_and_the_status_block_come_after_the_answer(capsys: pytest.Capture
         assert capsys.readouterr().err.endswith("\x1b[Jreplace it? [y/N] ")
         assert held == ["held"]
     assert held == ["held", "released"]
-    assert capsys.readouterr().err == "web started\n  db  starting  1 s\r\x1b[J  db  waiting  2 s"
+    assert capsys.readouterr().err == (
+        "web started\n\x1b[?7l  db  starting  1 s\x1b[?7h\r\r\x1b[J\x1b[?7l  db  waiting  2 s\x1b[?7h\r"
+    )
 
 
 def test_what_was_held_is_written_after_an_interrupt_too(capsys: pytest.CaptureFixture[str]) -> None:

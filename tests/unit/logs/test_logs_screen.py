@@ -27,16 +27,19 @@ class Terminal(FdSink):
 
     def __init__(self, columns: int = 40, rows: int = 30) -> None:
         self.columns, self.rows = columns, rows
+        self.true_columns = columns
+        """What `columns` will be once the size is told."""
         self.raw = b""
         self.waiting = 0
         self._cells: list[list[str]] = [[]]
         self._row = self._column = 0
+        self._wraps = True
 
     def write(self, parts: object) -> None:
         data = b"".join(bytes(part) for part in parts)  # type: ignore[attr-defined]
         self.raw += data
         self.waiting += len(data)
-        for token in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|.", data.decode(), re.DOTALL):
+        for token in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|.", data.decode(), re.DOTALL):
             self._take(token)
 
     def _take(self, token: str) -> None:
@@ -45,6 +48,8 @@ class Terminal(FdSink):
             self._cells += [[]] * (self._row + 1 - len(self._cells))
         elif token == "\r":
             self._column = 0
+        elif token in ("\x1b[?7h", "\x1b[?7l"):
+            self._wraps = token.endswith("h")
         elif token.endswith("A") and token.startswith("\x1b"):
             self._row -= int(token[2:-1])
             assert self._row >= 0
@@ -52,12 +57,23 @@ class Terminal(FdSink):
             del self._cells[self._row + 1 :]
             self._cells[self._row] = self._cells[self._row][: self._column]
         elif not token.startswith("\x1b"):
-            if self._column == self.columns:
+            if self._column == self.true_columns:
+                if not self._wraps:
+                    return
                 self._take("\n")
             line = list(self._cells[self._row])
             line[self._column : self._column + 1] = [token]
             self._cells[self._row] = line
             self._column += 1
+
+    def narrow(self, columns: int) -> None:
+        """Wrap what is shown, as terminals do; the cursor stays with its text. Nobody is told of the size."""
+        cells: list[list[str]] = []
+        for number, row in enumerate(self._cells):
+            if number == self._row:
+                found = len(cells)
+            cells += [row[at : at + columns] for at in range(0, len(row), columns)] or [[]]
+        self._row, self._cells, self.true_columns = found + self._column // columns, cells, columns
 
     @property
     def text(self) -> str:
@@ -180,6 +196,18 @@ def test_a_block_stands_below_all_shrinks_and_goes() -> None:
     log.feed(WEB, b"yes\n", 0)
     log.status([])
     assert terminal.text == "web | one\nweb | two? yes\n"
+
+
+def test_a_block_is_erased_whole_by_a_terminal_that_is_narrower_than_it_has_told() -> None:
+    terminal = Terminal()
+    log = output(terminal)
+    log.status(["waiting for what takes long", "  web  starting  needs the database"])
+    terminal.narrow(12)
+    log.feed(WEB, b"one\n", 0)
+    log.tick(0)
+    assert terminal.text == "web | one\nwaiting for \n  web  start"
+    log.status([])
+    assert terminal.text == "web | one\n"
 
 
 def test_a_block_that_is_too_wide_or_too_high_takes_half_of_the_terminal() -> None:
