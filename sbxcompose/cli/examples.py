@@ -25,6 +25,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("restart web", "restart web with the definition now in the file"),
         ("restart web.2", "restart the second replica only"),
     ),
+    "scale": (
+        ("scale web=3", "run three replicas of web"),
+        ("scale web=1 worker=0", "one web, no worker"),
+    ),
     "watch": (
         ("watch", "watch the files of all processes"),
         ("watch web", "watch web and its dependencies"),
@@ -58,6 +62,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shell web", "open a shell with the environment of web"),
     ),
     "port": (
+        ("port web", "forward the only port that the file names for web"),
         ("port web 8080", "forward 127.0.0.1:8080 to port 8080 of web's sandbox"),
         ("port web 8080 --listen 9090", "forward 127.0.0.1:9090 instead"),
     ),
@@ -100,6 +105,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "plan": (
         ("plan", "show what `up` would do"),
         ("plan --exit-code", "exit with code 5 if there is something to do"),
+    ),
+    "graph": (
+        ("graph", "draw what each process needs"),
+        ("graph --format dot | dot -Tsvg > graph.svg", "draw a picture with Graphviz"),
     ),
     "events": (
         ("events", "follow events"),

@@ -56,7 +56,8 @@ def _of(*kinds: str, suffix: str = "") -> Callable[[str, ValueRequest], list[Ans
 
     def source(incomplete: str, request: ValueRequest) -> list[Answer]:
         known = dict.fromkeys(name for kind in kinds for name in request.known(kind))
-        return _plain([f"{name}{suffix}" for name in known if name not in request.taken], incomplete)
+        taken = () if suffix else request.taken
+        return _plain([f"{name}{suffix}" for name in known if name not in taken], incomplete)
 
     return source
 

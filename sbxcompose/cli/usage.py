@@ -37,14 +37,13 @@ _ELSEWHERE = {
     **dict.fromkeys(("monit", "ui"), "`sbxcompose top` shows everything on the whole screen"),
     **dict.fromkeys(("env", "printenv"), "`sbxcompose exec PROCESS env` shows the variables of a process"),
     "analyze": "`sbxcompose why --timings` shows what the last `up` waited for",
-    "scale": "`sbxcompose up --scale PROCESS=N` sets the number of replicas",
     "copy": "`sbxcompose cp` copies files",
     "help": "`sbxcompose --help` lists the commands, `sbxcompose COMMAND --help` explains one",
     "info": "`sbxcompose doctor` shows the configuration",
     "process": "commands take names at once, for example `sbxcompose restart PROCESS`",
     "project": "`sbxcompose up` applies the file, `sbxcompose down` stops the project",
     "is-ready": "`sbxcompose wait` waits until processes are ready",
-    "graph": "`sbxcompose why` tells what a process waits for",
+    **dict.fromkeys(("dependencies", "deps", "tree"), "`sbxcompose graph` shows which process needs which"),
     "compose": "leave it out: `sbxcompose up` starts",
 }
 """What commands of other tools are called here."""
@@ -54,7 +53,6 @@ _OPTIONS_ELSEWHERE = {
     "--rm": "leave it out: a command that was run leaves nothing behind",
     **dict.fromkeys(("--build", "--no-build"), "leave it out: nothing is built here"),
     **dict.fromkeys(("--pull", "--quiet-pull"), "leave it out: nothing is pulled here"),
-    **dict.fromkeys(("ls -a", "ls --all"), "leave it out: all projects are listed, stopped ones too"),
     "--rmi": "leave it out: there are no images here",
     "--renew-anon-volumes": "leave it out: there are no volumes here",
     "config --volumes": "leave it out: there are no volumes here",

@@ -50,6 +50,19 @@ def test_connections_go_through_until_ctrl_c(sbx: Sbx) -> None:
         ask(local, b"gone")
 
 
+def test_the_only_port_of_a_process_need_not_be_named(sbx: Sbx) -> None:
+    with listening(echo) as remote:
+        sbx.write(
+            f"processes: {{web: {{command: exec sleep 1000, health_check: {{tcp: {remote}}}}}, none: {{command: x}}}}"
+        )
+        sbx.run("up", "-d", "web")
+        running = sbx.start("port", "web")
+        assert ask(local_port(running), b"x") == b"X"
+        running.interrupt()
+        running.wait()
+    assert "names no port of none" in refused(sbx, "port", "none")
+
+
 def test_where_it_listens_can_be_said(sbx: Sbx) -> None:
     sbx.write(IDLE)
     sbx.run("up", "-d")

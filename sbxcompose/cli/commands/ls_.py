@@ -12,9 +12,10 @@ from sbxcompose.cli.options import json_option
 
 @click.command("ls")
 @click.option("-q", "--quiet", is_flag=True, help="Print only names.")
+@click.option("-a", "--all", "everything", is_flag=True, help="List stopped projects, too (always so).")
 @json_option
 @click.pass_obj
-def command(shell: Shell, quiet: bool, as_json: bool) -> int:
+def command(shell: Shell, quiet: bool, everything: bool, as_json: bool) -> int:
     """List all projects that have sandboxes, whether or not their folders still exist.
 
     `sbxcompose -p NAME ps`, `logs`, `stop` and `down` work outside of any project folder, for each of them.

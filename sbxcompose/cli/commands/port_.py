@@ -26,30 +26,30 @@ LOOPBACK = "127.0.0.1"
     help="Set the local address (default: the same port on 127.0.0.1, or any free port if it is in use).",
 )
 @click.argument("name", metavar="[PROCESS|SANDBOX", required=False, shell_complete=completion.PLACES)
-@click.argument("wanted", metavar="PORT]", required=False)
+@click.argument("wanted", metavar="[PORT]]", required=False)
 @click.pass_obj
 def command(shell: Shell, name: str | None, wanted: str | None, listen: str | None) -> int:
     """Forward a local port to a port in a sandbox until Ctrl-C.
 
-    Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`. Without arguments,
-    list the connections between sandboxes (`connect` in the file).
+    Each connection uses a tunnel of its own. The port may be left out where the file names only one, and need not be
+    listed in the sandbox's `ports`. Without arguments, list the connections between sandboxes (`connect` in the file).
     """
     if name is None:
         return _list_connections(shell, listen)
-    if wanted is None:
-        raise UsageError("the port is missing", hint=f"`sbxcompose port {name} PORT`")
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.client.commands import running_sandbox
+    from sbxcompose.client.default_port import default_port
     from sbxcompose.engine.forward import PortForward
     from sbxcompose.engine.ports import listening
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.names import Target
     from sbxcompose.plan.targets import resolve_place
 
-    port = parse_port(wanted, name)
+    port = None if wanted is None else parse_port(wanted, name)
     project = shell.project()
     place = resolve_place(project, name)
+    port = port or default_port(project, place, name)
     sandbox = place.sandbox if isinstance(place, Target) else place.name
     if listen is not None:
         address, local = parse_listen(listen)

@@ -36,6 +36,7 @@ NOT_FOUND = 127
 @detach_option
 @foreground_options
 @no_deps_option
+@click.option("--rm", "remove", is_flag=True, help="Leave nothing behind when the command ends (always so).")
 @click.option(
     "--wait-timeout",
     type=DurationType(),
@@ -51,6 +52,7 @@ def command(
     arguments: tuple[str, ...],
     how: Foreground,
     no_deps: bool,
+    remove: bool,
     wait_timeout: float | None,
 ) -> int:
     """Run a process once in the foreground, beside the one that `up` manages, or another COMMAND in its place.

@@ -22,6 +22,8 @@ OFFERED = {
     "up --scale=w": ["--scale=web=", "--scale=worker="],
     "up --scale web=2 --scale wo": ["worker="],
     "up --exit-code-from=d": ["--exit-code-from=db"],
+    "scale web=2 w": ["web=", "worker="],
+    "graph --format ": ["tree", "dot", "mermaid"],
     "up -dw d": ["db"],
     "up -dw --detac": [],
     "up -t5 d": ["db"],

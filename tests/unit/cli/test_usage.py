@@ -44,11 +44,6 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
             "no option `--no-color` for `sbxcompose host serve`",
             "it stands before the command: `sbxcompose --no-color host serve`",
         ),
-        (
-            "run --rm web",
-            "no option `--rm` for `sbxcompose run`",
-            "leave it out: a command that was run leaves nothing behind",
-        ),
         ("exec --rm web ls", "no option `--rm` for `sbxcompose exec`", "leave it out: a command that was run leaves"),
         ("run -xt web", "no option `-x` for `sbxcompose run`", "`sbxcompose run --help` lists the options"),
         ("down -v", "no option `-v` for `sbxcompose down`", "leave it out; `sbxcompose down --terminate` deletes"),
@@ -57,7 +52,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ("ps --services", "no option `--services` for `sbxcompose ps`", "`sbxcompose config --services` prints"),
         ("ps -o wide", "no option `-o` for `sbxcompose ps`", "`-l` shows more"),
         ("config --volumes", "no option `--volumes` for `sbxcompose config`", "leave it out: there are no volumes"),
-        ("ls -a", "no option `-a` for `sbxcompose ls`", "leave it out: all projects are listed"),
+        ("tree", "no command named `tree`", "`sbxcompose graph` shows which process needs which"),
         *(
             (
                 f"stop -t {value}",

@@ -1,0 +1,51 @@
+"""`scale`: another number of replicas, without an `up`; and `graph`, which needs no host."""
+
+from __future__ import annotations
+
+from tests.cli.looking import refused, rows
+from tests.support.command import Sbx
+
+FILE = """\
+processes:
+  db: {command: exec sleep 1000}
+  web: {command: exec sleep 1000, depends_on: {db: started}}
+  other: {command: exec sleep 1000}
+"""
+
+
+def running(sbx: Sbx) -> dict[str, int]:
+    return {name: row["pid"] for name, row in rows(sbx).items() if row["pid"] is not None}
+
+
+def test_replicas_are_started_and_stopped_and_what_runs_is_kept(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("scale", "web=2", "--wait")
+    first = running(sbx)
+    assert set(first) == {"db", "web.1", "web.2"} or set(first) == {"db", "web", "web.2"}, "other was not named"
+    sbx.run("scale", "web=3")
+    assert set(first.values()) < set(running(sbx).values())
+    sbx.run("scale", "web=0", "db=1")
+    assert running(sbx) == {"db": first["db"]}
+    sbx.run("up", "-d")
+    assert set(running(sbx)) == {"db", "web", "other"}, "the file counts again"
+
+
+def test_bad_numbers_are_refused(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    assert "expected PROCESS=NUMBER" in refused(sbx, "scale", "web")
+    assert "nix" in refused(sbx, "scale", "nix=2")
+    assert "missing PROCESS" in refused(sbx, "scale")
+    assert "`--wait-timeout` needs `--wait`" in refused(sbx, "scale", "web=2", "--wait-timeout", "5")
+    assert not running(sbx)
+
+
+def test_a_graph_of_the_file_is_drawn(dry: Sbx) -> None:
+    dry.write(FILE)
+    assert dry.run("graph").stdout == "web\n└─ db (started)\nother\n"
+    assert dry.run("graph", "other").stdout == "other\n"
+    assert dry.run("graph", "web", "--format", "mermaid").stdout == (
+        'flowchart LR\n  p1["db"]\n  p2["web"]\n  p2 -->|started| p1\n'
+    )
+    assert '"web" -> "db" [label="started"];' in dry.run("graph", "--format", "dot").stdout
+    assert [row["process"] for row in dry.run("graph", "--json").json] == ["db", "web", "other"]
+    assert "exclude each other" in refused(dry, "graph", "--json", "--format", "dot")
