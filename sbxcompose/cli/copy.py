@@ -16,9 +16,10 @@ from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import StatusBlock
+from sbxcompose.client.commands import running_sandbox
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.errors import UsageError
 from sbxcompose.files.by_hand import ByHand, How, Moved, There
 from sbxcompose.files.progress import TransferProgress
 from sbxcompose.files.sandbox_remote import SandboxRemote
@@ -126,8 +127,7 @@ def side(project: Project, text: str) -> RemoteSide | None:
 
 def _there(session: Session, remote: RemoteSide) -> There:
     """Return the absolute path that is meant."""
-    if remote.sandbox not in session.connections:
-        raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
+    running_sandbox(session, remote.sandbox)
     project = session.project
     sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == remote.sandbox)
     process = project.process(remote.sandbox, remote.process) if remote.process is not None else None

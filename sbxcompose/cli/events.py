@@ -12,6 +12,7 @@ from sbxcompose.client.process_events import ProjectEvent
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.observed import SandboxState
 from sbxcompose.spec.project import Project
 
 
@@ -32,7 +33,10 @@ async def show_events(
             show(event)
         following = stream.follow(until)
         for name in stream.missing:
-            shell.note(f"sandbox {name} does not exist yet; its events follow once it does")
+            if session.observed().sandbox(name).state is SandboxState.SUSPENDED:
+                shell.note(f"sandbox {name} is suspended; its events follow once it is running")
+            else:
+                shell.note(f"sandbox {name} does not exist yet; its events follow once it does")
         async for event in following:
             show(event)
     return 0

@@ -12,6 +12,7 @@ from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stats import lines
+from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.stats import to_json
 from sbxcompose.client.usage_meter import MeasuredUsage, follow_usage, measure_once
 from sbxcompose.engine.session import Session
@@ -26,6 +27,8 @@ async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], *, 
         if as_json:
             shell.print_json(to_json(found.report, found.names, time.time()))
         else:
+            for text in asleep(session.observed(), "nothing runs in it"):
+                shell.note(text)
             _print(shell, found)
     return 0
 

@@ -11,12 +11,13 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.report import HowToWait, Reporter
+from sbxcompose.client.commands import nothing_running
 from sbxcompose.client.plan_options import wanted_instances
 from sbxcompose.client.verdict import nothing_to_do
 from sbxcompose.engine.events import WaitBegun, WaitEnded
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import DeadlinePassed, UsageError
+from sbxcompose.errors import DeadlinePassed
 from sbxcompose.plan.judge import Judge, Mode
 from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import Instance, ObservedRow
@@ -40,7 +41,7 @@ def wait_until_ready(
         async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.connections:
-                raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
+                raise nothing_running(session.observed())
             deadline = time.monotonic() + timeout if timeout is not None else None
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()

@@ -8,11 +8,12 @@ from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistak
 from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.errors import show_error
 from sbxcompose.cli.view.report import Reporter
+from sbxcompose.client.commands import nothing_running
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, PlanMade, ProjectReloaded, ReloadFailed
 from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.errors import Interrupted
 from sbxcompose.plan.scope import check_selected
 from sbxcompose.tasks import run_beside
 
@@ -29,7 +30,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
         async with Session(project, emit=reporter.on_event, output=True, secrets=reporter.secrets) as session:
             check_selected(project, await session.observe(), options)
             if not session.connections:
-                raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
+                raise nothing_running(session.observed())
             session.listen(lambda event: _show(shell, reporter, event))
             loop = ApplyLoop(session)
             files = ProjectWatch(session, loop, CommandLineProject(shell, request))

@@ -17,7 +17,7 @@ from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
-from sbxcompose.plan.observed import Exit, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import Exit, Observed, ObservedSandbox, SandboxState
 from sbxcompose.tasks import task_group
 
 TORN = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
@@ -81,6 +81,14 @@ def running_sandbox(session: Session, name: str) -> SandboxConnection:
     if connection is None:
         raise not_running(session.observed().sandbox(name))
     return connection
+
+
+def nothing_running(observed: Observed) -> UsageError:
+    """Return the error of a command about processes where no sandbox of the project runs."""
+    suspended = [sandbox for sandbox in observed.sandboxes if sandbox.state is SandboxState.SUSPENDED]
+    if suspended:
+        return not_running(suspended[0])
+    return UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
 
 
 def not_running(sandbox: ObservedSandbox) -> UsageError:

@@ -15,7 +15,15 @@ from sbxcompose.client.changes import (
     check_verdict,
     project_plan,
 )
-from sbxcompose.client.commands import CommandSettings, FinishedCommand, adapted, run_to_end, running_sandbox, words_of
+from sbxcompose.client.commands import (
+    CommandSettings,
+    FinishedCommand,
+    adapted,
+    nothing_running,
+    run_to_end,
+    running_sandbox,
+    words_of,
+)
 from sbxcompose.client.definition import variables
 from sbxcompose.client.inspect_project import InspectableProject
 from sbxcompose.client.plan_options import (
@@ -123,7 +131,7 @@ class OpenProject(InspectableProject):
         async with session:
             await session.observe()
             if not session.connections:
-                raise UsageError("nothing has been started yet", hint="`up` starts everything")
+                raise nothing_running(session.observed())
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 await self._verdict(session, states, secrets, timeout, nothing_to_do())

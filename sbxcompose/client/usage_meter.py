@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from msgspec import Struct
 
+from sbxcompose.client.commands import nothing_running
 from sbxcompose.client.stats import FIRST_INTERVAL, INTERVAL, NOTHING, UsageReport, report
 from sbxcompose.engine.listing import listing, named
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.usage import SandboxSample, anything_runs, sample_all
-from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import Instance
 
 
@@ -62,7 +62,7 @@ async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator
     """
     await session.observe()
     if not session.connections:
-        raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
+        raise nothing_running(session.observed())
     running_instances(session, names)  # a mistake in a name is one now, and not once something runs
     meter = UsageMeter(session)
     await meter.measure()

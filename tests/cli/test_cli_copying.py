@@ -183,7 +183,7 @@ def test_cp_says_what_is_wrong_and_on_which_side(running: Sbx) -> None:
 
 def test_cp_into_a_sandbox_that_is_not_running(sbx: Sbx) -> None:
     project(sbx)
-    assert "sandbox app is not running" in sbx.run("cp", "src", "app:x", code=1).stderr
+    assert "sandbox app does not exist yet" in sbx.run("cp", "src", "app:x", code=2).stderr
 
 
 def test_cp_over_a_slow_connection_says_how_far_it_is(cloud: CloudSbx) -> None:

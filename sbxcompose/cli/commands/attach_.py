@@ -28,10 +28,10 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.foreground import attend, exit_code_of
     from sbxcompose.cli.view.connection import connection_notes
+    from sbxcompose.client.commands import running_sandbox
     from sbxcompose.engine.attachment import AttachedRun
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
-    from sbxcompose.errors import UsageError
     from sbxcompose.logs.secrets import KnownSecrets
     from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
@@ -44,9 +44,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
         secrets = KnownSecrets(secret_values(project))
         async with Session(project, emit=connection_notes(shell), output=True, secrets=secrets) as session:
             await interrupts.guard(session.observe())
-            connection = session.connections.get(instance.sandbox)
-            if connection is None:
-                raise UsageError(f"{name} is not running", hint="`sbxcompose up` starts everything")
+            connection = running_sandbox(session, instance.sandbox)
             attachment = await AttachedRun.to(connection, instance, name, secrets, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
