@@ -21,9 +21,9 @@ _BAD = {ProcessState.UNHEALTHY, ProcessState.BACKING_OFF, ProcessState.FAILED_TO
 _DIM = {ProcessState.STOPPED, ProcessState.NOT_STARTED}
 
 LONGEST_NAME = 30
-LEAST_NAME = 6
+LEAST_NAME = 9
 LONGEST_STATE = 28
-LEAST_STATE = 8
+LEAST_STATE = len("backing off")
 
 
 class Column(Struct, frozen=True):

@@ -110,6 +110,19 @@ def test_processes_that_do_not_fit_are_counted() -> None:
     assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↑2 ↓1 ")
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_name_does_not_cut_states(width: int) -> None:
+    entries = [
+        replace(entry, label=f"{entry.label}-with-a-rather-long-name")
+        for entry in model().entries
+        if entry.row is not None
+    ]
+    _, lines = table(entries, UsageReport({}, {}), width, NOW)
+    shown = "\n".join(map(plain, lines))
+    assert "completed " in shown
+    assert "backing off" in shown
+
+
 @pytest.mark.parametrize("width", [34, 60, 80, 120, 200])
 def test_columns_stay_where_they_are_when_values_change(width: int) -> None:
     def header(phase: Phase, cpu: float, memory: int) -> str:
