@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from tests.live.host.small_disks import small_state
@@ -46,6 +50,50 @@ def test_a_project_runs_in_a_machine_of_its_own(sbx: Sbx) -> None:
     assert "HOME=/root" in shell.stdout or "HOME=/home/tl-user" in shell.stdout
     sbx.write(ISOLATED.replace("isolation: overlay", "isolation: none").replace("    mounts: [", "    # ["))
     assert "differs from the file in `isolation` and `mounts`" in sbx.run("plan").stderr
+
+
+SHEDDING = """
+import os, resource
+if os.fork():
+    while not os.path.exists("/tmp/out"):
+        pass
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+os.setsid()
+resource.setrlimit(resource.RLIMIT_RSS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+script = "readlink /proc/self/ns/pid > /workspace/namespace; echo > /tmp/out; while :; do sleep 1000; done"
+os.execve("/bin/sh", ["sh", "-c", script], {})
+"""
+ESCAPING = """
+sandboxes:
+  app:
+    isolation: overlay
+    processes:
+      sheds: {command: python3 sheds.py, restart: never}
+      web: {command: sleep 1000}
+"""
+
+
+def test_what_sheds_everything_that_it_is_known_by_does_not_outlive_down(sbx: Sbx) -> None:
+    sbx.write(SHEDDING, "sheds.py")
+    begin(sbx, ESCAPING)
+    sbx.run("wait", "sheds")
+    namespace = (sbx.project / "namespace").read_text().strip()
+    assert "sh" in members(namespace)
+    sbx.run("down")
+    assert not {"sh", "sleep"}.intersection(members(namespace))
+
+
+def members(namespace: str) -> list[str]:
+    """The names of the processes of this machine that are in a PID namespace."""
+    found = []
+    for process in filter(lambda path: path.name.isdigit(), Path("/proc").iterdir()):
+        with suppress(OSError):
+            if os.readlink(process / "ns/pid") == namespace and b"Z (zombie)" not in (process / "status").read_bytes():
+                found.append((process / "comm").read_text().strip())
+    return found
 
 
 def test_a_mount_without_isolation_or_without_a_source_is_a_mistake(sbx: Sbx) -> None:
