@@ -94,7 +94,7 @@ def note_older_output(shell: Shell, names: ProcessNames, begin: From, asked_for:
     for instance in asked_for:
         if begin.since_up is not None and begin.since_up.get(instance, 1) is None:
             name = names.instance(instance)
-            shell.note(f"{name} has not run since the last `up`; `logs --all {name}` shows older output")
+            shell.note(f"{name} has not run since the last `up`; `sbxcompose logs --all {name}` shows older output")
 
 
 def _show(view: LogView, said: Said) -> None:

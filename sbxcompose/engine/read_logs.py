@@ -104,7 +104,7 @@ def _check_runs(connections: Iterable[SandboxConnection], instances: Iterable[In
                 raise Unsupported(
                     f"run {run} of {label(instance)}: its provider keeps one record for all runs of a process,"
                     f" in which only the latest, {row.run}, can be found",
-                    hint=f"`logs {label(instance)}` shows all of it; `--since` begins at a moment",
+                    hint=f"`sbxcompose logs {label(instance)}` shows all of it; `--since` begins at a moment",
                 )
 
 

@@ -225,7 +225,7 @@ class BringUp:
                 row = decision.keep
                 label = self._world.names.instance(decision.instance)
                 if row is not None and row.live and row.digest != process.digest:
-                    text = f"{label} runs an older definition; `up {label}` replaces it"
+                    text = f"{label} runs an older definition; `sbxcompose up {label}` replaces it"
                     yield PlanNote("outdated", text, process.sandbox)
 
 

@@ -138,16 +138,16 @@ class _Why:
         if process.autostart:
             profiles = " or ".join(f"`{profile}`" for profile in process.profiles)
             lines = [f"{self._label} is only wanted with the profile {profiles}, which is not active"]
-            return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it all the same")
+            return self._said(Cause.INACTIVE, lines, f"`sbxcompose start {self._label}` starts it all the same")
         lines = [f"{self._label} is only started by name, or when another process needs it (`autostart: false`)"]
-        return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it")
+        return self._said(Cause.INACTIVE, lines, f"`sbxcompose start {self._label}` starts it")
 
     def _could_not_start(self, process: Process, failure: StartFailure) -> Explanation:
         """Explain an instance whose latest start failed, whatever it did before."""
         lines = self._tried(failure)
         if failure.digest != process.digest:
             lines.append("its definition in the file has changed since")
-        return self._said(Cause.FAILED, lines, self._by_file(f"`up {self._label}` tries again"))
+        return self._said(Cause.FAILED, lines, self._by_file(f"`sbxcompose up {self._label}` tries again"))
 
     def _tried(self, failure: StartFailure) -> list[str]:
         """Say what was tried and what the system answered."""
@@ -170,7 +170,7 @@ class _Why:
         if not mine:
             return self._said(Cause.UNKNOWN, [f"{self._label} is neither in the file nor running"])
         lines = [f"{self._label} is no longer in the file, but {doing(mine[-1], self._now)}"]
-        return self._said(Cause.ORPHAN, lines, "`up --remove-orphans` stops it")
+        return self._said(Cause.ORPHAN, lines, "`sbxcompose up --remove-orphans` stops it")
 
     def _sandbox_asleep(self) -> Explanation | None:
         name = self._instance.sandbox
@@ -186,7 +186,7 @@ class _Why:
         lines = [f"{self._label} is not running: its sandbox {name} {words}"]
         hint = None
         if state is not SandboxState.PENDING:
-            hint = self._by_file(f"`up` {'creates' if state in GONE else 'resumes'} it")
+            hint = self._by_file(f"`sbxcompose up` {'creates' if state in GONE else 'resumes'} it")
         return self._said(Cause.SANDBOX, lines, hint)
 
     def _surplus(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
@@ -196,7 +196,7 @@ class _Why:
         if not live:
             return self._said(Cause.SURPLUS, lines)
         lines.append(f"{self._label} {doing(live[-1], self._now)}")
-        return self._said(Cause.SURPLUS, lines, "`up` stops it")
+        return self._said(Cause.SURPLUS, lines, "`sbxcompose up` stops it")
 
     def _running(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
         same = [row for row in live if row.digest == process.digest]
@@ -207,17 +207,18 @@ class _Why:
             cause = self._not_ready(process, row, lines)
         if not same:
             lines.append("its definition in the file has changed: it runs the older one")
-            hint = f"`up {self._label}` replaces it"
+            hint = f"`sbxcompose up {self._label}` replaces it"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif len(live) > 1:
             lines.append(f"it is running {len(live)} times: an update or two commands overlapped")
-            hint = self._by_file(f"`up {self._label}` keeps one")
+            hint = self._by_file(f"`sbxcompose up {self._label}` keeps one")
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
             lines.append("it matches the file" if self._has_file else "there is no file to compare it with")
         if row.output_blocked is not None:
             lines.append(f"its output cannot be written ({row.output_blocked}); it waits once its pipe is full")
-            hint = hint or "free space on the disk that holds the host's state; `host status` shows where that is"
+            where = "`sbxcompose host status` shows where that is"
+            hint = hint or f"free space on the disk that holds the host's state; {where}"
             cause = Cause.BLOCKED if cause is Cause.FINE else cause
         return self._said(cause, lines, hint)
 
@@ -260,13 +261,13 @@ class _Why:
             held = self._blockers(node) if needs_started_after(self._world, node, row) else []
             if held:
                 return self._said(Cause.HELD_UP, [f"{self._label} is held up", *held, *stopped])
-            return self._said(Cause.STOPPED, stopped, self._by_file(f"`start {self._label}` starts it"))
+            return self._said(Cause.STOPPED, stopped, self._by_file(f"`sbxcompose start {self._label}` starts it"))
         changed = row.digest != process.digest
         if completed(row, job=self._graph.job[node]):
             return self._completed(process, row, when, changed)
         lines = [f"{self._label} {ended(row)}{when}"]
         if row.past and row.exit is not None and row.exit.success:
-            again = ": `up` runs it again" if self._has_file else ""
+            again = ": `sbxcompose up` runs it again" if self._has_file else ""
             lines = [f"{self._label} completed{when}", f"that was before the last `down`{again}"]
             left = background(row)
             if left is None:
@@ -283,8 +284,8 @@ class _Why:
         if changed:
             lines.append("its definition in the file has changed since")
         lines += self._blockers(node)
-        again = f"; `up {self._label}` starts it again" if self._has_file else ""
-        hint = memory_hint(row) or f"`logs {self._label}` shows its output{again}"
+        again = f"; `sbxcompose up {self._label}` starts it again" if self._has_file else ""
+        hint = memory_hint(row) or f"`sbxcompose logs {self._label}` shows its output{again}"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
     def _completed(self, process: Process, row: ObservedRow, when: str, changed: bool) -> Explanation:
@@ -294,9 +295,11 @@ class _Why:
             lines.append(left)
             return self._said(Cause.COMPLETED, lines, foreground_hint(row, process))
         if not changed:
-            return self._said(Cause.COMPLETED, lines, self._by_file(f"`restart {self._label}` runs it again"))
+            return self._said(
+                Cause.COMPLETED, lines, self._by_file(f"`sbxcompose restart {self._label}` runs it again")
+            )
         lines.append("its definition in the file has changed since")
-        return self._said(Cause.OUTDATED, lines, "`up` runs it again")
+        return self._said(Cause.OUTDATED, lines, "`sbxcompose up` runs it again")
 
     def _blockers(self, node: int) -> list[str]:
         return blockers(self._world, node, self._now, self._ready)
@@ -307,7 +310,7 @@ class _Why:
             lines = [f"{self._label} has not been started: it is held up", *held]
             return self._said(Cause.HELD_UP, lines)
         lines = [f"{self._label} has not been started; none of its dependencies blocks it"]
-        return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
+        return self._said(Cause.NOT_STARTED, lines, f"`sbxcompose up {self._label}` starts it")
 
 
 def _past(row: ObservedRow) -> Iterator[str]:

@@ -31,7 +31,7 @@ def left_words(left: LeftSandbox) -> str:
         what = f"still runs {counted(left.running, 'process')} at {left.provider}"
         aim = "stops it"
     if left.moved_to is None:
-        return f"sandbox {left.name} is not in the file, and {what}; `down --remove-orphans{cost}` {aim}"
+        return f"sandbox {left.name} is not in the file, and {what}; `sbxcompose down --remove-orphans{cost}` {aim}"
     way = f"`--provider {left.provider} down{cost}` {aim}"
     return f"sandbox {left.name} {what}, and the file has it at {left.moved_to} now; {way}"
 

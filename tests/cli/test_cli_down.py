@@ -84,7 +84,7 @@ def test_a_second_down_has_nothing_to_do_and_nothing_is_shown_of_the_first(sbx: 
     assert set(rows(sbx)) == {"migrate", "web"}
     assert rows(sbx)["migrate"]["completed"] is False
     assert "@down" not in sbx.run("ps", "--all").stdout + sbx.run("logs", "--tail", "all").stdout
-    assert "before the last `down`: `up` runs it again" in sbx.run("why", "migrate").stdout
+    assert "before the last `down`: `sbxcompose up` runs it again" in sbx.run("why", "migrate").stdout
     assert "migrate" in sbx.run("wait", code=1).stderr
 
 

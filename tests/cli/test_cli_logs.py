@@ -343,7 +343,7 @@ def test_what_has_not_run_since_the_project_came_up_is_reported(sbx: Sbx) -> Non
     assert lines(sbx.run("logs")) == ["db 2"]
     said = sbx.run("logs", "web")
     assert said.stdout == ""
-    assert "web has not run since the last `up`; `logs --all web` shows older output" in said.stderr
+    assert "web has not run since the last `up`; `sbxcompose logs --all web` shows older output" in said.stderr
     with sbx.start("logs", "-f", "web") as logs:
         logs.wait_for("not run")
         sbx.run("up", "-d")

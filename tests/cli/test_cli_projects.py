@@ -194,9 +194,8 @@ def test_a_sandbox_that_is_taken_out_of_the_file_is_reported_until_it_is_stopped
     sbx.run("up", "-d")
     running = pids(sbx)["api"]
     sbx.write(NEAR)
-    left = (
-        "note: sandbox back is not in the file, and still runs 1 process at local; `down --remove-orphans` stops it\n"
-    )
+    told = "sandbox back is not in the file, and still runs 1 process at local"
+    left = f"note: {told}; `sbxcompose down --remove-orphans` stops it\n"
     for command in (["up", "-d"], ["ps"], ["down"]):
         assert sbx.run(*command).stderr.count(left) == 1
     assert alive(running)
@@ -215,7 +214,7 @@ def test_a_sandbox_that_was_left_in_the_cloud_is_reported_and_can_be_ended(cloud
     assert cloud.plain.status(far) == "running"
     cloud.write(NEAR)
     left = "note: sandbox far is not in the file, and may still exist at tensorlake; "
-    way = "`down --remove-orphans --terminate` ends it\n"
+    way = "`sbxcompose down --remove-orphans --terminate` ends it\n"
     for command in (["up", "-d"], ["ps"], ["down"]):
         assert cloud.run(*command).stderr.count(left + way) == 1
     assert f"{cloud.project.name} (tensorlake: far)" in cloud.run("ls").stderr

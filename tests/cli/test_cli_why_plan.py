@@ -35,7 +35,7 @@ def test_why_before_up_and_after_stop(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}, other: {{command: {FOREVER}}}}}\n")
     found = sbx.run("why", "web", code=1).stdout
     assert "does not exist" in found
-    assert "hint: `up` creates it" in found
+    assert "hint: `sbxcompose up` creates it" in found
     sbx.run("up", "-d", "other")
     assert cause(sbx, "web")[0] == "not started"
     sbx.run("stop", "other")
@@ -125,7 +125,7 @@ processes:
     assert cause(sbx, "debug")[0] == "inactive"
     found = sbx.run("why", code=1).stdout
     assert "old is no longer in the file" in found
-    assert "`up --remove-orphans` stops it" in found
+    assert "`sbxcompose up --remove-orphans` stops it" in found
 
 
 def test_plan_says_each_step_with_its_reason_and_changes_nothing(sbx: Sbx) -> None:

@@ -103,7 +103,7 @@ def test_once_it_runs_it_is_kept_as_the_file_says() -> None:
 
 def test_why_says_that_it_waits_for_its_name() -> None:
     found = why(SHOP, world(row("web")), Instance("main", "debug"), 0)
-    assert (found.cause, found.hint) == (Cause.INACTIVE, "`start debug` starts it")
+    assert (found.cause, found.hint) == (Cause.INACTIVE, "`sbxcompose start debug` starts it")
     assert found.lines == ("debug is only started by name, or when another process needs it (`autostart: false`)",)
 
 

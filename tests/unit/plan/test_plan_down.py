@@ -282,7 +282,7 @@ def test_start_starts_what_is_not_running_and_what_it_needs() -> None:
 def test_start_leaves_an_older_definition_running() -> None:
     found = plan_start(project(process("web", digest=V2)), world(row("web")), targets("web"))
     assert found.empty
-    assert notes(found) == ["web runs an older definition; `up web` replaces it"]
+    assert notes(found) == ["web runs an older definition; `sbxcompose up web` replaces it"]
 
 
 def test_start_runs_completed_work_again_only_if_it_is_named() -> None:
@@ -416,7 +416,8 @@ def test_sandboxes_that_the_file_no_longer_has_are_reported_or_taken_down() -> N
     observed = replace(world(), left=(gone, moved))
     shop = project(process("web"))
     told = [
-        "sandbox old is not in the file, and still runs 2 processes at local; `down --remove-orphans` stops it",
+        "sandbox old is not in the file, and still runs 2 processes at local; "
+        "`sbxcompose down --remove-orphans` stops it",
         "sandbox app may still exist at tensorlake, and the file has it at local now; "
         "`--provider tensorlake down --terminate` ends it",
     ]

@@ -50,7 +50,7 @@ def test_what_completed_before_the_last_down_is_fine_and_holds_up_what_needs_it(
     here = world(replace(done("job"), past=True))
     found = why(shop, here, Instance("main", "job"), NOW)
     assert found.cause is Cause.COMPLETED
-    assert str(found).splitlines()[1] == "that was before the last `down`: `up` runs it again"
+    assert str(found).splitlines()[1] == "that was before the last `down`: `sbxcompose up` runs it again"
     assert "job has not run since the last `down`" in str(why(shop, here, Instance("main", "web"), NOW))
 
 
@@ -61,7 +61,7 @@ def test_output_that_cannot_be_written() -> None:
         "web has been running for 1 min 5 s",
         "it matches the file",
         "its output cannot be written (no space left on device); it waits once its pipe is full",
-        "hint: free space on the disk that holds the host's state; `host status` shows where that is",
+        "hint: free space on the disk that holds the host's state; `sbxcompose host status` shows where that is",
     )
 
 
@@ -135,7 +135,7 @@ def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
         (
             row("web", Phase.STOPPED, exit=Exit(signal=15, at=NOW - 90)),
             Cause.STOPPED,
-            "web was stopped on request, 1 min 30 s ago\nhint: `start web` starts it",
+            "web was stopped on request, 1 min 30 s ago\nhint: `sbxcompose start web` starts it",
         ),
         (
             replace(
@@ -146,12 +146,13 @@ def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
             Cause.FAILED,
             "web exited with code 2 (reached max_restarts), 2 h ago\n"
             "its supervisor gave up after 5 restarts\n"
-            "hint: `logs web` shows its output; `up web` starts it again",
+            "hint: `sbxcompose logs web` shows its output; `sbxcompose up web` starts it again",
         ),
         (
             row("web", digest=V2),
             Cause.OUTDATED,
-            "web is running\nits definition in the file has changed: it runs the older one\nhint: `up web` replaces it",
+            "web is running\nits definition in the file has changed: it runs the older one\n"
+            "hint: `sbxcompose up web` replaces it",
         ),
     ],
 )
@@ -215,7 +216,7 @@ def test_completed_work() -> None:
     assert ask(shop, world(done("web"))).cause is Cause.COMPLETED
     changed = ask(shop, world(done("web", digest=V2)))
     assert changed.cause is Cause.OUTDATED
-    assert changed.hint == "`up` runs it again"
+    assert changed.hint == "`sbxcompose up` runs it again"
 
 
 def test_what_holds_it_up_is_followed_to_the_root() -> None:
@@ -253,7 +254,7 @@ def test_nothing_holds_it_up() -> None:
     shop = project(process("db", ready_when=ReadyLine("up")), process("web", ["db"]))
     found = ask(shop, world(row("db")))
     assert found.cause is Cause.NOT_STARTED
-    assert found.hint == "`up web` starts it"
+    assert found.hint == "`sbxcompose up web` starts it"
 
 
 def test_every_replica_of_a_need_counts() -> None:
@@ -267,7 +268,7 @@ def test_profiles() -> None:
     assert found.cause is Cause.INACTIVE
     assert str(found) == lines(
         "web is only wanted with the profile `dev` or `test`, which is not active",
-        "hint: `start web` starts it all the same",
+        "hint: `sbxcompose start web` starts it all the same",
     )
     assert ask(shop, world(row("web"))).cause is Cause.FINE
 
@@ -275,7 +276,9 @@ def test_profiles() -> None:
 def test_orphans_and_foreign_processes() -> None:
     found = ask(SHOP, world(row("old")), "old")
     assert found.cause is Cause.ORPHAN
-    assert str(found) == lines("old is no longer in the file, but is running", "hint: `up --remove-orphans` stops it")
+    assert str(found) == lines(
+        "old is no longer in the file, but is running", "hint: `sbxcompose up --remove-orphans` stops it"
+    )
     assert ask(SHOP, world(), "old").cause is Cause.UNKNOWN
 
 
@@ -289,9 +292,9 @@ def test_surplus_replicas() -> None:
 @pytest.mark.parametrize(
     "observed, words, hint",
     [
-        (MISSING, "does not exist", "`up` creates it"),
-        (Observed((seen(state=SandboxState.TERMINATED),)), "was terminated", "`up` creates it"),
-        (Observed((seen(state=SandboxState.SUSPENDED),)), "is suspended", "`up` resumes it"),
+        (MISSING, "does not exist", "`sbxcompose up` creates it"),
+        (Observed((seen(state=SandboxState.TERMINATED),)), "was terminated", "`sbxcompose up` creates it"),
+        (Observed((seen(state=SandboxState.SUSPENDED),)), "is suspended", "`sbxcompose up` resumes it"),
         (Observed((seen(state=SandboxState.PENDING),)), "is still being made", None),
     ],
 )
@@ -310,7 +313,7 @@ def test_an_explanation_as_json() -> None:
         "label": "web",
         "cause": "stopped",
         "lines": ["web was stopped on request"],
-        "hint": "`start web` starts it",
+        "hint": "`sbxcompose start web` starts it",
     }
 
 
@@ -348,7 +351,7 @@ def test_a_start_that_failed_is_remembered_with_what_was_tried() -> None:
         "web could not be started, 12 s ago: no such file: ./run.sh",
         "its command was `./run.sh now` in /shop",
     )
-    assert found.hint == "`up web` tries again"
+    assert found.hint == "`sbxcompose up web` tries again"
 
 
 def test_what_was_tried_keeps_empty_arguments_and_quotes() -> None:
@@ -364,7 +367,7 @@ def test_what_was_tried_keeps_empty_arguments_and_quotes() -> None:
     "found_row, words",
     [
         (row("web"), ("there is no file to compare it with", None)),
-        (replace(row("web", Phase.EXITED), exit=FAILED), (None, "`logs web` shows its output")),
+        (replace(row("web", Phase.EXITED), exit=FAILED), (None, "`sbxcompose logs web` shows its output")),
         (done("web"), (None, None)),
         (None, (None, None)),
     ],
