@@ -83,7 +83,7 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     project: ProjectClaim | None = None
     """Ours: the project that it belongs to."""
     isolation: Isolation | None = None
-    """Ours: whether it has a root of its own; without it, as the host was started."""
+    """Ours: whether it has a root of its own; if it does not say and has no project, as the host was started."""
     mounts: list[SandboxMount] | None = None
     """Ours: what an isolated sandbox sees of this machine."""
     workspace: str | None = None
@@ -243,6 +243,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     mounts: list[SandboxMount] = field(default_factory=list)
     workspace: str | None = None
     limits: LimitsInfo | None = None
+    isolation_refused: str | None = None
+    """Ours: why this machine did not permit the isolation that the sandbox would have by default."""
     enforced_network: Literal["open", "closed"] | None = None
     """Ours: the network that it began with, and keeps: that of the machine, or one of its own without a way out."""
     disk_free: int | None = None

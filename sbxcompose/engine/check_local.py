@@ -1,4 +1,4 @@
-"""Whether this machine is fit for the provider `local`, and whether its host runs. Starts nothing."""
+"""Whether this machine is fit for the provider `local`, and whether its host runs. Starts no host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from sbxcompose import paths
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
-from sbxcompose.engine.local_host import launch
+from sbxcompose.engine.local_host import isolation, launch
+from sbxcompose.engine.local_host.isolation import IsolationReport
 from sbxcompose.errors import SbxError
 from sbxcompose.plurals import counted
 from sbxcompose.version import __version__
@@ -30,8 +31,10 @@ _check = partial(DoctorCheck, SECTION)
 def check_local() -> list[DoctorCheck]:
     """Return all findings, in the order in which they matter."""
     found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
-    if not any(check.health is CheckStatus.BAD for check in found):
-        found += _host()
+    status = None
+    if usable := not any(check.health is CheckStatus.BAD for check in found):
+        status, checks = _host()
+        found += checks
     found.append(fork_servers(control.all_status(), switched_off=place.is_off(os.environ)))
     return [
         *found,
@@ -39,7 +42,7 @@ def check_local() -> list[DoctorCheck]:
         files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)),
         *_kernel(),
         _groups(),
-        _isolation(),
+        *([_isolation(status)] if usable else []),
     ]
 
 
@@ -50,15 +53,17 @@ def _directory(name: str, find: Callable[[], Path]) -> Iterator[DoctorCheck]:
         yield failed(SECTION, name, error)
 
 
-def _host() -> Iterator[DoctorCheck]:
+def _host() -> tuple[dict[str, Any] | None, list[DoctorCheck]]:
     try:
         status = launch.status()
     except SbxError as error:
-        yield failed(SECTION, "host", error)
-        return
+        return None, [failed(SECTION, "host", error)]
     if status is None:
-        yield _check("host", CheckStatus.GOOD, "not running; it starts automatically when needed")
-        return
+        return None, [_check("host", CheckStatus.GOOD, "not running; it starts automatically when needed")]
+    return status, list(_running_host(status))
+
+
+def _running_host(status: dict[str, Any]) -> Iterator[DoctorCheck]:
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
     text = f"answers: version {status['version']}, {counted(status['running_processes'], 'process')} running{tcp}"
     yield _check("host", CheckStatus.GOOD, text)
@@ -150,25 +155,30 @@ def _kernel() -> Iterator[DoctorCheck]:
         yield _check("pidfd", CheckStatus.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
 
 
-def _isolation() -> DoctorCheck:
-    """Isolated sandboxes are optional; whether namespaces can be made is tried in a child."""
-    from sbxcompose.host.isolation.facts import hint
-    from sbxcompose.linux import syscalls
+def _isolation(status: dict[str, Any] | None) -> DoctorCheck:
+    """Ask the host with this status, if it runs; else one isolated sandbox is made and thrown away without it."""
+    report = None if status is None else isolation.ask(status)
+    return isolated(_tried() if report is None else report)
 
-    kind = syscalls.CLONE_NEWNS if os.geteuid() == 0 else syscalls.CLONE_NEWUSER
-    child = os.fork()
-    if child == 0:
-        try:
-            syscalls.unshare(kind)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    permitted = os.waitpid(child, 0)[1] == 0 and syscalls.supported()
-    if permitted:
-        how = "as root" if os.geteuid() == 0 else "in a user namespace"
-        return _check("isolation", CheckStatus.GOOD, f"sandboxes can be isolated {how}")
-    fix = hint("making namespaces", str(paths.state_path()))
-    return _check("isolation", CheckStatus.NOTE, "this machine cannot isolate sandboxes", fix)
+
+def _tried() -> IsolationReport:
+    from sbxcompose.host.base import settings
+    from sbxcompose.host.isolation.attempt import attempt
+    from sbxcompose.host.isolation.facts import hint
+
+    state = str(paths.state_path())
+    refused = attempt(state)
+    return IsolationReport(settings.isolation(), refused, None if refused is None else hint(refused, state))
+
+
+def isolated(report: IsolationReport) -> DoctorCheck:
+    """Return whether sandboxes can be isolated here, and whether those are that programs create."""
+    if report.refused is not None:
+        shared = "; those that programs create share its files" if report.mode == "auto" else ""
+        words = f"this machine cannot isolate sandboxes: {report.cause}{shared}"
+        return _check("isolation", CheckStatus.NOTE, words, report.hint)
+    which = "are not, as it is switched off" if report.mode == "none" else "are"
+    return _check("isolation", CheckStatus.GOOD, f"sandboxes can be isolated; those that programs create {which}")
 
 
 def _groups() -> DoctorCheck:

@@ -224,6 +224,12 @@ class Host:
             "damaged": damage.report(),
         }
 
+    async def isolation(self) -> dict[str, Any]:
+        """Return how sandboxes of programs are isolated, and why this machine permits none, if it does not."""
+        refusal = await self.sandboxes.isolation_probe.refusal()
+        told = (None, None) if refusal is None else (refusal.error, refusal.hint)
+        return {"mode": self.sandboxes.isolation_mode, "refused": told[0], "hint": told[1]}
+
     def running_names(self) -> list[str]:
         """Return what runs or will, as people know it."""
         return [

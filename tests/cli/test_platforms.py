@@ -21,8 +21,11 @@ FOR_LINUX = (
     *("sbxcompose.host", "sbxcompose.linux"),
     *("sbxcompose.engine.local_host.launch", "sbxcompose.engine.local_host.recorded_runs"),
 )
-"""Not to be imported elsewhere. (`check_local` and `locate` are imported only together with them.)"""
-NEED_LINUX = (*FOR_LINUX, "sbxcompose.engine.local_host.locate", "sbxcompose.engine.check_local")
+"""Not to be imported elsewhere. (`check_local`, `isolation` and `locate` are imported only together with them.)"""
+NEED_LINUX = (
+    *FOR_LINUX,
+    *("sbxcompose.engine.local_host.locate", "sbxcompose.engine.local_host.isolation", "sbxcompose.engine.check_local"),
+)
 WITHOUT_LINUX = f"""
 import os, select, signal, socket, sys, sysconfig, types
 

@@ -30,8 +30,9 @@ def command() -> None:
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return once it listens.")
 @click.option(
     "--isolation",
-    type=click.Choice(["none", "overlay"]),
-    help="Isolate sandboxes that programs create (default: none); those of projects follow their file.",
+    type=click.Choice(["auto", "none", "overlay"]),
+    help="Isolate sandboxes that programs create; `auto`, the default, wherever this machine permits it. Those of"
+    " projects follow their file.",
 )
 @click.option(
     "--enforce-resources", is_flag=True, help="Limit such sandboxes to the memory and processors that they ask for."
@@ -93,19 +94,26 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
 
     The key is only shown with --env: eval "$(sbxcompose host status --env)".
     """
-    from sbxcompose.engine.local_host import launch
+    from msgspec import to_builtins
+
+    from sbxcompose.engine.local_host import isolation, launch
     from sbxcompose.warm import control
 
     now = launch.status()
-    fork_servers = control.all_status()
     if as_exports:
         _print_exports(shell, _tcp_of(now), launch.api_key())
-    elif as_json:
-        shell.print_json({"running": now is not None, **(now or {}), "fork_servers": fork_servers})
+        return 0
+    fork_servers = control.all_status()
+    report = None if now is None else isolation.ask(now)
+    if as_json:
+        told = {"running": now is not None, **(now or {}), "isolation": report and to_builtins(report)}
+        shell.print_json({**told, "fork_servers": fork_servers})
     else:
         absent = "host is not running; it starts automatically when needed"
         for line in [absent] if now is None else _described(now):
             shell.print(line)
+        if report is not None:
+            shell.print(isolation.described(report))
         for server in fork_servers:
             shell.print(_fork_server(server))
     return 3 if now is None else 0
@@ -145,6 +153,21 @@ def _echo_where(shell: Shell, socket: str, url: str | None, key: str | None) -> 
     if url is not None:
         shell.echo(f"listening on {url}; for the SDKs and `tl`:")
         _print_exports(shell, url, key or launch.api_key())
+        _echo_shortfall(shell)
+
+
+def _echo_shortfall(shell: Shell) -> None:
+    """Say what a host that has just been started cannot do on this machine, if there is anything."""
+    from sbxcompose.engine.local_host import isolation, launch
+    from sbxcompose.errors import SbxError
+
+    try:
+        now = launch.status()
+    except SbxError:
+        return  # whoever asks it next is told why it does not answer
+    report = None if now is None else isolation.ask(now)
+    if report is not None and (words := isolation.shortfall(report)) is not None:
+        shell.echo(f"note: {words}")
 
 
 def _print_exports(shell: Shell, url: str, key: str) -> None:

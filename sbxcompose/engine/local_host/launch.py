@@ -129,6 +129,14 @@ def status() -> dict[str, Any] | None:
     return _ask_status(path)
 
 
+def isolation(socket: str) -> dict[str, Any]:
+    """Return how the host at this socket isolates sandboxes of programs: `mode`, `refused`, `hint`. It tries it once.
+
+    Raises `Unreachable` or `Refused`.
+    """
+    return _ask(Path(socket), "GET", "/host/v1/isolation", "cannot read how sandboxes are isolated")
+
+
 def stop(*, force: bool = False) -> bool:
     """Stop the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
 

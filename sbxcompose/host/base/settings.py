@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from sbxcompose.api.sandbox_models import Isolation
 from sbxcompose.host.base import damage
 
 IDLE = 600.0
@@ -17,6 +16,9 @@ NEVER = "never"
 """The idle timeout of a host that stays until it is stopped."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
+ISOLATION = "SBXCOMPOSE_ISOLATION"
+IsolationMode = Literal["auto", "none", "overlay"]
+"""How sandboxes are isolated that have no project and do not say; `auto`: wherever the machine permits it."""
 ACCEPT = "SBXCOMPOSE_ACCEPT"
 Accepted = Literal["images", "memory", "network", "one-sandbox"]
 """What the host refuses unless it is started to accept it: image builds, which are recorded and not carried out; memory
@@ -37,15 +39,13 @@ def idle_seconds() -> float:
         return IDLE
 
 
-def isolation() -> Isolation:
+def isolation() -> IsolationMode:
     """Return how sandboxes are isolated that have no project and do not say."""
-    value = os.environ.get("SBXCOMPOSE_ISOLATION") or "none"
-    if value not in get_args(Isolation):
-        print(
-            f"SBXCOMPOSE_ISOLATION is `{value[:40]}`, which is neither `none` nor `overlay`; ignored", file=sys.stderr
-        )
-        return "none"
-    return cast("Isolation", value)
+    value = os.environ.get(ISOLATION) or "auto"
+    if value not in get_args(IsolationMode):
+        print(f"{ISOLATION} is `{value[:40]}`, not `auto`, `none` or `overlay`; ignored", file=sys.stderr)
+        return "auto"
+    return cast("IsolationMode", value)
 
 
 def enforces_resources() -> bool:
@@ -68,7 +68,7 @@ def options() -> dict[str, str]:
     """Return how the host was started, as variables: what a later command may ask it to be."""
     enforces = "yes" if enforces_resources() else "no"
     return {
-        "SBXCOMPOSE_ISOLATION": isolation(),
+        ISOLATION: isolation(),
         "SBXCOMPOSE_ENFORCE_RESOURCES": enforces,
         ACCEPT: ",".join(accepted()),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 
 from sbxcompose.host.base import trees
@@ -118,18 +119,26 @@ def _seed(directory: str, name: str, text: str) -> None:
 
 def _hide_secrets(etc: str) -> None:
     """Remove from a sandbox of root's what of /etc only root, or a group, may read: keys and passwords."""
-    for top, directories, files in os.walk("/etc"):
-        inner = os.path.relpath(top, "/etc")
-        for name in list(directories):
-            if not os.stat(os.path.join(top, name)).st_mode & stat.S_IXOTH:
-                directories.remove(name)
-                _white_out(etc, inner, name)
-        # A file may vanish while /etc is walked.
-        for name in files:
+    for inner, name in list(_secrets("/etc")):
+        _white_out(etc, inner, name)
+
+
+def _secrets(directory: str, inner: str = ".") -> Iterator[tuple[str, str]]:
+    """Yield the relative directory and name of what others may not read, or not enter.
+
+    At each create /etc is walked anew, as its files change: by names and modes alone, which takes a third of the time
+    of os.walk(). What a symbolic link leads to is looked at where it is.
+    """
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:  # what is there may vanish meanwhile
+        for entry in entries:
+            if entry.is_symlink():
+                continue
             with suppress(FileNotFoundError):
-                found = os.lstat(os.path.join(top, name))
-                if stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IROTH:
-                    _white_out(etc, inner, name)
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode) and mode & stat.S_IXOTH:
+                    yield from _secrets(entry.path, entry.name if inner == "." else f"{inner}/{entry.name}")
+                elif stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and not mode & stat.S_IROTH):
+                    yield inner, entry.name
 
 
 def _white_out(etc: str, inner: str, name: str) -> None:

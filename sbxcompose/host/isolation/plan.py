@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -64,6 +64,19 @@ def cloud_hint(text: str) -> str | None:
     if re.search(rf"(^|\s)({WORKSPACE}|{USER_HOME})(/|:|$)|^command not found: python$", text) is None:
         return None
     return "an isolated sandbox has it: `isolation: overlay` in the file, or `host serve --isolation overlay`"
+
+
+def path_hint(text: str, *, isolated: bool, exists: Callable[[str], bool] = os.path.lexists) -> str | None:
+    """Return what helps where something names a path that is not there, and is in a sandbox of the other kind."""
+    if not isolated:
+        return cloud_hint(text)
+    named = re.search(r"(?:^|[\s`'])(/[^\s:`']+)", text)
+    if named is None or not exists(named[1]):
+        return None
+    return (
+        "this machine has it, but an isolated sandbox sees only the operating system: copy it into the sandbox, show it"
+        " by `mounts`, or create the sandbox with `isolation: none`"
+    )
 
 
 def layer_of(path: str) -> str:

@@ -156,6 +156,11 @@ def refused(failure: SpawnFailed) -> Problem:
     return Problem(400, failure.message, "ISOLATION", machine.hint(failure.message, state))
 
 
+def is_transient(refusal: Problem) -> bool:
+    """Return whether a refusal tells of the machine at that moment alone."""
+    return any(words in refusal.error for words in BUSY)
+
+
 class IsolationProbe:
     """Finds out whether this machine permits isolated sandboxes: by making one that is thrown away, once.
 
@@ -169,15 +174,14 @@ class IsolationProbe:
         self._tried = False
         self._refusal: Problem | None = None
 
-    async def check(self) -> None:
-        """Return if it does. Raises `Problem` with the reason if not, also the next time."""
+    async def refusal(self) -> Problem | None:
+        """Return why it does not, also the next time; None if it does."""
         if not self._tried:
             if self._work is None or self._work.done:
                 self._work = SharedWork(self._outcome())
             self._refusal = await self._work.wait()
-            self._tried = self._refusal is None or not any(words in self._refusal.error for words in BUSY)
-        if self._refusal is not None:
-            raise self._refusal
+            self._tried = self._refusal is None or not is_transient(self._refusal)
+        return self._refusal
 
     async def _outcome(self) -> Problem | None:
         try:

@@ -60,6 +60,11 @@ def unit_of(sandbox: str) -> str:
     return f"{sandbox}.@init"
 
 
+def is_init(unit: str | None) -> bool:
+    """Return whether a unit is the init process of a sandbox."""
+    return unit is not None and unit.endswith(unit_of(""))
+
+
 class Inits:
     """Those of all sandboxes. `host` is the path of the keeper's lock."""
 

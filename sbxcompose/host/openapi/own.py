@@ -26,6 +26,10 @@ OPERATIONS: dict[str, Operation] = {
             )
         },
     ),
+    "GET /host/v1/isolation": Operation(
+        summary="Get how sandboxes without a project are isolated, and why this machine permits none",
+        answers={200: record(mode=TEXT, refused=maybe(TEXT), hint=maybe(TEXT))},
+    ),
     "POST /host/v1/stop": Operation(
         summary="Stop the host; refused while a process is running, unless forced",
         body={"type": "object", "properties": {"force": FLAG}},

@@ -23,7 +23,7 @@ from sbxcompose.host.files import inside, read
 from sbxcompose.host.files.read import CHUNK, NotAFile, Reading
 from sbxcompose.host.files.upload import Upload
 from sbxcompose.host.http.stream import StreamAnswer
-from sbxcompose.host.isolation.plan import cloud_hint
+from sbxcompose.host.isolation.plan import path_hint
 from sbxcompose.host.routes.common import query_bytes, sandbox_of
 
 T = TypeVar("T")
@@ -54,8 +54,8 @@ class _Named:
             return await asyncio.to_thread(work)
         except (OSError, NotAFile) as error:
             problem = read.problem(error, self.given)
-            if problem.status == 404 and not self._sandbox.isolated:
-                problem.hint = cloud_hint(problem.error)
+            if problem.status == 404:
+                problem.hint = path_hint(problem.error, isolated=self._sandbox.isolated)
             raise problem from None
 
 

@@ -20,6 +20,9 @@ class HostControl(Protocol):
     def status(self) -> dict[str, Any]:
         """Return its status."""
 
+    async def isolation(self) -> dict[str, Any]:
+        """Return how sandboxes of programs are isolated, and why this machine permits none, if it does not."""
+
     def running_names(self) -> list[str]:
         """Return what runs, or will."""
 
@@ -44,6 +47,11 @@ async def status(request: Request) -> Response:
     return JSONResponse(_host(request).status())
 
 
+async def isolation(request: Request) -> Response:
+    """GET /host/v1/isolation: not part of the status, since the first time an isolated sandbox is made to try it."""
+    return JSONResponse(await _host(request).isolation())
+
+
 async def stop(request: Request) -> Response:
     """POST /host/v1/stop {"force": bool}: refused while something runs, unless forced."""
     host = _host(request)
@@ -62,4 +70,8 @@ def _host(request: Request) -> HostControl:
     return host
 
 
-ROUTES = [Route("/host/v1/status", status), Route("/host/v1/stop", stop, methods=["POST"])]
+ROUTES = [
+    Route("/host/v1/status", status),
+    Route("/host/v1/isolation", isolation),
+    Route("/host/v1/stop", stop, methods=["POST"]),
+]

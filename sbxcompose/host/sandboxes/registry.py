@@ -10,23 +10,25 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.sandbox_models import CreateRequest, Isolation, PatchRequest, SandboxInfo, SnapshotInfo
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SnapshotInfo
 from sbxcompose.host.base import settings
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.isolation.root import IsolationProbe
+from sbxcompose.host.isolation.root import IsolationProbe, is_transient
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.sandboxes import rules
 from sbxcompose.host.sandboxes.file_systems import FileSystems
 from sbxcompose.host.sandboxes.images import Images
+from sbxcompose.host.sandboxes.isolation_choice import GrantedIsolation, granted_isolation, wanted_isolation
 from sbxcompose.host.sandboxes.known import KnownSandboxes
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.places import (
@@ -49,6 +51,7 @@ from sbxcompose.tasks import finish_all
 
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
+_NOT_ISOLATED = GrantedIsolation()
 
 
 class Sandboxes(KnownSandboxes):
@@ -58,8 +61,9 @@ class Sandboxes(KnownSandboxes):
         super().__init__(directory)
         self._keeper = keeper
         self._idle = idle
-        self.isolation = IsolationProbe(directory.parent / "isolation-probe", keeper)
-        self.isolation_default: Isolation = settings.isolation()
+        self.isolation_probe = IsolationProbe(directory.parent / "isolation-probe", keeper)
+        self.isolation_mode = settings.isolation()
+        self._told = False
         self.snapshots = Snapshots(directory.parent / "snapshots", keeper.tasks, idle)
         self.images = Images(directory.parent / "images")
         self.file_systems = FileSystems(directory.parent / FILE_SYSTEMS)
@@ -71,31 +75,42 @@ class Sandboxes(KnownSandboxes):
 
     # -- creating ------------------------------------------------------------------------------------------
 
-    def create(self, request: CreateRequest, namespace: str = "default") -> HostedSandbox:
+    def create(
+        self, request: CreateRequest, namespace: str = "default", granted: GrantedIsolation = _NOT_ISOLATED
+    ) -> HostedSandbox:
         """Make a sandbox; `pending` until what it begins with is there, if it begins with anything. Raises
         `Problem`.
         """
         rules.refuse_unsupported(request)
-        self.file_systems.check(request, rules.isolation_of(request, self.isolation_default))
+        self.file_systems.check(request, granted.isolation)
         self._check_name(request.name, request.project_directory)
         if request.snapshot_id is None:
-            info = self._described(request, namespace)
+            info = self._described(request, namespace, granted)
             return self._make(info, Provisioning(None, request.entrypoint))
         known = self.snapshots.check_usable(request.snapshot_id)
         files = self.snapshots.files(known.id)
-        info = self._described(request, namespace, known)
+        info = self._described(request, namespace, granted, known)
         check_restorable(known, info)
         has_disk = known.snapshot_format_version == DISK_FORMAT
         return self._make(info, Provisioning(files, request.entrypoint, has_disk=has_disk))
 
-    def _described(self, request: CreateRequest, namespace: str, known: SnapshotInfo | None = None) -> SandboxInfo:
+    def _described(
+        self, request: CreateRequest, namespace: str, granted: GrantedIsolation, known: SnapshotInfo | None = None
+    ) -> SandboxInfo:
         enforced = settings.enforces_resources()
-        return rules.described(request, namespace, known, isolation=self.isolation_default, enforced=enforced)
+        return rules.described(request, namespace, known, granted=granted, enforced=enforced)
 
-    async def check_isolation(self, request: CreateRequest) -> None:
-        """Refuse an isolated sandbox that this machine does not permit. Raises `Problem`."""
-        if rules.isolation_of(request, self.isolation_default) == "overlay":
-            await self.isolation.check()
+    async def grant_isolation(self, request: CreateRequest) -> GrantedIsolation:
+        """Return how a new sandbox is isolated. Raises `Problem` if it must be, and this machine does not permit it."""
+        whole_disk = request.snapshot_id is not None and self.snapshots.has_disk(request.snapshot_id)
+        wanted = wanted_isolation(request, self.isolation_mode, whole_disk=whole_disk)
+        refusal = None if wanted == "none" else await self.isolation_probe.refusal()
+        transient = refusal is not None and is_transient(refusal)
+        granted = granted_isolation(wanted, refusal, transient=transient)
+        if granted.refused is not None and not self._told:
+            self._told = True
+            print(f"sandboxes that programs create are not isolated: {granted.refused}", file=sys.stderr)
+        return granted
 
     def copy(self, source: HostedSandbox, times: int) -> list[HostedSandbox]:
         """Create `times` sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from sbxcompose.api.sandbox_models import (
     WORKSPACE,
     CreateRequest,
-    Isolation,
     LimitsInfo,
     PatchRequest,
     ResourceResize,
@@ -24,6 +23,7 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import ID_LENGTH, is_id, new_id
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.isolation.disk_image import check_size
+from sbxcompose.host.sandboxes.isolation_choice import GrantedIsolation
 from sbxcompose.host.supervise import network
 
 MAX_NAME = 63
@@ -46,6 +46,7 @@ PATCHED = (
 )
 """The fields of a sandbox that a patch changes."""
 
+_NOT_ISOLATED = GrantedIsolation()
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _RESOURCES = ("cpus", "memory_mb", "disk_mb", "ephemeral_disk_mb")
 
@@ -64,13 +65,13 @@ def described(
     namespace: str,
     snapshot: SnapshotInfo | None = None,
     *,
-    isolation: Isolation = "none",
+    granted: GrantedIsolation = _NOT_ISOLATED,
     enforced: bool = False,
 ) -> SandboxInfo:
     """Return the sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
-    `Problem`. `isolation` is that of sandboxes that do not say; `enforced` are `resources`.
+    `Problem`. `granted` says how it is isolated; `enforced` are `resources`.
     """
-    isolated = isolation_of(request, isolation) == "overlay"
+    isolated = granted.isolation == "overlay"
     limits = _checked(request.limits or (_limits(request.resources) if enforced else None), isolated)
     inherited = snapshot.resources if snapshot is not None else None
     image = snapshot.base_image if snapshot is not None else None
@@ -91,7 +92,8 @@ def described(
         auto_resume=request.auto_resume,
         project_directory=_real(request.project_directory) if isolated else request.project_directory,
         project=request.project,
-        isolation="overlay" if isolated else "none",
+        isolation=granted.isolation,
+        isolation_refused=granted.refused,
         mounts=_mounts(request) if isolated else [],
         workspace=(request.workspace or WORKSPACE) if isolated else None,
         limits=limits,
@@ -104,15 +106,6 @@ def _limits(resources: dict[str, Any] | None) -> LimitsInfo | None:
     known = resources or {}
     memory, cpus = known.get("memory_mb"), known.get("cpus")
     return LimitsInfo(memory=memory and int(memory) << 20, cpus=cpus) if memory or cpus else None
-
-
-def isolation_of(request: CreateRequest, default: Isolation) -> Isolation:
-    """Return how a sandbox is isolated; `default` is for one without a project that does not say. Raises `Problem`."""
-    wanted = request.isolation or (default if request.project_directory is None and request.project is None else "none")
-    for name, value in (("mounts", request.mounts), ("workspace", request.workspace)):
-        if value and wanted == "none":
-            raise Problem(400, f"{name} needs `isolation: overlay`", "UNSUPPORTED")
-    return wanted
 
 
 def _mounts(request: CreateRequest) -> list[SandboxMount]:

@@ -67,6 +67,11 @@ class Snapshots:
             key=lambda snapshot: snapshot.created_at or 0,
         )
 
+    def has_disk(self, number: str) -> bool:
+        """Return whether it is a known one, of the whole disk of an isolated sandbox."""
+        known = self._known.get(number)
+        return known is not None and known.snapshot_format_version == DISK_FORMAT
+
     # -- taking --------------------------------------------------------------------------------------------
 
     async def take(self, sandbox: HostedSandbox, kind: SnapshotType, patience: float) -> SnapshotInfo:

@@ -8,7 +8,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.isolation.plan import cloud_hint
+from sbxcompose.host.isolation.plan import path_hint
 from sbxcompose.host.keeper.client import (
     Adopted,
     Claim,
@@ -154,8 +154,7 @@ class Processes(ProcessTable):
         return process
 
     def _not_started(self, message: str) -> Problem:
-        hint = None if self.isolation is not None else cloud_hint(message)
-        return Problem(500, message, "SPAWN_FAILED", hint)
+        return Problem(500, message, "SPAWN_FAILED", path_hint(message, isolated=self.isolation is not None))
 
     def _drop_former(self, process: SupervisedProcess) -> None:
         former = self._names.former(process)

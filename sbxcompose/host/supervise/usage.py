@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sbxcompose.api.usage import Machine, TaskStat, Usage, tree_usage
 from sbxcompose.host.keeper.census import marked_unit
+from sbxcompose.host.keeper.inits import is_init
 from sbxcompose.linux.processes import read_file
 
 FRESH = 0.2
@@ -47,11 +48,21 @@ class MachineReader:
 def unit_usage(machine: Machine, units: Mapping[str, int], keeper: int) -> dict[str, Usage]:
     """Return what each unit uses; `units` are the leaders' pids by the keeper's names.
 
-    What has left its parents is a child of the keeper, and is told by what its environment says it was started by.
+    What has left its parents is a child of the keeper, or of the init process of an isolated sandbox, and is told by
+    what its environment says it was started by.
     """
+    adopters = {keeper}
+
+    def adopted(task: TaskStat) -> bool:
+        if task.parent not in adopters:
+            parent = machine.tasks.get(task.parent)
+            if parent is None or parent.parent != keeper or not is_init(marked_unit(parent.pid)):
+                return False
+            adopters.add(task.parent)
+        return True
 
     def owner(task: TaskStat) -> int | None:
-        return units.get(marked_unit(task.pid) or "") if task.parent == keeper else None
+        return units.get(marked_unit(task.pid) or "") if adopted(task) else None
 
     found = tree_usage(machine, units.values(), owner)
     return {unit: found[pid] for unit, pid in units.items() if pid in found}

@@ -20,7 +20,7 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import ChangeSignal
-from sbxcompose.host.isolation.plan import cloud_hint
+from sbxcompose.host.isolation.plan import path_hint
 from sbxcompose.host.keeper.client import (
     Adopted,
     Claim,
@@ -131,7 +131,7 @@ class TerminalSessions:
             terminal.finish(UNKNOWN_EXIT, now_ms())
             self._forget(terminal)
             self._changed()
-            hint = cloud_hint(str(error)) if spawn.inside is None else None
+            hint = path_hint(str(error), isolated=spawn.inside is not None)
             raise Problem(500, str(error), "SPAWN_FAILED", hint) from None
         terminal.record.pid, terminal.record.ticks = spawned.pid, spawned.ticks
         assert spawned.stdout is not None, "a terminal's master"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from tests.live.host.hosts import Box
@@ -23,25 +21,24 @@ server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 print("listening", flush=True)
 server.serve_forever()
 """
+_STATUS = "status"
+"""The file that says how to answer, in the sandbox's workspace."""
 
 
 class Answering:
     """A process of `box` that answers every request with a status that can be changed."""
 
-    def __init__(self, box: Box, directory: Path, status: int = 200) -> None:
+    def __init__(self, box: Box, status: int = 200) -> None:
         self._box = box
-        self._file = directory / "status"
         self.port = free_port()
         self.answer(status)
-        row = box.begin(sys.executable, "-S", "-c", _SERVER, str(self.port), str(self._file))
+        row = box.begin(box.python, "-S", "-c", _SERVER, str(self.port), _STATUS)
         self._pid = row["pid"]
         box.wait_for_line(self._pid, "listening")
 
     def answer(self, status: int) -> None:
         """Answer with this status from now on."""
-        new = self._file.with_suffix(".new")
-        new.write_text(str(status))
-        new.replace(self._file)
+        self._box.ask("PUT", "/files", params={"path": _STATUS}, content=str(status).encode()).raise_for_status()
 
     def paths(self) -> list[str]:
         """What it was asked for."""

@@ -1,9 +1,10 @@
 """A host and a sandbox for the tests of this folder.
 
-A test that wants a `box` alone shares hosts with others of its kind, and runs three times: through the Unix socket,
-through TCP with a key, and through a proxy. One that wants a `host` has it to itself, and speaks to its Unix socket. To
-start one takes half a second of CPU time: a test that needs the Unix socket, but no host that is new or may be killed,
-wants the `kept_host`.
+A test that wants a `box` alone shares hosts with others of its kind, and runs three times: through the Unix socket, in
+a sandbox as programs get it, which is isolated where this machine permits it; and not isolated through TCP with a key
+and through a proxy. One marked `not_isolated` is about files, pids or programs of this machine: its box never is. One
+that wants a `host` has it to itself, and speaks to its Unix socket. To start one takes half a second of CPU time: a
+test that needs the Unix socket, but no host that is new or may be killed, wants the `kept_host`.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ def kept_host(_kept_host: LiveHost) -> Iterator[LiveHost]:
 
 
 @pytest.fixture
-def kept_box(kept_host: LiveHost) -> Box:
+def kept_box(request: pytest.FixtureRequest, kept_host: LiveHost) -> Box:
     """A sandbox in it."""
-    return kept_host.box()
+    return kept_host.box(**_isolation(request.node.get_closest_marker("not_isolated") is not None))
+
+
+def _isolation(switched_off: bool) -> dict[str, str]:
+    return {"isolation": "none"} if switched_off else {}
 
 
 @pytest.fixture(scope="session")
@@ -100,9 +105,10 @@ def _variables_of(home: Home) -> Iterator[None]:
 @pytest.fixture
 def box(request: pytest.FixtureRequest, shared_host: LiveHost | None) -> Iterator[Box]:
     """A sandbox: in the test's own host if it has one, else in a shared one, where it is terminated after the test."""
+    marked = request.node.get_closest_marker("not_isolated") is not None
     if shared_host is None:
-        yield request.getfixturevalue("host").box()
+        yield request.getfixturevalue("host").box(**_isolation(marked))
         return
-    box = shared_host.box()
+    box = shared_host.box(**_isolation(marked or request.node.callspec.params["shared_host"] != "unix"))
     yield box
     shared_host.http.delete(f"/sandboxes/{box.id}")

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,6 +107,12 @@ class Box:
         """A start request that leaves the test's marker in the process's environment."""
         env = {"PATH": os.environ["PATH"], MARKER: self.host.home.marker, **fields.pop("env", {})}
         return {"command": command, "args": list(args), "env": env, **fields}
+
+    @property
+    def python(self) -> str:
+        """A Python that its processes can run: that of the tests may be in a home, which no isolated sandbox has."""
+        info = self.host.http.get(f"/sandboxes/{self.id}").raise_for_status().json()
+        return sys.executable if info["isolation"] == "none" else "python3"
 
     def refused(self, method: str, path: str, **more: Any) -> tuple[int, str | None, str]:
         """Status, code and sentence of a request that is not fulfilled."""

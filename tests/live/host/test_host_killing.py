@@ -7,6 +7,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import Box, LiveHost, ended, events, running
 from tests.support.home import wait_gone
@@ -14,6 +16,7 @@ from tests.support.home import wait_gone
 LEAVER = "setsid sh -c 'trap \"echo heard\" USR1; echo $$; while :; do sleep 0.01; done' &"
 
 
+@pytest.mark.not_isolated
 def test_what_a_leader_leaves_behind_goes_with_it_and_its_own_end_is_what_counts(box: Box) -> None:
     row = box.shell(
         f"{LEAVER} (env -i setsid /bin/sh -c 'echo $$; exec sleep 1000' &) ; read _; exit 3", stdin_mode="pipe"
@@ -24,6 +27,7 @@ def test_what_a_leader_leaves_behind_goes_with_it_and_its_own_end_is_what_counts
     assert wait_gone(left, 0)
 
 
+@pytest.mark.not_isolated
 def test_a_kill_signal_reaches_what_has_left_and_supervision_stays(box: Box) -> None:
     row = box.shell(f"{LEAVER} echo up; wait", "web", restart={"policy": "on_failure", "initial_backoff_ms": 0})
     (leaver,) = [int(line) for line in box.first_lines("web", 2) if line != "up"]
@@ -58,6 +62,7 @@ def test_a_shell_whose_child_is_killed_does_not_continue_to_its_next_command(box
     assert lines == ["up"]
 
 
+@pytest.mark.not_isolated
 def test_a_daemon_does_not_keep_a_command_that_has_ended_from_ending(box: Box) -> None:
     body = box.start_body("sh", "-c", "(setsid sleep 1000 & echo $!) ; exit 4")
     with box.host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
@@ -90,7 +95,7 @@ def shed(box: Box, time: str) -> list[int]:
 
 
 def test_a_child_that_has_shed_everything_ends_with_the_last_process(host: LiveHost) -> None:
-    box = host.box()
+    box = host.box(isolation="none")
     found = shed(box, f"1001.{os.getpid()}")
     box.delete("web")
     assert wait_gone(found, 0)
@@ -98,9 +103,9 @@ def test_a_child_that_has_shed_everything_ends_with_the_last_process(host: LiveH
 
 
 def test_a_child_that_has_shed_everything_is_named_while_it_may_be_of_another(host: LiveHost) -> None:
-    other = host.box("other")
+    other = host.box("other", isolation="none")
     other.shell("exec sleep 1000", "older")
-    box = host.box()
+    box = host.box(isolation="none")
     found = shed(box, f"1002.{os.getpid()}")
     box.delete("web")
     assert not wait_gone(found, 0)
@@ -110,7 +115,7 @@ def test_a_child_that_has_shed_everything_is_named_while_it_may_be_of_another(ho
 
 
 def test_a_child_that_has_shed_everything_ends_with_the_host(host: LiveHost) -> None:
-    host.box("other").shell("exec sleep 1000", "older")
-    found = shed(host.box(), f"1003.{os.getpid()}")
+    host.box("other", isolation="none").shell("exec sleep 1000", "older")
+    found = shed(host.box(isolation="none"), f"1003.{os.getpid()}")
     launch.stop(force=True)
     assert wait_gone(found, 0)

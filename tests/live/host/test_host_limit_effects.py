@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.live.host.hosts import Box, LiveHost, ended, live_host
-from tests.live.host.isolated import finish, isolated
 from tests.live.host.test_host_limits import HOG, groups
 from tests.support.home import Home
 
@@ -56,7 +55,7 @@ def group_of(box: Box, file: str) -> Path:
 
 
 def test_a_busy_process_gets_its_share_of_a_processor(kept_host: LiveHost) -> None:
-    box = limited(kept_host, "slow", limits={"cpus": 0.1})
+    box = limited(kept_host, "slow", limits={"cpus": 0.1}, isolation="none")
     stat = group_of(box, "cpu.stat") / "cpu.stat"
     row = box.begin("python3", "-S", "-c", BUSY, str(stat))
     box.wait(row["pid"], ended)
@@ -104,16 +103,3 @@ def test_what_clients_ask_for_is_enforced_where_the_host_is_told_to() -> None:
         assert host.http.get("/sandboxes/asked").json()["isolation"] == "none"
         assert host.box("unasked").ask("GET", "/processes").is_success
         assert host.http.get("/sandboxes/unasked").json()["limits"] is None
-
-
-@pytest.mark.parametrize("default", ["none", "overlay"])
-def test_sandboxes_that_do_not_say_are_isolated_as_the_host_is_told(default: str, tmp_path: Path) -> None:
-    outside = tmp_path / "made"
-    with host_with(SBXCOMPOSE_ISOLATION=default) as host:
-        if default == "overlay":
-            isolated(host, "asked")  # skips where there is no isolation
-        box = host.box()
-        assert host.http.get("/sandboxes/box").json()["isolation"] == default
-        said = finish(box, f"mkdir -p {tmp_path} && echo made > {outside} && echo $$ && pwd")
-        assert outside.exists() is (default == "none")
-        assert (said[1] == "/workspace") is (default == "overlay")

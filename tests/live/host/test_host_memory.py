@@ -11,6 +11,7 @@ import pytest
 from tests.live.host.hosts import Box, ended, events, stopped
 from tests.support.rights import little_memory
 
+pytestmark = pytest.mark.not_isolated
 EAT = "import sys\nopen(sys.argv[1], 'w').write('0')\nkept = []\nwhile True: kept.append(bytearray(b'x' * (1 << 20)))"
 
 

@@ -6,7 +6,6 @@ import os
 import pwd
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tests.live.host.hosts import Box, LiveHost, events, running, stopped
 SLEEP = "echo up; exec sleep 1000"
 
 
-def exits_at(word: str, code: int) -> tuple[str, ...]:
+def exits_at(box: Box, word: str, code: int) -> tuple[str, ...]:
     """A command that ends with `code` at that signal, and at no other that can be caught."""
     script = (
         "import signal, sys\n"
@@ -27,7 +26,7 @@ def exits_at(word: str, code: int) -> tuple[str, ...]:
         "print('up', flush=True)\n"
         "while True: signal.pause()\n"
     )
-    return (sys.executable, "-S", "-c", script)
+    return (box.python, "-S", "-c", script)
 
 
 def test_health_and_info(box: Box) -> None:
@@ -220,7 +219,7 @@ def test_delete_is_not_refused_by_a_process_that_ignores_it(box: Box) -> None:
 
 
 def test_delete_with_a_signal_and_a_grace_of_ones_own(box: Box) -> None:
-    box.begin(*exits_at("SIGINT", 7), name="web")
+    box.begin(*exits_at(box, "SIGINT", 7), name="web")
     box.wait_for_line("web", "up")
     box.delete("web", signal=int(signal.SIGINT), grace_ms=15_000)
     assert box.row("web")["exit_code"] == 7
@@ -228,7 +227,7 @@ def test_delete_with_a_signal_and_a_grace_of_ones_own(box: Box) -> None:
 
 
 def test_the_stop_signal_of_the_start_request_is_used(box: Box) -> None:
-    box.begin(*exits_at("SIGQUIT", 9), name="web", stop_signal=int(signal.SIGQUIT))
+    box.begin(*exits_at(box, "SIGQUIT", 9), name="web", stop_signal=int(signal.SIGQUIT))
     box.wait_for_line("web", "up")
     box.delete("web")
     assert box.row("web")["exit_code"] == 9
@@ -278,6 +277,7 @@ def test_a_manual_restart_is_a_new_run_of_the_same_row(box: Box) -> None:
     assert (third["managed"]["status"], third["managed"]["restart_count"]) == ("running", 2)
 
 
+@pytest.mark.not_isolated
 def test_a_manual_restart_that_fails_says_why_and_backs_off(box: Box, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\necho up\nexec sleep 1000\n")

@@ -50,7 +50,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 
 
 def test_a_sandbox_has_a_directory_of_its_own_where_its_processes_begin(kept_host: LiveHost) -> None:
-    box, other = kept_host.box(), kept_host.box("other")
+    box, other = (kept_host.box(name, isolation="none") for name in ("box", "other"))
     home = workspace(kept_host)
     assert finish(box, "pwd; echo mine > note") == [str(home)]
     assert finish(other, "ls") == []
@@ -77,14 +77,14 @@ def test_one_with_a_project_works_there_and_has_no_other(kept_host: LiveHost, tm
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="switches users, which needs root")
 def test_another_user_begins_in_its_home(kept_host: LiveHost) -> None:
-    box = kept_host.box()
+    box = kept_host.box(isolation="none")
     row = box.begin("pwd", user="daemon")
     box.wait(row["pid"], ended)
     assert box.lines(row["pid"]) == [pwd.getpwnam("daemon").pw_dir]
 
 
 def test_a_snapshot_keeps_what_there_was(kept_host: LiveHost) -> None:
-    box = kept_host.box(image="mine", resources={"cpus": 2, "memory_mb": 2048})
+    box = kept_host.box(image="mine", resources={"cpus": 2, "memory_mb": 2048}, isolation="none")
     finish(box, "echo before > note; mkdir d; ln -s ../note d/link; printf '#!/bin/sh\\necho ran' > run; chmod 755 run")
     snapshot = take(kept_host)
     assert (snapshot["status"], snapshot["sandbox_id"], snapshot["snapshot_type"]) == (
@@ -123,7 +123,7 @@ def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(host: LiveHo
 
 
 def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(kept_host: LiveHost) -> None:
-    box = kept_host.box()
+    box = kept_host.box(isolation="none")
     writes = "i=0; while :; do i=$((i+1)); for f in a b; do echo $i > t; mv t $f; done; [ $i = 1 ] && echo up; done"
     pid = box.shell(writes, "web")["pid"]
     box.wait_for_line("web", "up")
@@ -198,7 +198,7 @@ def test_an_entrypoint_that_cannot_be_started_is_the_end(kept_host: LiveHost) ->
 
 
 def test_a_create_that_does_not_wait_returns_the_state(kept_host: LiveHost) -> None:
-    answer = kept_host.http.post("/sandboxes", json={"name": "box", "wait": False})
+    answer = kept_host.http.post("/sandboxes", json={"name": "box", "wait": False, "isolation": "none"})
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
     answer = kept_host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})
     assert answer.status_code == 202

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,7 @@ def test_a_follow_continues_across_restarts_until_the_supervisor_stops(box: Box)
     assert answer.text.endswith("event: eof\ndata: {}\n\n")
 
 
+@pytest.mark.not_isolated
 def test_a_program_that_vanishes_counts_as_a_failed_run(box: Box, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nrm $0\nexit 1\n")
@@ -118,16 +118,16 @@ def healthy(row: dict[str, Any]) -> bool:
     return bool(row["managed"]["health_status"] == "healthy")
 
 
-def test_a_success_counts_at_once_although_the_initial_delay_is_long(box: Box, tmp_path: Path) -> None:
-    server = Answering(box, tmp_path)
+def test_a_success_counts_at_once_although_the_initial_delay_is_long(box: Box) -> None:
+    server = Answering(box)
     row = box.shell("exec sleep 1000", "web", health_check=server.check(path="/healthz"))
     assert row["managed"]["health_check"]["failure_threshold"] == 3
     box.wait("web", healthy)
     assert server.paths()[0] == "/healthz"
 
 
-def test_failures_during_the_initial_delay_do_not_count(box: Box, tmp_path: Path) -> None:
-    server = Answering(box, tmp_path, status=503)
+def test_failures_during_the_initial_delay_do_not_count(box: Box) -> None:
+    server = Answering(box, status=503)
     box.shell("exec sleep 1000", "web", health_check=server.check())
     row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
     assert row["managed"]["last_check"] == f"GET :{server.port}/ answered 503"
@@ -165,14 +165,14 @@ def test_a_worker_that_has_left_its_parents_still_counts(box: Box) -> None:
         "signal.pause()"
     )
     check = {"type": "tcp", "port": port, "initial_delay_ms": 60_000, "interval_ms": 10}
-    box.begin(sys.executable, "-S", "-c", script, name="web", health_check=check)
+    box.begin(box.python, "-S", "-c", script, name="web", health_check=check)
     box.wait("web", healthy)
     box.shell("exec sleep 1000", "other", health_check=check)
     box.wait("other", healthy)
 
 
-def test_an_unhealthy_process_is_stopped_and_started_again(box: Box, tmp_path: Path) -> None:
-    server = Answering(box, tmp_path)
+def test_an_unhealthy_process_is_stopped_and_started_again(box: Box) -> None:
+    server = Answering(box)
     script = "trap 'echo asked; exit 0' TERM; echo run; sleep 1000 & wait"
     box.shell(script, "web", health_check=server.check(), restart=QUICK)
     box.wait("web", healthy)
@@ -205,13 +205,13 @@ def test_a_process_that_listens_itself_gets_healthy_over_tcp(box: Box) -> None:
         "print('listening', flush=True)\nsignal.pause()"
     )
     tcp = {"type": "tcp", "port": port, "interval_ms": 10}
-    box.begin(sys.executable, "-S", "-c", script, name="web", health_check=tcp)
+    box.begin(box.python, "-S", "-c", script, name="web", health_check=tcp)
     box.wait("web", healthy)
     assert box.lines("web") == ["listening"]
 
 
-def test_a_stop_wins_over_bad_health(box: Box, tmp_path: Path) -> None:
-    server = Answering(box, tmp_path)
+def test_a_stop_wins_over_bad_health(box: Box) -> None:
+    server = Answering(box)
     box.shell("exec sleep 1000", "web", health_check=server.check(), restart={"policy": "always", **QUICK})
     box.wait("web", healthy)
     server.answer(500)

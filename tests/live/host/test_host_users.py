@@ -49,6 +49,7 @@ def test_the_hosts_own_groups_are_not_passed_on(box: Box) -> None:
     assert names == "/ 54321 54321"
 
 
+@pytest.mark.not_isolated
 def test_a_user_without_a_home_begins_at_the_root(box: Box) -> None:
     homeless = next(user for user in pwd.getpwall() if not os.path.exists(user.pw_dir))
     row = box.shell("pwd; echo $HOME", user=homeless.pw_name)

@@ -139,7 +139,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None
         ({"isolation": "overlay", "mounts": [{"source": "/no/such", "target": "/x"}]}, "not an existing file"),
         ({"isolation": "overlay", "mounts": [{"source": "/etc", "target": "/proc"}]}, "cannot be a place"),
         ({"isolation": "overlay", "workspace": "/../x"}, "cannot be a place"),
-        ({"mounts": [{"source": "/etc", "target": "/x"}]}, "needs `isolation: overlay`"),
+        ({"isolation": "none", "mounts": [{"source": "/etc", "target": "/x"}]}, "needs `isolation: overlay`"),
     ):
         answer = shared.http.post("/sandboxes", json=body)
         assert answer.status_code == 400

@@ -109,7 +109,7 @@ def test_a_server_that_is_killed_in_a_snapshot_leaves_no_modes_changed() -> None
 
 
 def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
-    plain = host.box("plain")
+    plain = host.box("plain", isolation="none")
     finish(plain, "echo note > note")
     answer = host.http.post("/sandboxes/plain/snapshot").raise_for_status().json()
     snapshot = wait_for(host, answer["snapshot_id"])

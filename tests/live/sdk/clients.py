@@ -67,6 +67,16 @@ class Host:
         """The id of a sandbox."""
         return str(self.http.get(f"/sandboxes/{box}").raise_for_status().json()["id"])
 
+    def file(self, box: str, path: str | Path) -> bytes | None:
+        """What is in a file of a sandbox, None if it is not there: as the sandbox sees it, isolated or not."""
+        answer = self.http.get("/api/v1/files", params={"path": str(path)}, headers={"X-Tensorlake-Sandbox-Id": box})
+        return None if answer.status_code == 404 else answer.raise_for_status().content
+
+    def write(self, box: str, path: str | Path, content: bytes = b"") -> None:
+        """Write a file of a sandbox."""
+        headers = {"X-Tensorlake-Sandbox-Id": box}
+        self.http.put("/api/v1/files", params={"path": str(path)}, headers=headers, content=content).raise_for_status()
+
     def delete(self, box: str) -> None:
         """Terminate a sandbox, if it is still there."""
         self.http.delete(f"/sandboxes/{box}")

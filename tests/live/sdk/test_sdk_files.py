@@ -1,9 +1,13 @@
-"""Files through the vendor's Python and TypeScript SDKs (contract, section 4)."""
+"""Files through the vendor's Python and TypeScript SDKs (contract, section 4).
+
+In a sandbox as a client gets it, which is isolated where this machine permits it, and in one that is not.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +21,18 @@ ROOM = 64 * 1024
 NAMES = ["plain.txt", "with space", "grüße-日本", "a+b&c=d", "100%", "q?x#y", "new\nline", "'quoted\"", "-n"]
 
 
+@pytest.fixture(params=["as-it-is-made", "not-isolated"])
+def box(request: pytest.FixtureRequest, vendor_host: Host) -> Iterator[str]:
+    """The name of a new sandbox, which is terminated after the test."""
+    name = vendor_host.box(**({"isolation": "none"} if request.param == "not-isolated" else {}))
+    yield name
+    vendor_host.delete(name)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_of_any_name_and_bytes_there_and_back(sdk: Sdk, box: str, tmp_path: Path, name: str) -> None:
+def test_a_file_of_any_name_and_bytes_there_and_back(
+    sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path, name: str
+) -> None:
     path = str(tmp_path / "new" / "folders" / name)
     content = bytes(range(256)) * 4
     code = f"""
@@ -26,26 +40,26 @@ def test_a_file_of_any_name_and_bytes_there_and_back(sdk: Sdk, box: str, tmp_pat
         return await sb.read_file({path!r})
     """
     assert base64.b64decode(sdk(code, box)) == content
-    assert Path(path).read_bytes() == content
+    assert vendor_host.file(box, path) == content
     sdk(f"await sb.delete_file({path!r})", box)
-    assert not Path(path).exists()
+    assert vendor_host.file(box, path) is None
 
 
-def test_a_write_replaces_what_was_there(sdk: Sdk, box: str, tmp_path: Path) -> None:
+def test_a_write_replaces_what_was_there(sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(b"long content")
+    vendor_host.write(box, path, b"long content")
     sdk(f"await sb.write_file({str(path)!r}, b'short')", box)
-    assert path.read_bytes() == b"short"
+    assert vendor_host.file(box, path) == b"short"
     sdk(f"await sb.write_file({str(path)!r}, b'')", box)
-    assert path.read_bytes() == b""
+    assert vendor_host.file(box, path) == b""
 
 
-def test_a_directory_is_listed_with_directories_first(sdk: Sdk, box: str, tmp_path: Path) -> None:
-    (tmp_path / "z-folder").mkdir()
-    (tmp_path / "a file").write_bytes(b"12345")
-    (tmp_path / ".hidden").write_bytes(b"")
-    told = sdk(f"return await sb.list_directory({str(tmp_path)!r})", box)
-    assert told["path"] == str(tmp_path)
+def test_a_directory_is_listed_with_directories_first(sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    for name, content in (("z-folder/file", b""), ("a file", b"12345"), (".hidden", b"")):
+        vendor_host.write(box, here / name, content)
+    told = sdk(f"return await sb.list_directory({str(here)!r})", box)
+    assert told["path"] == str(here)
     assert [(entry["name"], entry["is_dir"], entry["size"]) for entry in told["entries"]] == [
         ("z-folder", True, None),
         (".hidden", False, 0),
@@ -80,20 +94,22 @@ def test_a_relative_path_begins_where_processes_do(sdk: Sdk, box: str) -> None:
         ("list_directory('{here}/..')", 403, "PATH_TRAVERSAL"),
     ],
 )
-def test_refusals(sdk: Sdk, box: str, tmp_path: Path, call: str, status: int, code: str | None) -> None:
-    (tmp_path / "file").touch()
+def test_refusals(
+    sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path, call: str, status: int, code: str | None
+) -> None:
+    vendor_host.write(box, tmp_path / "file")
     with pytest.raises(ClientError) as raised:
         sdk(f"await sb.{call.format(here=tmp_path)}", box)
     assert raised.value.status_code == status
     assert code is None or raised.value.code == code
-    assert (tmp_path / "file").exists()
+    assert vendor_host.file(box, tmp_path / "file") == b""
 
 
 @pytest.mark.time_limit(400)
 def test_a_large_file_there_and_back_through_little_memory(
     sync_sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path
 ) -> None:
-    source, there = tmp_path / "source", tmp_path / "there"
+    source, there, back = tmp_path / "source", tmp_path / "there", tmp_path / "back"
     pieces = [os.urandom(1 << 20) for _ in range(4)]
     with source.open("wb") as file:
         for at, piece in zip((0, LARGE // 3, LARGE // 2, LARGE - len(pieces[3])), pieces, strict=True):
@@ -101,17 +117,15 @@ def test_a_large_file_there_and_back_through_little_memory(
             file.write(piece)
     before = peak_kilobytes(vendor_host.server_pid)
     sync_sdk(f"sb.upload_file({str(source)!r}, {str(there)!r})", box, patience=200)
-    assert same(source, there)
-    source.unlink()
     with (
         vendor_host.http.stream(
             "GET", "/api/v1/files", params={"path": str(there)}, headers={"X-Tensorlake-Sandbox-Id": box}
         ) as answer,
-        source.open("wb") as file,
+        back.open("wb") as file,
     ):
         for piece in answer.iter_raw():
             file.write(piece)
-    assert same(source, there)
+    assert same(source, back)
     assert peak_kilobytes(vendor_host.server_pid) - before < ROOM
 
 
@@ -126,7 +140,7 @@ def same(one: Path, other: Path) -> bool:
     return True
 
 
-def test_typescript_writes_reads_lists_and_deletes(ts: Sdk, box: str, tmp_path: Path) -> None:
+def test_typescript_writes_reads_lists_and_deletes(ts: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
     path = str(tmp_path / "new" / "grüße +1.bin")
     code = f"""
         const path = {path!r}, content = Uint8Array.from({{ length: 256 }}, (_, each) => each);
@@ -139,4 +153,4 @@ def test_typescript_writes_reads_lists_and_deletes(ts: Sdk, box: str, tmp_path: 
     back, listed = ts(code, box)
     assert back == list(range(256))
     assert [(entry["name"], entry["size"]) for entry in listed["entries"]] == [("grüße +1.bin", 256)]
-    assert not Path(path).exists()
+    assert vendor_host.file(box, path) is None

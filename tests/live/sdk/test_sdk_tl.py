@@ -161,11 +161,11 @@ def test_an_unknown_process_and_an_unknown_sandbox(tl: Tl, box: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "grüße", "a+b"])
-def test_a_file_is_copied_there_and_back(tl: Tl, box: str, tmp_path: Path, name: str) -> None:
+def test_a_file_is_copied_there_and_back(tl: Tl, box: str, vendor_host: Host, tmp_path: Path, name: str) -> None:
     source, there, back = tmp_path / name, tmp_path / "there" / name, tmp_path / "back"
     source.write_bytes(bytes(range(256)))
     tl("cp", str(source), f"{box}:{there}")
-    assert there.read_bytes() == source.read_bytes()
+    assert vendor_host.file(box, there) == source.read_bytes()
     tl("cp", f"{box}:{there}", str(back))
     assert back.read_bytes() == source.read_bytes()
     assert "404" in tl("cp", f"{box}:{tmp_path}/nothing", str(back), code=1).stderr

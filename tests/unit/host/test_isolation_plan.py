@@ -9,7 +9,7 @@ import pytest
 
 from sbxcompose.host.isolation.accounts import SandboxAccounts
 from sbxcompose.host.isolation.facts import hint, mount_points
-from sbxcompose.host.isolation.plan import MachineFacts, PathMount, cloud_hint, layer_of, mount_plan, overlays
+from sbxcompose.host.isolation.plan import MachineFacts, PathMount, layer_of, mount_plan, overlays, path_hint
 from sbxcompose.host.supervise.users import UserError, resolve
 
 
@@ -150,6 +150,17 @@ def test_paths_and_commands_of_the_cloud_get_a_hint() -> None:
         "/workspace/a: no such",
         "command not found: python",
     ):
-        assert "isolation: overlay" in (cloud_hint(text) or "")
+        assert "isolation: overlay" in (path_hint(text, isolated=False) or "")
     for text in ("no such directory: /workspaces", "no such directory: /srv/workspace", "command not found: python2"):
-        assert cloud_hint(text) is None
+        assert path_hint(text, isolated=False) is None
+
+
+def test_a_path_that_only_this_machine_has_is_told_in_an_isolated_sandbox() -> None:
+    for text in ("no such file: /home/me/tool", "`/home/me/tool` not found", "no such directory: /home/me/tool"):
+        asked: list[str] = []
+        hint = path_hint(text, isolated=True, exists=lambda path, asked=asked: not asked.append(path))  # type: ignore[misc]
+        assert asked == ["/home/me/tool"]
+        assert "this machine has it" in (hint or "")
+        assert path_hint(text, isolated=True, exists=lambda _: False) is None
+    assert path_hint("no such command: tool", isolated=True, exists=lambda _: True) is None
+    assert path_hint("no such file: /workspace/x", isolated=True, exists=lambda _: False) is None

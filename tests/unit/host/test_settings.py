@@ -23,3 +23,17 @@ def test_an_idle_timeout_that_is_not_a_number_is_named(
     monkeypatch.setenv("SBXCOMPOSE_HOST_IDLE", "soon")
     settings.idle_seconds()
     assert "SBXCOMPOSE_HOST_IDLE is neither a number of seconds nor `never`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value, mode", [("", "auto"), ("auto", "auto"), ("none", "none"), ("overlay", "overlay")])
+def test_the_isolation_of_sandboxes_of_programs(value: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBXCOMPOSE_ISOLATION", value)
+    assert settings.isolation() == mode
+
+
+def test_an_isolation_that_is_not_known_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SBXCOMPOSE_ISOLATION", "chroot")
+    assert settings.isolation() == "auto"
+    assert capsys.readouterr().err == "SBXCOMPOSE_ISOLATION is `chroot`, not `auto`, `none` or `overlay`; ignored\n"
