@@ -127,6 +127,6 @@ def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) 
         f"/workspace: the project directory {tmp_path}",
         f"/shown: {tmp_path} of this machine",
     ]
-    refused = host.http.post("/sandboxes", json={"name": "none", "snapshot_id": told["id"]})
+    refused = host.http.post("/sandboxes", json={"name": "none", "snapshot_id": told["id"], "isolation": "none"})
     assert refused.status_code == 400
     assert "isolation: overlay" in refused.json()["hint"]
