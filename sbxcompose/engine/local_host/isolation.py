@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -28,7 +29,8 @@ class IsolationReport(Struct, frozen=True):
 def ask(status: dict[str, Any]) -> IsolationReport | None:
     """Ask a host with this status, which tries it if it has not yet; None if it does not answer that."""
     try:
-        return IsolationReport(**launch.isolation(status["socket"]))
+        what = "cannot read how sandboxes are isolated"
+        return IsolationReport(**launch.ask(Path(status["socket"]), "GET", "/host/v1/isolation", what))
     except (SbxError, TypeError):  # an older host, or one that ends just now
         return None
 

@@ -129,14 +129,6 @@ def status() -> dict[str, Any] | None:
     return _ask_status(path)
 
 
-def isolation(socket: str) -> dict[str, Any]:
-    """Return how the host at this socket isolates sandboxes of programs: `mode`, `refused`, `hint`. It tries it once.
-
-    Raises `Unreachable` or `Refused`.
-    """
-    return _ask(Path(socket), "GET", "/host/v1/isolation", "cannot read how sandboxes are isolated")
-
-
 def stop(*, force: bool = False) -> bool:
     """Stop the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
 
@@ -149,7 +141,7 @@ def stop(*, force: bool = False) -> bool:
             return False
         path = _start(None, None)
     for _ in range(STOPS):
-        told = _ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
+        told = ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
         if _ends(told["keeper_pid"]):
             return True
         # Another command may have started something just then: the host continues, and says so when it is asked again.
@@ -197,10 +189,10 @@ def _write_key(key: str) -> str:
 
 
 def _ask_status(path: Path) -> dict[str, Any]:
-    return _ask(path, "GET", "/host/v1/status", "cannot read the status of the host")
+    return ask(path, "GET", "/host/v1/status", "cannot read the status of the host")
 
 
-def _ask(
+def ask(
     path: Path, method: str, target: str, what: str, body: Any = None, *, patience: float | None = ANSWER_PATIENCE
 ) -> dict[str, Any]:
     """Send one request, in an event loop of its own; `what` begins the message of a refusal.

@@ -96,7 +96,7 @@ def test_a_stop_during_which_something_is_started_says_so(host_environ: Home, mo
             raise Conflict("still running: box/web", status=409)
         return answer
 
-    monkeypatch.setattr(launch, "_ask", ask)
+    monkeypatch.setattr(launch, "ask", ask)
     monkeypatch.setattr(launch, "PATIENCE", 0.0)
     monkeypatch.setattr("sbxcompose.engine.local_host.locate.find", lambda: host_environ.socket)
     with pytest.raises(Conflict, match="still running: box/web"):

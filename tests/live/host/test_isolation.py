@@ -135,6 +135,7 @@ def test_health_is_checked_inside_and_by_the_number_that_the_process_has_there(s
 
 
 def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None:
+    box = isolated(shared)
     for body, words in (
         ({"isolation": "overlay", "mounts": [{"source": "/no/such", "target": "/x"}]}, "not an existing file"),
         ({"isolation": "overlay", "mounts": [{"source": "/etc", "target": "/proc"}]}, "cannot be a place"),
@@ -144,7 +145,6 @@ def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None
         answer = shared.http.post("/sandboxes", json=body)
         assert answer.status_code == 400
         assert words in answer.json()["error"]
-    box = isolated(shared)
     status, _, error = box.refused("POST", "/processes", json={"command": "no-such-program"})
     assert (status, error) == (500, "command not found: no-such-program")
     status, _, error = box.refused("POST", "/processes", json={"command": "true", "working_dir": "/no/such"})
