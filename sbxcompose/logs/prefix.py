@@ -22,6 +22,8 @@ TAB: Final = 8
 """Columns between two tab stops."""
 _TAB_OR_COLOUR: Final = re.compile(r"(\t|\x1b\[[0-9;:]*m)")
 
+_NARROWEST_LABEL: Final = 8
+
 _KEPT: Final = 1024
 """Prefixes that are remembered: runs are counted for as long as a process crashes."""
 
@@ -92,6 +94,11 @@ def fit(label: str, columns: int) -> str:
         tail = (columns - 1) // 3
         label = f"{_within(label, columns - 1 - tail)}…{_within(label[::-1], tail)[::-1]}"
     return label + " " * (columns - width(label))
+
+
+def label_limit(columns: int | None) -> int:
+    """Return how wide a label may be: a third of the terminal, so that narrow ones have room for the lines."""
+    return LABEL_LIMIT if columns is None else min(LABEL_LIMIT, max(columns // 3, _NARROWEST_LABEL))
 
 
 class Prefixes:

@@ -18,7 +18,7 @@ from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
 from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
-from sbxcompose.logs.prefix import Prefixes
+from sbxcompose.logs.prefix import Prefixes, label_limit
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
 from sbxcompose.logs.sanitize import clean_line, cleaner
 from sbxcompose.logs.screen import Screen
@@ -100,7 +100,8 @@ class LogView:
         if style.prefix:
             labels = self._labels(project)
             shown = [label for instance, label in labels.items() if self._shows(instance)]
-            prefixes = Prefixes(shown, colour=shell.out.enabled, runs=style.runs, among=labels.values())
+            limit = label_limit(self._size()[0] if self._on_screen else None)
+            prefixes = Prefixes(shown, colour=shell.out.enabled, runs=style.runs, limit=limit, among=labels.values())
         columns = (lambda: self._size()[0]) if self._on_screen and not style.raw else None
         return PrefixedRenderer(prefixes, timestamps=style.timestamps, colour=shell.out.enabled, columns=columns)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, width
+from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, label_limit, width
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_./", min_size=1, max_size=12)
 
@@ -122,3 +122,7 @@ def test_no_two_colours_are_near_twins_and_none_is_like_the_red_of_errors(entry:
     others = [other for other in PALETTE if other != entry]
     assert min(dist(lab(entry), lab(other)) for other in others) >= 28
     assert min(dist(lab(entry), lab(red)) for red in (124, 160, 196)) >= 28
+
+
+def test_a_narrow_terminal_keeps_room_for_the_lines() -> None:
+    assert [label_limit(columns) for columns in (None, 200, 80, 60, 40, 10)] == [24, 24, 24, 20, 13, 8]
