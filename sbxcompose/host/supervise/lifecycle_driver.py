@@ -7,7 +7,6 @@ reported.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -74,8 +73,8 @@ class LifecycleDriver(ProcessRow):
         self._arrived: Spawned | Adopted | None = None
         self._recorded = False
         self._timer = Timer()
-        self._told_late = 0.0
-        """Seconds since the end that is being reported: a backoff counts from the end, not from its report."""
+        self._ended_ms: int | None = None
+        """The end that is being reported: a backoff counts from it, not from its report."""
         self._checks = Checks()
         self._beside = CommandsBeside(owner, lambda: self.record)
         self._news = ChangeSignal()
@@ -96,7 +95,9 @@ class LifecycleDriver(ProcessRow):
 
     def _change(self, event: LifecycleEvent) -> list[Effect]:
         owner, before, handle = self._owner, self.record, self.handle
-        now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end, owner.keeper.identity)
+        ms = now_ms()
+        late_ms = 0 if self._ended_ms is None else max(0, ms - self._ended_ms)
+        now = Now(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms)
         self.record, effects = transition(before, event, now)
         # `now` only offered the handle; it is used up by a transition that begins a run.
         if any(isinstance(effect, SpawnRun) for effect in effects):
@@ -114,7 +115,7 @@ class LifecycleDriver(ProcessRow):
         """Carry out an effect; what remains to be awaited is the keeper's answer."""
         match effect:
             case SetTimer(delay_ms):
-                self._timer.set(max(0.0, delay_ms / 1000 - self._told_late), lambda: self._report(BackoffOver()))
+                self._timer.set(delay_ms / 1000, lambda: self._report(BackoffOver()))
             case CancelTimer():
                 self._timer.cancel()
             case BeginChecks(since_ms):
@@ -238,11 +239,11 @@ class LifecycleDriver(ProcessRow):
         self._keep_stop_output(_handle_of(exited.unit))
         # An end may be reported long after: the server was away, or what the leader had left behind had to be killed
         # first.
-        self._told_late = max(0.0, time.time() - exited.at)
+        self._ended_ms = end.ended_at
         try:
             self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
         finally:
-            self._told_late = 0.0
+            self._ended_ms = None
 
     def _keep_stop_output(self, handle: int) -> None:
         """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""

@@ -62,9 +62,10 @@ def stopped(record: ProcessRecord, now: Now, *effects: Effect, requested: bool =
 
 def back_off(record: ProcessRecord, delay_ms: int, now: Now) -> Outcome:
     """Wait before the next run; in a paused sandbox that time does not pass."""
+    left_ms = max(0, delay_ms - now.late_ms)
     if now.paused:
-        return in_state(record, Paused(delay_ms))
-    return in_state(record, BackingOff(now.ms + delay_ms), SetTimer(delay_ms))
+        return in_state(record, Paused(left_ms))
+    return in_state(record, BackingOff(now.ms + left_ms), SetTimer(left_ms))
 
 
 def begin_again(record: ProcessRecord, now: Now) -> Outcome:

@@ -12,7 +12,8 @@ class Now(Struct, frozen=True):
     """What a decision may depend on besides the record.
 
     `ms` is milliseconds since 1970, `paused` whether the sandbox is suspended or being copied, `next_handle` the handle
-    of the next run, `log_end` where the log ends, `keeper` the identity of the keeper.
+    of the next run, `log_end` where the log ends, `keeper` the identity of the keeper. `late_ms` milliseconds have
+    passed since the end that is being reported.
     """
 
     ms: int
@@ -20,6 +21,7 @@ class Now(Struct, frozen=True):
     next_handle: int = 0
     log_end: int = 0
     keeper: str | None = None
+    late_ms: int = 0
 
 
 # -- events ------------------------------------------------------------------------------------------------
