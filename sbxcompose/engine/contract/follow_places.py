@@ -131,8 +131,8 @@ class FollowPlaces:
             self._parked.add(process)
 
     def is_due(self, process: int, now: float) -> bool:
-        """Return whether a process is parked and is to be looked at."""
-        if process not in self._parked:
+        """Return whether a process is parked and is to be looked at; not while a place is free, which it gets."""
+        if process not in self._parked or len(self._holders) < self.places:
             return False
         record = self._known[process]
         return now - record.looked_at >= min(max((now - record.wrote_at) / 4, OFTEN), SELDOM)

@@ -112,10 +112,11 @@ class FollowTurn:
     @property
     def parked(self) -> bool:
         """Whether it has no place, although it follows."""
-        return self._entered and not self._granted.is_set()
+        return self._entered and not self._granted.is_set() and not self.over
 
     async def place(self, *, urgent: bool = False) -> None:
         """Wait for a place; until one is free, or taken for it by `want`. `urgent`: want it now."""
+        self.over = False
         if not self._entered:
             self._entered = True
             self._turns.enter(self)

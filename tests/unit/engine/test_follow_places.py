@@ -155,6 +155,12 @@ def test_the_longer_a_process_is_silent_the_less_often_it_is_looked_at() -> None
     assert max(pauses) == SELDOM
 
 
+def test_while_a_place_is_free_no_process_is_looked_at() -> None:
+    """It is about to get that place, however long ago it came."""
+    places = entered(2, 1)
+    assert not places.is_due(0, 100.0)
+
+
 def test_how_late_a_line_can_be_grows_with_the_number_of_processes() -> None:
     assert entered(128, 200).lateness() == SELDOM
     assert entered(128, 2000).lateness() == 30.0
