@@ -167,7 +167,7 @@ def test_an_idle_host_that_a_command_has_started_gives_way_to_one_with_a_port(ho
         assert host.status["keeper_pid"] != before["keeper_pid"]
         assert host.status["tcp"] is not None
         launch.ensure_host()
-        launch.ensure_host(options={launch.ISOLATION: "none"})
+        launch.ensure_host(options={launch.ISOLATION: "auto"})
         assert host.status["keeper_pid"] == (launch.status() or {})["keeper_pid"]
 
 
