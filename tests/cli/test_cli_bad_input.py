@@ -26,6 +26,7 @@ WORKING = (
     "stats --no-stream", "wait web", "config", "schema", "host status", "doctor", "completion bash", "version",
     "port", "kill -s CONT web", "exec web echo hi", "run job", "run web echo hi", "cp web:/etc/passwd copied",
     "shell web", "pause", "unpause", "stop job", "start web", "restart job", "up -d", "up -d --wait",
+    "graph", "graph --json", "graph --format dot", "scale web=1",
 )  # fmt: skip
 """Command lines that succeed in a project that is up, and end by themselves."""
 BY_NAME = (
@@ -33,6 +34,7 @@ BY_NAME = (
     "watch NAME", "kill NAME", "run NAME", "exec NAME true", "attach NAME", "shell NAME", "port NAME 80",
     "cp NAME:/x y", "cp x NAME:/y", "ps NAME", "stats NAME", "logs NAME", "logs -f NAME", "why NAME", "plan NAME",
     "events NAME", "wait NAME", "pause NAME", "unpause NAME", "up --scale NAME=2",
+    "graph NAME", "scale NAME=2",
 )  # fmt: skip
 """Command lines that name a process or a sandbox."""
 WITHOUT_PROJECT = ("ls", "schema", "host status", "doctor", "completion bash", "version")

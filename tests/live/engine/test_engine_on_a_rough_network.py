@@ -55,6 +55,7 @@ def host() -> Iterator[LiveHost]:
     with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
         for name, value in home.variables.items():
             patch.setenv(name, value)
+        patch.setenv("SBXCOMPOSE_ISOLATION", "none")  # the rounds read and write what its sandboxes see
         live = LiveHost(home, launch.ensure_host(port=0, key=KEY))
         try:
             yield live
