@@ -77,9 +77,10 @@ def reading(fd: int) -> Iterator[None]:
     if _remote is None or not os.isatty(fd):
         yield
         return
-    _wait(fd, signal.SIGTTIN)
+    # Said before the look: a Ctrl-Z between the two would stop us, and `bg` let us read in the background.
     _remote.reading(True)
     try:
+        _wait(fd, signal.SIGTTIN)
         yield
     finally:
         _remote.reading(False)
