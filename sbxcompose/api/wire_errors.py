@@ -73,7 +73,7 @@ def snapshot_failed(number: str, sandbox: str, why: str) -> Refused:
 
 
 def sandbox_gone(sandbox: str) -> NotFound:
-    """Return the error for a sandbox that there is no longer, or has never been."""
+    """Return the error for a sandbox that does not exist, or no longer."""
     return NotFound(f"sandbox {sandbox} is gone", status=404)
 
 

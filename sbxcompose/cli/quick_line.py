@@ -62,7 +62,7 @@ class CommandLevel:
         self.values: dict[Parameter, list[str]] = {}
         """The values of each parameter that has been given."""
         self.words: list[str] = []
-        """The arguments: what is no option."""
+        """The arguments, without options and their values."""
         self.pending: Parameter | None = None
         """The option whose value is still missing."""
         self.ended = False

@@ -35,7 +35,7 @@ def _ports(project: Project, place: Target | Sandbox) -> Iterator[int]:
 
 
 def _ports_of(process: Process, replica: int | None) -> Iterator[int]:
-    """Yield the ports of one replica, or of all; one that only a health check names counts where there is no other."""
+    """Yield the ports of one replica, or of all; for one without a port that of its health check."""
     for number in (replica,) if replica is not None else range(1, process.replicas + 1):
         port = process.port_of(number)
         check = process.check_of(number)
