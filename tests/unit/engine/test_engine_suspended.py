@@ -18,6 +18,7 @@ APP = "shop-app"
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suspended, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(suspended, "SETTLING", 0.0)
 
 
 class Cloud:
@@ -77,7 +78,7 @@ def test_a_resumption_waits_for_the_suspension_under_way() -> None:
     assert resume(Cloud("suspending", "suspending", "suspended", "running")) == ["resume shop-app"]
 
 
-def test_a_sandbox_that_is_gone_is_not_waited_for() -> None:
+def test_a_sandbox_that_is_gone_or_terminated_is_an_error() -> None:
     with pytest.raises(NotFound, match="is gone"):
         suspend(Cloud(None))
     with pytest.raises(Refused, match="is terminated, not suspended"):
