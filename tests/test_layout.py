@@ -283,5 +283,17 @@ def test_the_picture_of_the_architecture_shows_every_folder_and_only_real_ones()
     assert shown == folders
 
 
+def test_stop_web_reaches_its_request_in_four_files() -> None:
+    """From the command on, each file has a call that a reader finds in the next."""
+    row = re.search(
+        r"^\| the way of `stop web` to the request \| (.*?);", (ROOT / "docs/architecture.md").read_text(), re.M
+    )
+    assert row is not None
+    files = [PACKAGE / name for name in re.findall(r"`([\w/]+\.py)`", row[1])]
+    calls = ["apply", "session.execute", "connection.client.stop", "self.stream"]
+    found = [[ast.unparse(node.func) for node in nodes(path) if isinstance(node, ast.Call)] for path in files]
+    assert [call for call, called in zip(calls, found, strict=True) if call not in called] == []
+
+
 def test_the_changelog_speaks_of_what_is_not_released_yet() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()

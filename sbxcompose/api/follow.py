@@ -203,7 +203,7 @@ class Watch:
         if self._positions and body["logs"] == "live":
             # What appeared while the connection was broken is wanted from its beginning.
             body["logs"] = "all"
-        async with self._client.stream("/watch", body) as stream:
+        async with self._client.stream("POST", "/watch", body) as stream:
             is_synced = False
             async for chunk in stream.chunks():
                 for frame in decoder.feed(chunk):

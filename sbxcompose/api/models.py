@@ -10,7 +10,7 @@ host sends or honours; every client of the contract ignores fields it does not k
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
+from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct, field
 
@@ -289,12 +289,3 @@ class Asked(Struct, frozen=True):
 
     request: StartRequest
     base: Env
-
-
-class StopTerms(TypedDict):
-    """How a process is stopped, see `SandboxClient.stop`; `grace` is in seconds."""
-
-    signal: int
-    grace: float
-    asked: NotRequired[Asked | None]
-    replaced: NotRequired[bool]

@@ -54,7 +54,7 @@ async def record_tail(client: SandboxClient, process: str) -> RecordTail:
     """Ask for the output of both streams. Raises as `SandboxClient`."""
     scan = TailScan()
     path = f"/processes/{segment(process)}/output"
-    async with client.stream(path, method="GET") as answer:
+    async with client.stream("GET", path) as answer:
         async for piece in answer.chunks():
             scan.feed(piece)
         if (tail := scan.tail()) is None:

@@ -182,7 +182,7 @@ class SandboxClient:
         body = self._body(request, base_env)
         read, result, watched = self._event_reader(), None, SilentRun(request.command, self.get)
         idle = 0.0 if self.extensions else SILENT_RUN
-        answer = self.stream("/processes/run", body, media=EVENTS, idle=idle)
+        answer = self.stream("POST", "/processes/run", body, media=EVENTS, idle=idle)
         async with (
             answer if self.extensions else watched.begin(answer) as reply,
             aclosing(pieces(reply) if self.extensions else watched.chunks(reply)) as chunks,
@@ -227,7 +227,7 @@ class SandboxClient:
 
     def follow_output(self, process: str) -> AbstractAsyncContextManager[Reply]:
         """Return all output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
-        return self.stream(f"{_of(process)}/output/follow", method="GET", media=EVENTS)
+        return self.stream("GET", f"{_of(process)}/output/follow", media=EVENTS)
 
     async def snapshot(self, process: str, stream: str) -> list[str]:
         """Return the lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
@@ -237,7 +237,7 @@ class SandboxClient:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None, idle: float = 0.0
+        self, method: str, path: str, body: Any = None, *, media: str | None = None, idle: float = 0.0
     ) -> AsyncIterator[Reply]:
         """Open an answer below `/api/v1` as a stream; `idle` is as in `HttpRequest`.
 
@@ -300,7 +300,7 @@ class SandboxClient:
         try:
             # An operation that stops a process is answered once that is gone.
             grace = max(operation.body.get("grace_ms", 0) for operation in operations) / 1000
-            async with self.stream("/batch", body, idle=grace) as stream:
+            async with self.stream("POST", "/batch", body, idle=grace) as stream:
                 await _hand_out(stream, operations)
         except Exception as failure:  # the callers must learn of it, whatever it is
             error = failure

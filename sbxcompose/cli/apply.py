@@ -1,46 +1,40 @@
-"""What `down`, `stop`, `start` and `restart` share: apply one plan in the foreground, and print a line per step."""
+"""The frame of `down`, `stop`, `start` and `restart`: in the foreground, with a line for each thing done."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-
-from msgspec.structs import replace
+from collections.abc import Awaitable, Callable
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
-from sbxcompose.engine.apply import apply
-from sbxcompose.engine.observed_names import resolve_running
+from sbxcompose.engine.apply import OnPlan
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
-from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
 
+Operation = Callable[[Session, OnPlan], Awaitable[Result]]
+"""What the command does with the project's sandboxes."""
 
-def apply_and_report(
-    shell: Shell, project: Project, intent: Intent, options: PlanOptions, running: Sequence[str] = ()
-) -> int:
-    """Plan and do it, with a line on stderr for each thing done; the exit code.
 
-    `running` are the names of the targets of a command that stops, which need not be in the file.
+def run_and_report(shell: Shell, project: Project, operation: Operation, *, outlives_terminal: bool = False) -> int:
+    """Run the operation, with a line on stderr for each thing done; the exit code.
+
+    `outlives_terminal`: closing the terminal does not interrupt it, so that nothing is left half stopped.
     """
 
     async def main(interrupts: Interrupts) -> int:
-        if intent in (Intent.STOP, Intent.DOWN):
-            interrupts.ignore_hangups()  # closing the terminal must not leave it half stopped
+        if outlives_terminal:
+            interrupts.ignore_hangups()
         reporter = Reporter(shell, project)
         async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
-            begun, asked = time.monotonic(), options
+            begun = time.monotonic()
             plans: list[Plan] = []
-            if running:
-                named = await interrupts.guard(resolve_running(session, running))
-                asked = replace(options, targets=named)
             try:
                 async with reporter.waiting(session):
-                    result = await interrupts.guard(_apply(session, intent, asked, plans))
+                    result = await interrupts.guard(operation(session, plans.append))
             except Interrupted:
                 shell.echo("interrupted; steps already begun are completed in the background")
                 raise
@@ -51,11 +45,3 @@ def apply_and_report(
             return 0 if result.good else 1
 
     return run_command(main)
-
-
-async def _apply(session: Session, intent: Intent, options: PlanOptions, plans: list[Plan]) -> Result:
-    if intent is Intent.DOWN:
-        from sbxcompose.engine.stop_left import take_down
-
-        return await take_down(session, options, plans.append)
-    return await apply(session, intent, options, plans.append)

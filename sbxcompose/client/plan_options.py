@@ -52,16 +52,24 @@ def restart_options(
     return PlanOptions(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
 
 
-def stop_options(project: Project, *, grace: float | None = None) -> PlanOptions:
+def stop_options(
+    project: Project, targets: frozenset[Target] | None = None, *, grace: float | None = None
+) -> PlanOptions:
     """`stop`: without its file, the project is everything that runs in its sandboxes."""
-    return PlanOptions(grace=grace, remove_orphans=not project.files)
+    return PlanOptions(targets=targets, grace=grace, remove_orphans=not project.files)
 
 
 def down_options(
-    project: Project, *, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
+    project: Project,
+    targets: frozenset[Target] | None = None,
+    *,
+    grace: float | None = None,
+    remove_orphans: bool = False,
+    terminate: bool = False,
 ) -> PlanOptions:
     """`down`: without its file, the project is everything that runs in its sandboxes."""
     return PlanOptions(
+        targets=targets,
         grace=grace,
         remove_orphans=remove_orphans or not project.files,
         terminate=terminate,

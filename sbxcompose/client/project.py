@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sbxcompose.client.changes import (
     AppliedChanges,
@@ -35,7 +33,7 @@ from sbxcompose.client.plan_options import (
     wanted_instances,
 )
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
-from sbxcompose.engine.apply import apply, plan_for
+from sbxcompose.engine.apply import OnPlan, apply, plan_for
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
@@ -149,7 +147,12 @@ class OpenProject(InspectableProject):
 
         Orphans and replicas beyond those of the file can be named as well.
         """
-        return await self._apply(Intent.STOP, stop_options(self._project, grace=grace), running=names)
+
+        async def stop(session: Session, on_plan: OnPlan) -> Result:
+            options = stop_options(self._project, await resolve_running(session, names), grace=grace)
+            return await apply(session, Intent.STOP, options, on_plan)
+
+        return await self._run(stop)
 
     async def down(
         self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
@@ -160,23 +163,27 @@ class OpenProject(InspectableProject):
         """
         if terminate and names:
             raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
-        options = down_options(self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
-        return await self._apply(Intent.DOWN, options, running=names)
 
-    async def _apply(
-        self, intent: Intent, options: PlanOptions, *, is_up: bool = False, running: Sequence[str] = ()
+        async def down(session: Session, on_plan: OnPlan) -> Result:
+            targets = await resolve_running(session, names)
+            options = down_options(
+                self._project, targets, grace=grace, remove_orphans=remove_orphans, terminate=terminate
+            )
+            return await take_down(session, options, on_plan)
+
+        return await self._run(down)
+
+    async def _apply(self, intent: Intent, options: PlanOptions, *, is_up: bool = False) -> AppliedChanges:
+        return await self._run(lambda session, on_plan: apply(session, intent, options, on_plan), is_up=is_up)
+
+    async def _run(
+        self, operation: Callable[[Session, OnPlan], Awaitable[Result]], *, is_up: bool = False
     ) -> AppliedChanges:
-        """Plan and apply; `running` names the targets of a command that stops, which need not be in the file."""
+        """Return what the operation has changed. Raises `ProcessFailed`."""
         plans: list[Plan] = []
         session, secrets = self._session(is_up=is_up)
         async with session:
-            if running:
-                options = replace(options, targets=await resolve_running(session, running))
-            if intent is Intent.DOWN:
-                result = await take_down(session, options, plans.append)
-            else:
-                result = await apply(session, intent, options, plans.append)
-            check_result(result, secrets.hide)
+            check_result(await operation(session, plans.append), secrets.hide)
         return applied(plans[-1])
 
     async def _verdict(

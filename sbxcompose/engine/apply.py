@@ -20,7 +20,7 @@ from sbxcompose.tasks import finish_all, gather_all
 COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
 """The commands that copy files before they start anything."""
 
-Show = Callable[[Plan], None]
+OnPlan = Callable[[Plan], None]
 Confirm = Callable[[list[str]], Awaitable[bool]]
 """Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
 
@@ -41,11 +41,11 @@ async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Pl
 
 
 async def apply(
-    session: Session, intent: Intent, options: PlanOptions, show: Show, agree: Confirm | None = None
+    session: Session, intent: Intent, options: PlanOptions, on_plan: OnPlan, confirm: Confirm | None = None
 ) -> Result:
-    """Do it; `show` is given the plan before anything is done.
+    """Do what the command means; `on_plan` is given the plan before anything is done.
 
-    `agree` is asked where sandboxes differ from the file and only new ones would fit; its yes is
+    `confirm` is asked where sandboxes differ from the file and only new ones would fit; its yes is
     `recreate_sandboxes`.
     """
     found = await plan_for(session, intent, options)
@@ -54,15 +54,15 @@ async def apply(
     while found.provisional:
         first = await session.execute(found.sandboxes_first())
         if not first.good:
-            show(found)
+            on_plan(found)
             return first
         found = await plan_for(session, intent, options)
     differing = [note.sandbox for note in found.notes if note.kind == "sandbox"]
-    if differing and agree is not None and await agree(differing):
+    if differing and confirm is not None and await confirm(differing):
         found = await plan_for(session, intent, replace(options, recreate_sandboxes=True))
     if "local" in providers_of(session.project):
         found = with_taken_ports(found, session.project)
-    show(found)
+    on_plan(found)
     return await session.execute(found)
 
 

@@ -17,7 +17,7 @@ from sbxcompose.tasks import task_group
 Perform = Callable[[Step], Awaitable[None]]
 
 
-async def execute(steps: Sequence[Step], perform: Perform, emit: EventHandler) -> Result:
+async def execute_steps(steps: Sequence[Step], perform: Perform, emit: EventHandler) -> Result:
     """Carry out `steps`; `perform` does one and raises an `SbxError` when it fails.
 
     Steps whose needs are met begin in the same turn of the event loop, so that their requests can travel together.

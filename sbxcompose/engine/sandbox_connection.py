@@ -7,13 +7,13 @@ that a change costs the same in a project of ten processes and of ten thousand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopTerms
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
@@ -137,10 +137,11 @@ class SandboxConnection(KnownRows):
             await self.client.stop(str(info.pid), signal=9, grace=0)
         raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
-    async def stop(self, name: str, **terms: Unpack[StopTerms]) -> None:
-        """Stop a process; when this returns, its end is known here. Errors as `SandboxClient.stop`."""
+    @asynccontextmanager
+    async def stopping(self, name: str) -> AsyncIterator[None]:
+        """Note that a stop of the process is asked for inside; afterwards its end is known here."""
         self._asked.add(name)  # before the request: the watch may show the end before the answer has come
-        await self.client.stop(name, **terms)
+        yield
         if self._watch is not None:
             # By the contract alone, whose rows are polled. Our host sends the row before it answers.
             await self._watch.catch_up()

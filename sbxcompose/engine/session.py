@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
+from sbxcompose.api.models import Asked, Env, StartRequest
 from sbxcompose.api.retries import retried
 from sbxcompose.engine import cloud_secrets, down_mark, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.events import EventHandler, PlanBegun, SandboxNote, WaitBegun, WaitEnded, ignore_event
-from sbxcompose.engine.execute import execute
+from sbxcompose.engine.execute import execute_steps
 from sbxcompose.engine.local_limits import unenforced
 from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
@@ -154,7 +154,7 @@ class Session(ProjectSandboxes):
         if self._is_up and not self._records_readiness:
             self._records_readiness = True
             self.listen(record.on_event)
-        return await execute(plan.steps, self._perform, record.recording(self._emit))
+        return await execute_steps(plan.steps, self._perform, record.recording(self._emit))
 
     async def _prepare_for(self, plan: Plan) -> None:
         """Prepare the sandboxes that run and in which something will be started or copied into."""
@@ -274,8 +274,10 @@ class Session(ProjectSandboxes):
         if action.command and process is not None:
             asked = Asked(*self.command_request(process, row.instance, action.command))
         connection = self.connections[row.instance.sandbox]
-        terms = StopTerms(signal=action.signal, grace=action.grace, asked=asked, replaced=action.replaced)
-        await connection.stop(row.name, **terms)
+        async with connection.stopping(row.name):
+            await connection.client.stop(
+                row.name, signal=action.signal, grace=action.grace, asked=asked, replaced=action.replaced
+            )
 
     async def _start(self, process: Process, action: Start) -> None:
         """Start an instance under its managed name."""

@@ -54,7 +54,9 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
                 await connection.refresh()
                 return False
             case StopRival(rival):
-                await connection.stop(rival, signal=request.stop_signal, grace=request.stop_grace_ms / 1000)
+                grace = request.stop_grace_ms / 1000
+                async with connection.stopping(rival):
+                    await connection.client.stop(rival, signal=request.stop_signal, grace=grace)
             case TakeName(other):
                 request = replace(request, name=other)
             case Retry():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.apply import Show, apply
+from sbxcompose.engine.apply import OnPlan, apply
 from sbxcompose.engine.projects import project_of
 from sbxcompose.engine.providers import provider_of
 from sbxcompose.engine.result import Result
@@ -17,8 +17,8 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import ProviderName, Sandbox
 
 
-async def take_down(session: Session, options: PlanOptions, show: Show) -> Result:
-    """Apply `down`, also to the sandboxes that the plan has as `left`; `show` is given all of it once it is done.
+async def take_down(session: Session, options: PlanOptions, on_plan: OnPlan) -> Result:
+    """Apply `down`, also to the sandboxes that the plan has as `left`; `on_plan` is given all of it once it is done.
 
     What happens is told as events of the session.
     """
@@ -29,12 +29,12 @@ async def take_down(session: Session, options: PlanOptions, show: Show) -> Resul
         own = [sandbox for sandbox in left if sandbox.provider == kind]
         also = await _stop_at(session, kind, own, options, plans.append)
         result = Result(result.failures + also.failures, result.held_up + also.held_up)
-    show(replace(plans[0], steps=tuple(step for plan in plans for step in plan)))
+    on_plan(replace(plans[0], steps=tuple(step for plan in plans for step in plan)))
     return result
 
 
 async def _stop_at(
-    session: Session, kind: ProviderName, left: Sequence[LeftSandbox], options: PlanOptions, show: Show
+    session: Session, kind: ProviderName, left: Sequence[LeftSandbox], options: PlanOptions, on_plan: OnPlan
 ) -> Result:
     project = session.project
     place = provider_of(project, session.environ, kind=kind)
@@ -47,4 +47,4 @@ async def _stop_at(
     finally:
         await place.close()
     async with Session(known, emit=session.emit, environ=session.environ) as there:
-        return await apply(there, Intent.DOWN, replace(options, remove_orphans=True), show)
+        return await apply(there, Intent.DOWN, replace(options, remove_orphans=True), on_plan)

@@ -19,13 +19,22 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
 
     Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
     """
-    from sbxcompose.cli.apply import apply_and_report
+    from sbxcompose.cli.apply import run_and_report
     from sbxcompose.client.plan_options import down_options
+    from sbxcompose.engine.apply import OnPlan
+    from sbxcompose.engine.observed_names import resolve_running
+    from sbxcompose.engine.result import Result
+    from sbxcompose.engine.session import Session
+    from sbxcompose.engine.stop_left import take_down
     from sbxcompose.errors import UsageError
-    from sbxcompose.plan.options import Intent
 
     if terminate and names:
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
-    options = down_options(project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
-    return apply_and_report(shell, project, Intent.DOWN, options, names)
+
+    async def down(session: Session, on_plan: OnPlan) -> Result:
+        targets = await resolve_running(session, names)
+        options = down_options(project, targets, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
+        return await take_down(session, options, on_plan)
+
+    return run_and_report(shell, project, down, outlives_terminal=True)

@@ -15,10 +15,11 @@ from sbxcompose.cli.options import names_argument, no_deps_option, timeout_optio
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], no_deps: bool, grace: float | None) -> int:
     """Restart processes with the definition now in the file; without names, all but completed one-shots."""
-    from sbxcompose.cli.apply import apply_and_report
+    from sbxcompose.cli.apply import run_and_report
     from sbxcompose.client.plan_options import restart_options
+    from sbxcompose.engine.apply import apply
     from sbxcompose.plan.options import Intent
 
     project = shell.project()
     options = restart_options(project, names, no_deps=no_deps, grace=grace)
-    return apply_and_report(shell, project, Intent.RESTART, options)
+    return run_and_report(shell, project, lambda session, on_plan: apply(session, Intent.RESTART, options, on_plan))

@@ -17,10 +17,11 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
 
     Running processes are left alone even if the file has changed; `up` replaces them.
     """
-    from sbxcompose.cli.apply import apply_and_report
+    from sbxcompose.cli.apply import run_and_report
     from sbxcompose.client.plan_options import start_options
+    from sbxcompose.engine.apply import apply
     from sbxcompose.plan.options import Intent
 
     project = shell.project()
     options = start_options(project, names, no_deps=no_deps)
-    return apply_and_report(shell, project, Intent.START, options)
+    return run_and_report(shell, project, lambda session, on_plan: apply(session, Intent.START, options, on_plan))

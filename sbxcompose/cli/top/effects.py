@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sbxcompose import signals
 from sbxcompose.cli.context import GlobalOptions
@@ -197,7 +196,7 @@ class Effects:
     def _options_for(self, act: Act, instance: Instance) -> PlanOptions:
         target = frozenset({Target(instance.sandbox, instance.process, instance.replica)})
         if act is Act.STOP:
-            return replace(stop_options(self._session.project), targets=target)
+            return stop_options(self._session.project, target)
         return PlanOptions(targets=target, rerun=target if act is Act.START else frozenset())
 
     async def _apply(self, intent: Intent, options: PlanOptions, doing: str, done: str, name: str = "") -> None:

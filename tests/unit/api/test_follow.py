@@ -28,7 +28,7 @@ class DeadClient:
     def __init__(self) -> None:
         self.tries = 0
 
-    def stream(self, path: str, body: dict[str, Any]) -> Any:
+    def stream(self, method: str, path: str, body: dict[str, Any]) -> Any:
         self.tries += 1
         if self.tries > TRIES:
             raise Enough
@@ -65,7 +65,7 @@ class EndingClient:
         self.answers = [b"", frame_encoding.SYNCED]
 
     @asynccontextmanager
-    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[Any]:
+    async def stream(self, method: str, path: str, body: dict[str, Any]) -> AsyncIterator[Any]:
         yield self
 
     async def chunks(self) -> AsyncIterator[bytes]:

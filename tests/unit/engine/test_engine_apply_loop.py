@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import ApplyFailed, EngineEvent, EventHandler, PlanApplied, PlanMade, StepBegun
-from sbxcompose.engine.execute import execute
+from sbxcompose.engine.execute import execute_steps
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ProcessFailed, Unreachable
@@ -99,7 +99,7 @@ class FakeSession:
         await asyncio.sleep(0)
 
     async def execute(self, plan: Plan) -> Result:
-        return await execute(plan.steps, self._perform, self.emit)
+        return await execute_steps(plan.steps, self._perform, self.emit)
 
     async def _perform(self, step: Step) -> None:
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepHeldUp
-from sbxcompose.engine.execute import execute
+from sbxcompose.engine.execute import execute_steps
 from sbxcompose.engine.result import Result
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance
@@ -29,7 +29,7 @@ def carry_out(steps: list[Step], failing: set[int]) -> tuple[Result, list[Engine
         if step.number in failing:
             raise ProcessFailed(f"{step.subject} failed")
 
-    return asyncio.run(execute(steps, perform, told.append)), told
+    return asyncio.run(execute_steps(steps, perform, told.append)), told
 
 
 def test_a_step_begins_after_all_that_it_comes_after_has_succeeded() -> None:
@@ -50,7 +50,7 @@ def test_independent_steps_are_under_way_at_the_same_time() -> None:
         most.append(len(under_way))
         under_way.discard(step.number)
 
-    asyncio.run(execute([step(n) for n in range(1, 6)], perform, lambda event: None))
+    asyncio.run(execute_steps([step(n) for n in range(1, 6)], perform, lambda event: None))
     assert max(most) == 5
 
 

@@ -96,7 +96,7 @@ class Daemon:
         return self.lines[process] if stream == "stdout" else []
 
     @asynccontextmanager
-    async def stream(self, path: str, *, method: str) -> AsyncIterator[Body]:
+    async def stream(self, method: str, path: str) -> AsyncIterator[Body]:
         self._wake(path)
         lines = self.lines[path.split("/")[2]]
 
