@@ -28,8 +28,8 @@ PRELOADED = """
     cli.view.status_block cli.view.stream cli.view.suspended cli.view.table cli.view.wait_report
     client.commands client.output client.plan_options client.processes client.verdict
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
-    engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch engine.one_off
-    engine.projects engine.read_logs engine.ready_now engine.session engine.stop_left
+    engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
+    engine.observed_names engine.one_off engine.projects engine.read_logs engine.ready_now engine.session engine.stop_left
     api.contract_follow api.follow api.silent_run logs.match plan.why spec.cache spec.open
 """
 """Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic),
