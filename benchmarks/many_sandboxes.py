@@ -24,7 +24,7 @@ from tests.support.plain_cloud import PlainCloud
 TITLE = "many sandboxes"
 EACH = 10
 KEY = "a-key-for-benchmarks"
-LOOK_EVERY = 0.05
+POLL_INTERVAL = 0.05
 LIMIT = 600.0
 
 
@@ -141,7 +141,7 @@ def _watched(process: subprocess.Popen[bytes]) -> Used:
             with suppress(OSError, TypeError):
                 used.sockets = max(used.sockets, _sockets(process.pid))
                 used.memory = max(used.memory, _memory(process.pid))
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
     threading.Thread(target=look, daemon=True).start()
     return used

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-ENOUGH = 10_240
+MAX_NEEDED = 10_240
 """Descriptors; more than that macOS gives to no process."""
 
 
@@ -12,7 +12,7 @@ def raised(soft: int, hard: int, infinity: int) -> int:
     """Return the soft limit to set, which is never a lower one."""
     if soft == infinity:
         return soft
-    return max(soft, ENOUGH if hard == infinity else min(hard, ENOUGH))
+    return max(soft, MAX_NEEDED if hard == infinity else min(hard, MAX_NEEDED))
 
 
 def raise_limit() -> None:

@@ -20,7 +20,7 @@ SILENT_RUN = 600.0
 """Seconds for which a command may write nothing, beside those that are fine for every request."""
 BEGIN = 90.0
 """Seconds within which the answer has to begin, with the retries of a bad network."""
-LOOK = 20.0
+POLL_AFTER = 20.0
 """Seconds of silence before the command is looked at, and after its end before its answer counts as stalled."""
 
 
@@ -45,17 +45,17 @@ class SilentRun:
 
     async def chunks(self, reply: Reply) -> AsyncGenerator[bytes, None]:
         """Yield the pieces of the body. Raises `Unreachable` if the command has ended, or has not begun, and nothing
-        comes for `LOOK` seconds after that was seen.
+        comes for `POLL_AFTER` seconds after that was seen.
         """
         ahead = Lookahead(pieces(reply))
         doomed = False
         try:
             while True:
                 try:
-                    piece = await ahead.next(LOOK)
+                    piece = await ahead.next(POLL_AFTER)
                 except TimeoutError:
                     if doomed:
-                        raise stalled(self._command, 2 * LOOK) from None
+                        raise stalled(self._command, 2 * POLL_AFTER) from None
                     doomed = await self._should_speak()
                     continue
                 if piece is None:

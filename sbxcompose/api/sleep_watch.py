@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-LOOK_EVERY = 5.0
+POLL_INTERVAL = 5.0
 """Seconds between two looks, while something waits for an answer."""
 JUMP = 20.0
 """Seconds by which the two clocks must differ: they are set right by less than that all the time."""
@@ -42,7 +42,7 @@ class SleepWatch:
         self._waiting += 1
         if self._timer is None:
             self._seen = self._clocks()
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.check)
+            self._timer = asyncio.get_running_loop().call_later(POLL_INTERVAL, self.check)
 
     def end(self) -> None:
         """End what `begin` began."""
@@ -61,6 +61,6 @@ class SleepWatch:
     def check(self) -> None:
         """Compare the clocks with what they were at the last look."""
         before, self._seen = self._seen, self._clocks()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.check) if self._waiting else None
+        self._timer = asyncio.get_running_loop().call_later(POLL_INTERVAL, self.check) if self._waiting else None
         if has_slept(before, self._seen):
             self._woke_up()

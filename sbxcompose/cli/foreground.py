@@ -16,7 +16,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.write_all import write_all
-from sbxcompose.client.commands import TORN, UNSEEN, adapted, not_started, running_sandbox
+from sbxcompose.client.commands import EXIT_CODE_UNKNOWN, OUTPUT_INCOMPLETE, adapted, not_started, running_sandbox
 from sbxcompose.engine.events import EventHandler
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -93,7 +93,7 @@ async def _run(
 def exit_code_of(shell: Shell, ended: CommandEnded, what: str = "the command") -> int:
     """Return the exit code of what has ended, and tell what that does not: lines are missing, or memory ran out."""
     if ended.torn:
-        shell.note(TORN)
+        shell.note(OUTPUT_INCOMPLETE)
     if ended.out_of_memory is not None:
         shell.note(f"{what} {ended.out_of_memory}")
     return ended.exit_code
@@ -138,7 +138,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
             await attended.leave()
             raise
     if not ended.known:
-        raise ProcessFailed(UNSEEN)
+        raise ProcessFailed(EXIT_CODE_UNKNOWN)
     return ended
 
 

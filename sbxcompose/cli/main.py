@@ -22,7 +22,7 @@ from sbxcompose.errors import NotWritten, SbxError
 
 ISSUES = "https://github.com/sbxcompose/sbxcompose/issues"
 
-LOOKING = frozenset(
+LENIENT_COMMANDS = frozenset(
     (
         "attach",
         "doctor",
@@ -163,7 +163,7 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
     """
     choose_color("never" if no_color else color)
     name = ctx.invoked_subcommand or "COMMAND"
-    ctx.obj = Shell(GlobalOptions(**options), command=name, lenient=name in LOOKING)
+    ctx.obj = Shell(GlobalOptions(**options), command=name, lenient=name in LENIENT_COMMANDS)
 
 
 def _version(ctx: click.Context, value: bool) -> None:

@@ -21,7 +21,7 @@ from sbxcompose.errors import InvalidSpec, SbxError
 from sbxcompose.logs.filter import LineFilter
 from sbxcompose.plurals import counted
 
-MOST_OUTPUT = 20_000
+MAX_OUTPUT = 20_000
 """Characters of a command's output that are returned, from its end."""
 LONGEST_LINE = 2_000
 
@@ -172,9 +172,7 @@ def status_line(status: ProcessStatus) -> str:
 def cut(data: bytes) -> str:
     """Return the end of an output as text."""
     text = data.decode("utf-8", "replace").rstrip("\n")
-    return (
-        text if len(text) <= MOST_OUTPUT else f"({len(text) - MOST_OUTPUT} characters left out)\n{text[-MOST_OUTPUT:]}"
-    )
+    return text if len(text) <= MAX_OUTPUT else f"({len(text) - MAX_OUTPUT} characters left out)\n{text[-MAX_OUTPUT:]}"
 
 
 def error_words(error: SbxError) -> str:

@@ -18,7 +18,7 @@ GLOBAL_OPTIONS = {
     "--provider": "provider",
 }
 """The options that say which project is meant, with the names that `GlobalOptions` has for them."""
-_MOST_RUNS = 50
+_MAX_RUNS = 50
 """How many runs are offered at once: more fill the screen, and a digit of the number leads to the others."""
 
 
@@ -104,7 +104,7 @@ def _runs(incomplete: str, request: ValueRequest) -> list[Answer]:
         if not request.names or any(_is_meant(name, sandbox, process, replica) for name in request.names)
         for run in runs
     }
-    return _plain(map(str, sorted(numbers, reverse=True)), incomplete)[:_MOST_RUNS]
+    return _plain(map(str, sorted(numbers, reverse=True)), incomplete)[:_MAX_RUNS]
 
 
 def _is_meant(text: str, sandbox: str, process: str, replica: int) -> bool:

@@ -29,8 +29,9 @@ PRELOADED = """
     client.commands client.output client.plan_options client.processes client.verdict
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
-    engine.observed_names engine.one_off engine.projects engine.read_logs engine.ready_now engine.session engine.stop_left
-    api.contract_follow api.follow api.silent_run logs.match plan.why spec.cache spec.open
+    engine.observed_names engine.one_off engine.projects engine.read_logs engine.ready_now
+    engine.session engine.stop_left api.contract_follow api.follow api.silent_run logs.match plan.why
+    spec.cache spec.open
 """
 """Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic),
 draws (rich) or goes to a cloud (httpx), which would double the server's memory.

@@ -20,8 +20,8 @@ from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused
 from sbxcompose.plan.observed import Exit, Observed, ObservedSandbox, SandboxState
 from sbxcompose.tasks import task_group
 
-TORN = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
-UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
+OUTPUT_INCOMPLETE = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
+EXIT_CODE_UNKNOWN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
 class FinishedCommand(Struct, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ async def run_to_end(
         await one_off.leave()
         raise
     if not ended.known:
-        raise ProcessFailed(UNSEEN)
+        raise ProcessFailed(EXIT_CODE_UNKNOWN)
     return FinishedCommand(
         command=command,
         exit_code=ended.exit_code,

@@ -21,9 +21,9 @@ from sbxcompose.engine.session import Session
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 
-LOOK_AGAIN = 1.0
+POLL_INTERVAL = 1.0
 """Seconds after which a sandbox that does not exist is looked for again: of its creation nothing is heard."""
-SETTLED = 0.2
+RECORD_DELAY = 0.2
 """Seconds after a change in which the command that made it has recorded its step."""
 
 
@@ -96,13 +96,13 @@ class EventStream:
                 yield event
             limits = [] if until is None else [max(until - now(), 0.0)]
             if self.missing:
-                limits.append(LOOK_AGAIN)
+                limits.append(POLL_INTERVAL)
             if not await self._changed(min(limits, default=None)):
                 await self._session.observe()
                 continue
             for event in self._new():
                 yield event
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(RECORD_DELAY)
             self._session.check()
             await self._session.observe()
         for event in self._new():

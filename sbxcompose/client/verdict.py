@@ -16,7 +16,7 @@ from sbxcompose.plan.judge import Failed, Judge, Report, Success, TimedOut
 from sbxcompose.plan.observed import Phase
 from sbxcompose.tasks import Tasks
 
-SETTLE = 0.2
+FAILURE_GRACE = 0.2
 """Seconds that are given to what was begun beside the first failure."""
 
 Verdict = Success | Failed | TimedOut
@@ -39,7 +39,7 @@ async def await_verdict(
         found = await verdict
         if isinstance(found, Failed) and not work.done():
             # What is just being started may fail as well: it belongs to the same answer.
-            await asyncio.wait({work}, timeout=SETTLE)
+            await asyncio.wait({work}, timeout=FAILURE_GRACE)
             found = await states.verdict(judge, deadline)
         return found
 

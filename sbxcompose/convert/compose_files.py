@@ -21,7 +21,7 @@ ReadText = Callable[[str], str | None]
 FillText = Callable[[str], str]
 """Returns a text with the variables that are known."""
 
-_MOST_FILES = 500
+_MAX_FILES = 500
 """Files of one project; more are a loop that goes by different names."""
 _LONGEST_CHAIN = 50
 """Services that extend one another; more are a loop, or cannot be understood."""
@@ -115,8 +115,8 @@ class ComposeFiles:
     def _tree(self, path: str, folder: str | None = None) -> Mapping | None:
         """Return a file of the project; None if there is none. Raises `InvalidSpec` for a broken one."""
         if path not in self._found:
-            if len(self._found) >= _MOST_FILES:
-                place = Mistake(f"more than {_MOST_FILES} files belong to this one", file=path)
+            if len(self._found) >= _MAX_FILES:
+                place = Mistake(f"more than {_MAX_FILES} files belong to this one", file=path)
                 raise InvalidSpec([place])
             content = self._read(path)
             document = Document(path, path, folder or posixpath.dirname(path) or ".", content or "")

@@ -28,7 +28,7 @@ from sbxcompose.tasks import TaskOwner, finish_all
 
 LAST_ANSWER = 10.0
 """Seconds for which a command that is interrupted cleans up what it was creating."""
-LAST_LOOKS = 3.0
+FINAL_POLLS = 3.0
 """Seconds of these in which what a create without an answer may have made is looked for (contract 2.7: about one)."""
 
 
@@ -159,7 +159,7 @@ class CloudProvider:
         self._unanswered.discard(sandbox.full_name)
         info = None
         with suppress(ProviderError, TimeoutError):
-            async with asyncio.timeout(LAST_LOOKS):
+            async with asyncio.timeout(FINAL_POLLS):
                 info = await suspended.appeared(lambda: self.find(sandbox))
         if info is not None:
             await self._drop(sandbox, info.id)

@@ -14,9 +14,9 @@ from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 from sbxcompose.tasks import run_until
 
-LOOKED_THROUGH = 4 * 1024 * 1024
+MAX_SEARCHED = 4 * 1024 * 1024
 """Bytes of a run that are searched for a line when the state is asked for; that must not take long."""
-STANDS_STILL = 0.2
+UNCHANGED_FOR = 0.2
 """Seconds after which an unfinished line is taken as it stands, where what follows could change the answer."""
 
 
@@ -41,7 +41,7 @@ class RunMatcher:
         if matcher.feed(data):
             self.match()
         elif any(stream.undecided for stream in self._streams.values()):
-            self._timer = asyncio.get_running_loop().call_later(STANDS_STILL, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(UNCHANGED_FOR, self.flush)
 
     def flush(self) -> None:
         """Take unfinished lines as they stand."""
@@ -121,7 +121,7 @@ async def line_so_far(
     Only output before `until` (seconds since 1970) counts.
     """
     matcher = RunMatcher(pattern)
-    whole = await _read(connection, instance, run, matcher, follow=False, most=LOOKED_THROUGH, until=until)
+    whole = await _read(connection, instance, run, matcher, follow=False, most=MAX_SEARCHED, until=until)
     matcher.cancel()
     matcher.flush()
     return True if matcher.seen.is_set() else (False if whole else None)

@@ -27,7 +27,7 @@ from sbxcompose.errors import Conflict, Unavailable, Unreachable
 
 EXTENSION = "start-key"
 """What a daemon lists that knows the key of a start."""
-LOOKS = 4
+MAX_POLLS = 4
 """How often the list of rows is looked at for a run that has no name, before that is started once more."""
 
 
@@ -85,7 +85,7 @@ async def start_once(connection: SandboxConnection, request: StartRequest, base:
             if attempt == CALL_TRIES:
                 raise
             # A request that was cut off may still be on its way to the daemon; one that was refused is not.
-            looks = 1 if isinstance(error, Unavailable) else LOOKS
+            looks = 1 if isinstance(error, Unavailable) else MAX_POLLS
             for attempt in range(1, looks + 1):
                 await asyncio.sleep(CALL_PAUSE * 2**attempt)
                 found = unnamed_after_failure(request, known, await _rows(connection))

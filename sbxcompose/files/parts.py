@@ -16,7 +16,7 @@ from sbxcompose.spec.units import short_size
 TOO_LARGE = 413
 SMALLEST = 64 * 1024
 """Bytes of a part below which it is not made smaller."""
-DOUBTFUL = 1024 * 1024
+MAYBE_TOO_LARGE = 1024 * 1024
 """Bytes above which a connection that breaks while they are sent may have been closed because of their number."""
 JOINED = 50
 """How many parts a command joins at a time."""
@@ -43,9 +43,9 @@ class BodyLimit:
 
         A server that refuses a body may close the connection before its answer could be read.
         """
-        doubted = error.broke and size > DOUBTFUL
+        doubted = error.broke and size > MAYBE_TOO_LARGE
         if doubted:
-            self.bytes = DOUBTFUL
+            self.bytes = MAYBE_TOO_LARGE
         return doubted
 
     def refused(self, path: str, size: int, whole: int, error: Refused) -> None:

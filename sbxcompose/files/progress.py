@@ -12,7 +12,7 @@ from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
 
 PIECE = 64 * 1024
 """Bytes that are handed to the connection at a time."""
-OFTEN = 0.1
+REPORT_INTERVAL = 0.1
 """Seconds between two reports at least, but for files that have arrived."""
 
 
@@ -52,7 +52,7 @@ class TransferMeter:
     def sent(self, count: int) -> None:
         """Note that bytes were handed to the connection, or came; below zero: they have to travel again."""
         self._sent += count
-        if self._all_size and self._clock() - self._told_at >= OFTEN:
+        if self._all_size and self._clock() - self._told_at >= REPORT_INTERVAL:
             self._tell()
 
     def arrived(self, files: int, size: int) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENING = "0A"
-MOST_OTHERS = 1000
+MAX_OTHERS = 1000
 """Sockets in a row that do not listen after which no more is read: Linux lists those that do first, and a busy machine
 may have ten thousands of closed connections, which take the kernel longer to print than all else in a command.
 """
@@ -73,7 +73,7 @@ def listening_among(rows: Iterable[Sequence[str]]) -> Iterator[tuple[str, int, s
             yield address, int(port, 16), row[9]
         else:
             others += 1
-            if others > MOST_OTHERS:
+            if others > MAX_OTHERS:
                 return
 
 

@@ -21,7 +21,7 @@ from sbxcompose.logs.write import FdSink
 if TYPE_CHECKING:
     from sbxcompose.logs.filter import LineFilter
 
-STILL: Final = 1.0
+UNCHANGED_FOR: Final = 1.0
 """Seconds for which an unfinished line must have stood still before it is shown."""
 FRAME: Final = 0.05
 """Seconds between two looks at a line that is shown unfinished, or that its process overwrites."""
@@ -96,14 +96,14 @@ class LogOutput:
         """Seconds after which `tick` is to be called; None if nothing is waiting to be shown."""
         if not self._changed:
             return None
-        return FRAME if any(map(self._is_moving, self._changed)) else STILL
+        return FRAME if any(map(self._is_moving, self._changed)) else UNCHANGED_FOR
 
     def tick(self, now: float) -> None:
         """Show unfinished lines that have stood still, and new states of those that are shown. Raises `NotWritten`."""
         if self._screen is None:
             return
         for source, changed in list(self._changed.items()):
-            if self._is_moving(source) or now - changed >= STILL:
+            if self._is_moving(source) or now - changed >= UNCHANGED_FOR:
                 del self._changed[source]
                 block = self._mux.unfinished(source)
                 text = self._unfinished(block) if block is not None else b""

@@ -28,7 +28,7 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-ln-~]")
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _UNWRITTEN: Final = (" ", "")
 """A cell that nothing stands in, told from a written blank by identity."""
-_MOST_COLUMNS: Final = 4096
+_MAX_COLUMNS: Final = 4096
 """A cursor that is sent further right stays there."""
 
 
@@ -155,9 +155,9 @@ class _Line:
         count = int(parameters) if parameters.isdecimal() and len(parameters) < 5 else 0
         match final:
             case "G" | "`":
-                self.column = min(max(count, 1) - 1, _MOST_COLUMNS)
+                self.column = min(max(count, 1) - 1, _MAX_COLUMNS)
             case "C":
-                self.column = min(self.column + max(count, 1), _MOST_COLUMNS)
+                self.column = min(self.column + max(count, 1), _MAX_COLUMNS)
             case "D":
                 self.column = max(self.column - max(count, 1), 0)
             case "K":

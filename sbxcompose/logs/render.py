@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from sbxcompose.logs.mux import Block, LineSource
 from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes, width
 from sbxcompose.logs.sanitize import clean_text, without_colours
-from sbxcompose.logs.wrap import LEAST_ROOM, has_long_line, wrap_lines
+from sbxcompose.logs.wrap import MIN_ROOM, has_long_line, wrap_lines
 
 Parts = list[bytes | memoryview]
 """What is to be written, in order; pieces instead of one string, because joining them would copy it all."""
@@ -96,7 +96,7 @@ class PrefixedRenderer:
         assert self._columns is not None
         column = width(without_colours(before).decode("utf-8", "replace"))
         room = self._columns() - column
-        if room < LEAST_ROOM or not has_long_line(data, room):
+        if room < MIN_ROOM or not has_long_line(data, room):
             return None
         return wrap_lines(data, before, column, room)
 

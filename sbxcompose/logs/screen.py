@@ -19,7 +19,7 @@ from sbxcompose.logs.prefix import width, without_tabs
 ScreenSize = Callable[[], tuple[int, int]]
 """Columns and rows of the terminal."""
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
-_MOST_ROWS_OF_A_LINE: Final = 3
+_MAX_ROWS_OF_A_LINE: Final = 3
 _NO_WRAP: Final = b"\x1b[?7l"
 _WRAP: Final = b"\x1b[?7h"
 
@@ -119,7 +119,7 @@ class Screen:
         room = max(rows // 3 - len(bottom), 0 if bottom else 1)
         found: list[bytes] = []
         for line in reversed(self._lines.values()):
-            most = 1 if bottom else min(_MOST_ROWS_OF_A_LINE, max(room, 1))
+            most = 1 if bottom else min(_MAX_ROWS_OF_A_LINE, max(room, 1))
             clipped = _clip(line, columns * most - 1)
             room -= self._rows([clipped])
             if room < 0:

@@ -11,7 +11,7 @@ from typing import Final
 
 from sbxcompose.logs.prefix import RESET, width, without_tabs
 
-LEAST_ROOM: Final = 20
+MIN_ROOM: Final = 20
 """Columns beside the prefix; with less the terminal wraps better."""
 LONGEST: Final = 16 * 1024
 """Bytes of a line that is broken; a longer one is data, and costs more than it helps."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HIGH_WATER: Final = 4 * 1024 * 1024
 """Bytes that may wait for a slow reader; with more, `write` itself waits."""
 
-_MOST_PARTS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
+_MAX_PARTS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
 
 
 def write_error(fd: int, error: OSError) -> NotWritten:
@@ -164,7 +164,7 @@ class FdSink:
 
     def _write_some(self) -> None:
         while self._waiting:
-            batch = list(islice(self._waiting, _MOST_PARTS))
+            batch = list(islice(self._waiting, _MAX_PARTS))
             try:
                 self._written(os.writev(self.fd, batch))
             except BlockingIOError:

@@ -18,7 +18,7 @@ Address = tuple[str, str]
 """Sandbox and process."""
 
 
-_MOST_SUGGESTIONS = 20
+_MAX_SUGGESTIONS = 20
 """Looking for similar names among a thousand takes up to 30 ms each time; more suggestions are not read."""
 
 
@@ -74,7 +74,7 @@ class Needs:
         if elsewhere:
             return f"did you mean `{elsewhere[0]}/{process}`?"
         self._suggestions += 1
-        if self._suggestions > _MOST_SUGGESTIONS:
+        if self._suggestions > _MAX_SUGGESTIONS:
             return None
         known = self._names[address[0]]
         listed = ", ".join(f"`{name}`" for name in known[:12]) + (", …" if len(known) > 12 else "")

@@ -17,7 +17,7 @@ FIRST_PORT = 5000
 PORT_STEP = 100
 
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<colon>[ \t]*:[ \t]*)(?P<command>.*?)[ \t]*")
-_NEARLY = re.compile(r"(?P<indent>\s*)(?P<name>[^:=]*[^:=\s])\s*:(?!/)\s*(?P<command>.*)")
+_LIKE_PROCFILE = re.compile(r"(?P<indent>\s*)(?P<name>[^:=]*[^:=\s])\s*:(?!/)\s*(?P<command>.*)")
 _VARIABLE = re.compile(r"(export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
 _YAML = re.compile(r"^(processes|sandboxes|services|procs)[ \t]*:[ \t]*($|[\[{&*#!])", re.MULTILINE)
 _DESCRIBES = frozenset(
@@ -78,7 +78,7 @@ def _no_entry(document: Document, number: int, line: str) -> Mistake:
     if _VARIABLE.match(line.lstrip()):
         message = "a variable is set here, and a line must be `name: command`"
         return document.mistake(message, number, 1, "variables for all processes belong into `.env`")
-    found = _NEARLY.fullmatch(line)
+    found = _LIKE_PROCFILE.fullmatch(line)
     if found is None:
         return document.mistake("a line must be `name: command`", number, 1, "a comment begins with `#`")
     if found["indent"] and _LINE.fullmatch(line.lstrip()):

@@ -12,9 +12,9 @@ from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.unresolved_part import ScopeOfMistake
 
 Path = tuple[str | int, ...]
-_OF_ALL = frozenset({"env", "env_file"})
+_PROCESS_DEFAULTS = frozenset({"env", "env_file"})
 """Keys at the top of the file that only processes need."""
-_NEEDED_TO_LOOK = frozenset({"name", "workspace"})
+_NEEDED_TO_FIND = frozenset({"name", "workspace"})
 """Keys of a sandbox without which it is not found."""
 
 
@@ -25,9 +25,9 @@ def scope_of(path: Path) -> ScopeOfMistake | None:
             return sandbox, process
         case ("processes", str(process), *_):
             return MAIN, process
-        case ("sandboxes", str(sandbox), str(key), *_) if key not in (*_NEEDED_TO_LOOK, "processes"):
+        case ("sandboxes", str(sandbox), str(key), *_) if key not in (*_NEEDED_TO_FIND, "processes"):
             return sandbox, None
-        case (str(key), *_) if key in _OF_ALL:
+        case (str(key), *_) if key in _PROCESS_DEFAULTS:
             return None, None
     return None
 

@@ -22,7 +22,7 @@ else:
 
 PATIENCE = 1.0
 """Seconds that a server may take to make a fork."""
-FIRST_LOOK = 0.1
+FIRST_POLL = 0.1
 """Seconds after which a server that has not answered is looked at: a stopped one will not answer."""
 FORWARDED = (
     signal.SIGHUP,
@@ -87,14 +87,14 @@ def _in_foreground() -> bool:
 
 def _ask(path: str, own: circumstances.Description, status: dict[str, str]) -> bool:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(FIRST_LOOK)
+    sock.settimeout(FIRST_POLL)
     try:
         sock.connect(path)
     except (FileNotFoundError, ConnectionRefusedError):
         return place.may_start(os.environ)
     server, uid, _ = peer(sock)
     descriptors = _inherited()  # while the server forks
-    if uid != os.getuid() or len(descriptors) > wire.MOST_DESCRIPTORS - 2 or not _in_foreground():
+    if uid != os.getuid() or len(descriptors) > wire.MAX_DESCRIPTORS - 2 or not _in_foreground():
         return False
     here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     lifeline, kept = os.pipe()  # `kept` is closed by our end, however that comes, which kills the fork (`_die_with`)

@@ -40,7 +40,7 @@ READING = b"r"
 RESUME = b"C"
 """Client: we have been stopped, and continue; 1 if we can never use the terminal again."""
 
-MOST_DESCRIPTORS = 250
+MAX_DESCRIPTORS = 250
 """The kernel sends at most 253 in one message."""
 LARGEST_REQUEST = 1 << 23
 _LENGTH = 4
@@ -58,7 +58,7 @@ def send_request(sock: socket.socket, request: dict[str, Any], descriptors: Sequ
 
 def receive_request(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Return a request and its descriptors. Raises `OSError` or `ValueError` for what is none."""
-    data, descriptors = receive_with_descriptors(sock, 1 << 16, MOST_DESCRIPTORS)
+    data, descriptors = receive_with_descriptors(sock, 1 << 16, MAX_DESCRIPTORS)
     while len(data) < _LENGTH:
         data += _more(sock)
     length = int.from_bytes(data[:_LENGTH], "little")

@@ -35,7 +35,7 @@ QUICK = 1.0
 SAME = Likeness(3, 3, 0.0, 0.05)
 SIMILAR = Likeness(15, 20, 0.25, 0.25)
 """Also what keeps a process that is known to loop: a loaded machine does not end a loop."""
-AROUND = 0.1
+CHANGE_MARGIN = 0.1
 """Seconds before the start and after the end of a run in which a change counts as made by it: its moments are those at
 which they were noticed."""
 FIRST_PAUSE = 1.0
@@ -58,7 +58,7 @@ class FileChange(Struct, frozen=True):
     @property
     def is_during_run(self) -> bool:
         """Whether the run may have made it."""
-        return self.offset >= -AROUND and (self.ended is None or self.changed <= self.ended + AROUND)
+        return self.offset >= -CHANGE_MARGIN and (self.ended is None or self.changed <= self.ended + CHANGE_MARGIN)
 
 
 class RestartLoop(Struct, frozen=True):

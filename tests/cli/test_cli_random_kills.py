@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sbxcompose.client.commands import UNSEEN
+from sbxcompose.client.commands import EXIT_CODE_UNKNOWN
 from tests.cli.looking import alive
 from tests.cli.numbered_project import (
     COUNTS,
@@ -158,7 +158,7 @@ def foreground(*command: str) -> Steps:
         yield
         done = trial.finish(under_way)
         reached = [check_order(lines, trial.what) for lines in lines_of(done.stdout).values()]
-        lost = done.code != 0 and (trial.all_killed or UNSEEN in done.stderr)
+        lost = done.code != 0 and (trial.all_killed or EXIT_CODE_UNKNOWN in done.stderr)
         assert reached == [{1: ONE_OFF_LINES}] or lost, f"{trial.what}: {reached}, {done}"
         begun = [run for run in trial.project.runs if run.partition(".")[0] == name]
         assert len(begun) == 1 or (lost and not begun), f"{trial.what}: the command ran as {begun}"

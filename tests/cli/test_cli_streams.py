@@ -166,13 +166,24 @@ def test_output_into_a_file_is_complete_and_plain(sbx: Sbx) -> None:
     assert pids(sbx) == {}
 
 
-LOOKING = ["ps", "ps --json", "config", "plan", "logs", "why web", "schema", "--help", "host status", "--version"]
+READ_ONLY_COMMANDS = [
+    "ps",
+    "ps --json",
+    "config",
+    "plan",
+    "logs",
+    "why web",
+    "schema",
+    "--help",
+    "host status",
+    "--version",
+]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_like_dev_null(sbx: Sbx, closed: str) -> None:
     up(sbx)
-    for arguments in LOOKING:
+    for arguments in READ_ONLY_COMMANDS:
         done = with_shell(sbx, f"$SBX {arguments} {closed}")
         assert (done.returncode, done.stderr) == (0, ""), arguments
         if "2>" not in closed:

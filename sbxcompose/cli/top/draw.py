@@ -20,7 +20,7 @@ from sbxcompose.client.process_state import ProcessState
 from sbxcompose.client.process_status import state_of
 from sbxcompose.logs.prefix import colours
 
-LEAST_PANE = 4
+MIN_PANE = 4
 """Lines of the lower part that a table never takes."""
 
 
@@ -37,7 +37,7 @@ def layout(model: TopModel, height: int) -> Layout:
     if model.zoomed or model.pane is Pane.HELP:
         return Layout(0, room)
     wanted = len(model.entries) + 1
-    most = max(room - max(LEAST_PANE, room // 2), min(room, 2))
+    most = max(room - max(MIN_PANE, room // 2), min(room, 2))
     rows = min(wanted, most)
     return Layout(rows, room - rows)
 

@@ -22,10 +22,10 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 
-MOST_AT_ONCE = 64 * 1024
+MAX_AT_ONCE = 64 * 1024
 """Bytes of one chunk that are turned into lines."""
 NOT_CONNECTED = "not connected, trying again"
-LOOK_AGAIN = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between two looks at whether a process that prints something has become ready by that."""
 
 
@@ -73,7 +73,7 @@ class TopFeed:
         if self.hides(instance):
             return
         source = self._source(instance, stream, run)
-        if len(data) > MOST_AT_ONCE and (skipped := data.find(b"\n", len(data) - MOST_AT_ONCE)) >= 0:
+        if len(data) > MAX_AT_ONCE and (skipped := data.find(b"\n", len(data) - MAX_AT_ONCE)) >= 0:
             self._mux.flush(source)
             data = data[skipped + 1 :]
         for block in self._mux.feed(source, data, time_ms):
@@ -191,7 +191,7 @@ class TopFeed:
                 self._set_ready(instance, ready)
             self._changed = True
             self.news()
-            await asyncio.sleep(LOOK_AGAIN if unknown else 0)
+            await asyncio.sleep(POLL_INTERVAL if unknown else 0)
 
     # -- usage ---------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import Tasks
 
-LOOK_AGAIN = 2.0
+POLL_INTERVAL = 2.0
 """Seconds after which a sandbox of this machine that does not exist is looked for again: of its creation nothing is
 heard."""
 LOOK_AGAIN_FAR = 10.0
@@ -64,7 +64,7 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
 
 async def stay_connected(session: Session, feed: TopFeed, poll: asyncio.Event) -> None:
     """Look again for sandboxes of which nothing is heard, every few seconds and when `poll` is set, until cancelled."""
-    every = LOOK_AGAIN if session.project.provider == "local" else LOOK_AGAIN_FAR
+    every = POLL_INTERVAL if session.project.provider == "local" else LOOK_AGAIN_FAR
     said = ""
     while True:
         lost = [connection for connection in session.connections.values() if connection.error is not None]

@@ -21,9 +21,9 @@ _BAD = {ProcessState.UNHEALTHY, ProcessState.BACKING_OFF, ProcessState.FAILED_TO
 _DIM = {ProcessState.STOPPED, ProcessState.NOT_STARTED}
 
 LONGEST_NAME = 30
-LEAST_NAME = 9
+MIN_NAME = 9
 LONGEST_STATE = 28
-LEAST_STATE = len("backing off")
+MIN_STATE = len("backing off")
 
 
 class Column(Struct, frozen=True):
@@ -139,6 +139,6 @@ def _first_widths(entries: Sequence[ListedInstance], states: Sequence[str], room
     words = min(max(map(len, ["STATE", *states])), LONGEST_STATE)
     words = max(words, min(room - names, LONGEST_STATE))
     if names + words > room:
-        words = max(min(words, room - names), min(LEAST_STATE, max(room - LEAST_NAME, 1)))
+        words = max(min(words, room - names), min(MIN_STATE, max(room - MIN_NAME, 1)))
         names = max(min(names, room - words), 1)
     return names, words

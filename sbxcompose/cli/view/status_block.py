@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from sbxcompose.files.transfer import TransferProgress
     from sbxcompose.plan.waits import Wait
 
-MOST_ROWS = 10
+MAX_ROWS = 10
 """Rows of a block; of a small terminal at most a third of the height is used."""
-LEAST_ROWS = 3
-MOST_OF_NAME = 24
+MIN_ROWS = 3
+MAX_OF_NAME = 24
 """Columns of a name; states are short."""
 _STYLES = {"waiting": "dim", "backing off": "red", "unhealthy": "red", "exited": "red"}
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
@@ -77,7 +77,7 @@ def _size() -> tuple[int, int]:
 def block_lines(live: Live, size: tuple[int, int], *, colours: bool, clean: Callable[[str], str]) -> list[str]:
     """Return the block as lines for a terminal of that size (columns and rows), none of which needs two rows."""
     columns, rows = size
-    room = max(min(MOST_ROWS, rows // 3), LEAST_ROWS)
+    room = max(min(MAX_ROWS, rows // 3), MIN_ROWS)
     file = io.StringIO()
     # What reaches the last column makes some terminals begin another row.
     console(colours, max(columns - 1, 1), file).print(block(live, room, clean))
@@ -121,7 +121,7 @@ def _rows(waits: tuple[tuple[Wait, float], ...], room: int, clean: Callable[[str
         (clean(wait.name), wait.standing.state, seconds(int(since)), _details(wait, clean)) for wait, since in shown
     ]
     widths = [max((cell_len(row[column]) for row in cells), default=0) for column in range(3)]
-    widths[0] = min(widths[0], MOST_OF_NAME)
+    widths[0] = min(widths[0], MAX_OF_NAME)
     rows = [
         Text.assemble(
             "  ",

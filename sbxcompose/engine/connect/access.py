@@ -14,7 +14,7 @@ from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.spec.connect import SandboxPlace
 from sbxcompose.spec.project import Project, ProviderName, Sandbox
 
-WAYS: tuple[ProviderName, ...] = ("local", "tensorlake")
+DIRECT_PROVIDERS: tuple[ProviderName, ...] = ("local", "tensorlake")
 
 
 class SandboxFinder:
@@ -41,7 +41,7 @@ class SandboxFinder:
 
     def _at(self, kind: str) -> Provider:
         if kind not in self._made:
-            name = next(way for way in WAYS if way == kind)
+            name = next(way for way in DIRECT_PROVIDERS if way == kind)
             # Without files: it looks sandboxes up, and claims none.
             project = Project(name="", directory="/", provider=name, sandboxes=())
             self._made[kind] = provider_of(project, self._environ, self._outages, name)

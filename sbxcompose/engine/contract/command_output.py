@@ -21,7 +21,7 @@ from sbxcompose.engine.contract.output import edges
 from sbxcompose.errors import NotFound, Unreachable
 from sbxcompose.tasks import Tasks
 
-FIRST_LOOK = 1.0
+FIRST_POLL = 1.0
 LONGEST_PAUSE = 5.0
 """Seconds without output before the command is looked at, and between two looks; the pause grows."""
 QUIET = 0.5
@@ -30,7 +30,7 @@ ROUNDS = 6
 """How often that is done before what has not come is given up."""
 LATE_MS = 1000
 """Milliseconds after the end of a command from which on lines are those of its children."""
-SOON = 0.02
+FOLLOW_PAUSE = 0.02
 """Seconds before a command whose follow has ended is followed again; doubled each time."""
 
 
@@ -51,7 +51,7 @@ async def follow_command(client: SandboxClient, process: str, write: Callable[[R
         except NotFound:
             command.lost_record()
         while not (command.over.is_set() or await command.poll()):
-            await asyncio.sleep(FIRST_LOOK)
+            await asyncio.sleep(FIRST_POLL)
     return FollowedCommand(command.info, command.torn)
 
 
@@ -94,11 +94,11 @@ class _CommandFollower:
 
     async def watch(self) -> None:
         """Look while no output comes."""
-        pause = FIRST_LOOK
+        pause = FIRST_POLL
         while not self.over.is_set():
             await asyncio.sleep(pause)
-            if time.monotonic() - self._heard_at < FIRST_LOOK:
-                pause = FIRST_LOOK
+            if time.monotonic() - self._heard_at < FIRST_POLL:
+                pause = FIRST_POLL
                 continue
             with suppress(Unreachable):  # the follow finds out
                 await self.poll()
@@ -107,14 +107,14 @@ class _CommandFollower:
 
     async def follow(self) -> None:
         """Follow until the command has ended, again where the daemon ends a follow before that; then once more."""
-        pause = SOON
+        pause = FOLLOW_PAUSE
         while not self.over.is_set():
             if await self._take(self._until_over()):
-                pause = SOON
+                pause = FOLLOW_PAUSE
             if self.over.is_set() or await self.poll():
                 break
             await asyncio.sleep(pause)
-            pause = min(pause * 2, FIRST_LOOK)
+            pause = min(pause * 2, FIRST_POLL)
         if not self._decided:
             await self._take(remaining(self._until_over, self._replay))
         if not (self._decided or self._replay.complete or await self._has_all()):

@@ -25,8 +25,8 @@ TURN = 2.0
 """Seconds after which a stream that writes is given to another that waits."""
 REPLAYS = 3
 """A turn lasts so many times as long as it took to come to what is new: else most of it would be repetition."""
-OFTEN = 1.0
-SELDOM = 15.0
+MIN_POLL_INTERVAL = 1.0
+MAX_POLL_INTERVAL = 15.0
 """Seconds between two looks at a process without a stream: a quarter of the time for which it has been silent, between
 these two.
 """
@@ -81,7 +81,7 @@ class FollowPlaces:
 
     def lateness(self) -> float:
         """Return for how many seconds a line may have to wait, if the network takes no time."""
-        return max(SELDOM, TURN * (self.count // self.places))
+        return max(MAX_POLL_INTERVAL, TURN * (self.count // self.places))
 
     def enter(self, process: int, now: float) -> None:
         """Add a process, which is parked: it gets a place if one is free."""
@@ -135,7 +135,7 @@ class FollowPlaces:
         if process not in self._parked or len(self._holders) < self.places:
             return False
         record = self._known[process]
-        return now - record.looked_at >= min(max((now - record.wrote_at) / 4, OFTEN), SELDOM)
+        return now - record.looked_at >= min(max((now - record.wrote_at) / 4, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL)
 
     def looked(self, process: int, now: float) -> None:
         """Note that a process has been looked at."""

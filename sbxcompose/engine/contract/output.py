@@ -27,7 +27,7 @@ QUIET = 0.05
 QUIET_AT_MOST = 1.0
 FOUND_AT_MOST = 5.0
 """Seconds for which the last lines of a run are waited for where its process has to be given a stream first."""
-LATE = 0.5
+LATE_AFTER = 0.5
 """Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
 
 Put = Callable[[follow.FollowEvent], Awaitable[None]]
@@ -154,7 +154,7 @@ class Follower:
         while edge is None or not self._replay.replayed(counts):
             almost = bool(counts) and self._replay.replayed({stream: max(n - 1, 0) for stream, n in counts.items()})
             try:
-                lines = await self._more(LATE if almost else None)
+                lines = await self._more(LATE_AFTER if almost else None)
             except TimeoutError:
                 if not going_on and edge:
                     await self._give(self._unfinished(edge), found, tail)
@@ -214,7 +214,7 @@ class Follower:
                 return True
             quiet = time.monotonic() - began_at
             await asyncio.sleep(pause_after(quiet))
-            if self.info.status == "running" and quiet > LATE:
+            if self.info.status == "running" and quiet > LATE_AFTER:
                 return True  # the daemon has ended the follow for reasons of its own
 
     async def emit_end(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.contract.follow_places import SELDOM
+from sbxcompose.engine.contract.follow_places import MAX_POLL_INTERVAL
 from sbxcompose.engine.contract.log_followers import LogFollowers
 from sbxcompose.engine.contract.output import Follower, exit_of
 from sbxcompose.engine.contract.rows import (
@@ -37,7 +37,7 @@ RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
 LAST_LIST = 1.0
 """Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
-AT_ONCE = 50
+FULL_RATE_SANDBOXES = 50
 """Sandboxes whose rows are asked for as often as that of one, while no caller waits for a change; more share."""
 BUSY = 3
 """How many times as long as a look takes is waited before the next, while no caller waits for a change."""
@@ -172,7 +172,7 @@ class PlainWatch:
     async def _poll(self) -> None:
         changed_at = looked_at = looked_until = time.monotonic()
         while not self._done:
-            slow = min(BUSY * (looked_until - looked_at), SELDOM)
+            slow = min(BUSY * (looked_until - looked_at), MAX_POLL_INTERVAL)
             await self._until_wanted(pause_after(time.monotonic() - changed_at), slow)
             looked_at = looked_until = time.monotonic()
             # However lately something was started there: it may have been suspended since, and a list would wake it.
@@ -208,8 +208,10 @@ class PlainWatch:
         if self._attention:
             return pause
         if self._eager or (self._output is not None and self._output.some_parked):
-            return max(pause * max(1.0, self._turns.watches / AT_ONCE), slow)
-        return SELDOM if self._output is not None else None  # a follower may lose its stream to another meanwhile
+            return max(pause * max(1.0, self._turns.watches / FULL_RATE_SANDBOXES), slow)
+        return (
+            MAX_POLL_INTERVAL if self._output is not None else None
+        )  # a follower may lose its stream to another meanwhile
 
     async def _poll_rows(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""

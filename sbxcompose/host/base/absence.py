@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-LATE = 0.5
+LATE_AFTER = 0.5
 """Seconds by which a timer fires late where this process had no turn: a client may be waiting for it, too."""
 
 
@@ -27,7 +27,7 @@ class AbsenceTimer:
         self._handle = asyncio.get_running_loop().call_later(self._seconds, self._due)
 
     def _due(self) -> None:
-        if asyncio.get_running_loop().time() >= self._handle.when() + LATE:
+        if asyncio.get_running_loop().time() >= self._handle.when() + LATE_AFTER:
             self._begin()
         else:
             self._call()

@@ -24,7 +24,7 @@ _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.E
 # The same of copy_file_range(2), which kernels refuse between file systems of different kinds (EXDEV).
 _CANNOT_COPY_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _CHUNK = 1 << 20
-_LOOK_INTO = stat.S_IRUSR | stat.S_IXUSR
+_READ_AND_SEARCH = stat.S_IRUSR | stat.S_IXUSR
 
 
 class _Lock:
@@ -111,7 +111,7 @@ class _Copy:
             here, there = waiting.pop()
             directories.append((here, there))
             with suppress(FileNotFoundError):
-                self._unlocked.unlock(here, os.lstat(here), _LOOK_INTO)
+                self._unlocked.unlock(here, os.lstat(here), _READ_AND_SEARCH)
             for entry in _entries(here):
                 into = os.path.join(there, entry.name)
                 with suppress(FileNotFoundError):

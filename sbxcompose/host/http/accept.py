@@ -14,12 +14,12 @@ from typing import Protocol
 from sbxcompose.host.http.pending_clients import PendingClients, has_room
 from sbxcompose.tasks import TaskOwner
 
-AT_ONCE = 64
+ACCEPT_BATCH = 64
 """Connections that are accepted before anything else gets its turn."""
 RETRY = 0.5
 """Seconds between two looks for room, in a shortage of descriptors."""
 SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-SAY_AGAIN = 60.0
+LOG_INTERVAL = 60.0
 """Seconds that pass at least between two words on a shortage in the host's log."""
 
 
@@ -38,7 +38,7 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self._pending: PendingClients[AcceptedClient] = pending if pending is not None else PendingClients()
         self._timer: asyncio.TimerHandle | None = None
-        self._said_at = -SAY_AGAIN
+        self._said_at = -LOG_INTERVAL
 
     def listen(self, listener: socket.socket, connection: Callable[[], asyncio.Protocol], *, trusted: bool) -> None:
         """Accept on `listener`, which does not block; `trusted`: only users of the host can connect to it."""
@@ -74,7 +74,7 @@ class Gate:
     # -- accepting -----------------------------------------------------------------------------------------
 
     def _accept(self, listener: socket.socket, connection: Callable[[], asyncio.Protocol], trusted: bool) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(ACCEPT_BATCH):
             room = self._has_room(trusted=trusted)
             if not room and trusted:
                 self._pause(listener, connection, trusted)
@@ -121,7 +121,7 @@ class Gate:
 
     def _log(self, what: str) -> None:
         now = self._loop.time()
-        if now - self._said_at >= SAY_AGAIN:
+        if now - self._said_at >= LOG_INTERVAL:
             print(f"almost all of {_limit()} descriptors are in use: {what}", file=sys.stderr)
             self._said_at = now
 

@@ -12,7 +12,7 @@ MOST = 256
 """Connections that wait for a request without having shown a valid key; one more, and the oldest is closed."""
 PATIENCE = 10.0
 """Seconds that such a connection may take for the head of a request."""
-LEAST_RESERVE, MOST_RESERVE = 32, 1024
+MIN_RESERVE, MAX_RESERVE = 32, 1024
 
 Client = TypeVar("Client")
 
@@ -66,5 +66,5 @@ def has_room(descriptor: int, limit: int, *, trusted: bool) -> bool:
     The system always gives the lowest free number, so that it tells how many are in use. Our own commands may use a
     part of the reserve: they are what ends a shortage.
     """
-    reserve = max(LEAST_RESERVE, min(limit // 4, MOST_RESERVE))
+    reserve = max(MIN_RESERVE, min(limit // 4, MAX_RESERVE))
     return descriptor < limit - (reserve // 2 if trusted else reserve)

@@ -26,7 +26,7 @@ SAME_BOOT = 60.0
 """Seconds by which the clock may have been set since a start was recorded."""
 START_TICKS = 500
 """Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
-LOOK_EVERY = 0.5
+POLL_INTERVAL = 0.5
 """Seconds between two looks at what has been killed; its end is noticed at once."""
 RETRIES = 5
 SWEEPS = 20
@@ -233,7 +233,7 @@ def kill_and_wait(processes: list[ProcessStat]) -> None:
             os.close(pidfd)
     begun = time.monotonic()
     while dying and not is_over(time.monotonic() - begun, lambda: is_starved(dying.values())):
-        for pidfd, _ in waiting.poll(LOOK_EVERY * 1000):
+        for pidfd, _ in waiting.poll(POLL_INTERVAL * 1000):
             waiting.unregister(pidfd)
             del dying[pidfd]
             os.close(pidfd)

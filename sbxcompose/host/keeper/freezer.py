@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sbxcompose.host.keeper.unit import Unit
     from sbxcompose.linux.processes import ProcessStat
 
-LOOKS = 100
+MAX_SCANS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""
 PAUSE = 0.0003
 """Seconds between two looks at what has been told to stop."""
@@ -155,7 +155,7 @@ class _Grouping:
     def freeze(self) -> list[Unit]:
         """Move everything in; the units for which that was not possible, which run on."""
         calm, given_up = 0, []
-        for _ in range(LOOKS):
+        for _ in range(MAX_SCANS):
             if calm == 2 or not self._units:
                 break
             calm += 1
@@ -194,7 +194,7 @@ class _Stopping:
         for name, unit in self._units.items():
             unit.frozen = woken[name]
         calm = 0
-        for _ in range(LOOKS if self._units else 0):
+        for _ in range(MAX_SCANS if self._units else 0):
             if calm == 2:
                 break
             new = self._scan()

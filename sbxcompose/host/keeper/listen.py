@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BACKLOG = 1024
-BEING_LOOKED_AT = 0.001
+INSPECT_PAUSE = 0.001
 """Shortest pause in seconds before the lock is tried again while a command inspects it."""
 
 
@@ -97,7 +97,7 @@ def _take(fd: int) -> bool:
         if not _locked(fd, fcntl.LOCK_SH):
             return False
         fcntl.flock(fd, fcntl.LOCK_UN)
-        time.sleep(BEING_LOOKED_AT * (1 + os.urandom(1)[0] / 64))  # not in step with another host that starts
+        time.sleep(INSPECT_PAUSE * (1 + os.urandom(1)[0] / 64))  # not in step with another host that starts
     return True
 
 

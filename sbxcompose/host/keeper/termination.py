@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sbxcompose.host.keeper.unit import Unit
     from sbxcompose.linux.processes import ProcessStat
 
-LOOK_EVERY = 0.5
+POLL_INTERVAL = 0.5
 """Seconds between two looks at what has been killed; its end is noticed at once."""
 
 
@@ -70,14 +70,14 @@ class Termination:
         self._freezer.thaw(unit)
         unit.hunt.killed_at = time.monotonic()
         if unit.leader_gone:
-            unit.deadline = unit.hunt.killed_at + LOOK_EVERY
+            unit.deadline = unit.hunt.killed_at + POLL_INTERVAL
 
     def has_failed(self, unit: Unit) -> bool:
         """Return whether what has been killed will not die, as far as one can tell; else look again a little later."""
         now = time.monotonic()
         if is_over(now - unit.hunt.killed_at, lambda: is_starved(unit.hunt.watched)):
             return True
-        unit.deadline = now + LOOK_EVERY
+        unit.deadline = now + POLL_INTERVAL
         return False
 
     def _watch(self, unit: Unit, process: ProcessStat) -> int | None:

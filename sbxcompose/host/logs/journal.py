@@ -30,7 +30,7 @@ from sbxcompose.host.logs.segments import (
     Segment,
 )
 
-FARTHEST = 1 << 60
+MAX_POSITION = 1 << 60
 """No position is greater: a name of a file that says more is not ours, and sums stay below 64 bits."""
 _FILE_NAME = re.compile(r"([0-9a-f]{16})\.(?:out|err|idx)")
 
@@ -110,7 +110,7 @@ class Journal:
         usable = [segment for segment in found if any(map(os.path.exists, map(segment.path, SUFFIXES)))]
         if found and (found[-1] not in usable or broken[found[-1]] & set(STREAMS)):
             # Positions never go back: the new segment begins after whatever was in the lost one.
-            usable.append(Segment(self.directory, min(found[-1].start, FARTHEST) + self.limit))
+            usable.append(Segment(self.directory, min(found[-1].start, MAX_POSITION) + self.limit))
         self.segments = usable or self.segments
         last_run = 0
         for segment, later in zip_longest(self.segments, self.segments[1:]):
@@ -141,7 +141,7 @@ class Journal:
     def _set_aside(self, segment: Segment) -> set[int]:
         """Set aside those of a segment's files that cannot be used; return which."""
         broken = unusable(segment)
-        if segment.start > FARTHEST:
+        if segment.start > MAX_POSITION:
             error = OSError(errno.EINVAL, "no log gets that far")
             broken = {kind: error for kind in SUFFIXES if os.path.lexists(segment.path(kind))}
         for stream in STREAMS:

@@ -26,14 +26,14 @@ from sbxcompose.host.logs.store import LogStore
 
 PAGE = 100
 """Lines of a page, unless it is asked for more."""
-MOST_LINES = 10_000
-MOST_BYTES = 8 * 1024 * 1024
+MAX_LINES = 10_000
+MAX_BYTES = 8 * 1024 * 1024
 """What a page has at most; its last line may go beyond."""
 READ = 64 * 1024
 """Bytes that are read of each log at a time."""
-BREATH = 2_000
+LINES_PER_TURN = 2_000
 """Lines after which others get their turn."""
-MOST_TOKEN = 1024 * 1024
+MAX_TOKEN = 1024 * 1024
 
 LineKey = tuple[int, int]
 """A run and a stream of it: lines of different ones are not mixed."""
@@ -190,21 +190,21 @@ def _cursor(name: str, log: LogStore, place: PagePosition, query: LinesQuery) ->
 async def _merge(cursors: Mapping[str, LineCursor], query: LinesQuery) -> list[LogLine]:
     found: deque[LogLine] = deque()
     size, seen = 0, 0
-    limit = min(query.tail or query.head or PAGE, MOST_LINES)
+    limit = min(query.tail or query.head or PAGE, MAX_LINES)
     heap = [(line.time_ms, name) for name, cursor in cursors.items() if (line := cursor.peek()) is not None]
     heapq.heapify(heap)
-    while heap and (query.tail is not None or (len(found) < limit and size < MOST_BYTES)):
+    while heap and (query.tail is not None or (len(found) < limit and size < MAX_BYTES)):
         _, name = heap[0]
         line = cursors[name].take()
         if query.wants(line):
             found.append(line)
             size += len(line.data)
-        while query.tail is not None and (len(found) > limit or (size > MOST_BYTES and len(found) > 1)):
+        while query.tail is not None and (len(found) > limit or (size > MAX_BYTES and len(found) > 1)):
             size -= len(found.popleft().data)
         following = cursors[name].peek()
         heapq.heappop(heap) if following is None else heapq.heapreplace(heap, (following.time_ms, name))
         seen += 1
-        if seen % BREATH == 0:
+        if seen % LINES_PER_TURN == 0:
             await asyncio.sleep(0)
     return list(found)
 
@@ -219,7 +219,7 @@ def decode(token: str) -> dict[str, PagePosition]:
     """Return the places of a token. Raises `Problem`."""
     try:
         raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        told = json.loads(zlib.decompressobj().decompress(raw, MOST_TOKEN))
+        told = json.loads(zlib.decompressobj().decompress(raw, MAX_TOKEN))
         return {name: _read_place(place) for name, place in told.items()}
     except (ValueError, TypeError, AttributeError, zlib.error, RecursionError):
         raise Problem(400, "invalid nextToken", "BAD_TOKEN") from None

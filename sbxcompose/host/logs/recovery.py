@@ -23,11 +23,11 @@ from sbxcompose.host.logs.segments import (
     Segment,
 )
 
-MOST_LOST: Final = 64 * 1024 * 1024
+MAX_LOST: Final = 64 * 1024 * 1024
 """Bytes that a dead machine may have had in memory only, although the index knew them."""
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes that no file of a segment ever has; the default is a 32nd of it."""
-MOST_RUNS: Final = 1 << 31
+MAX_RUNS: Final = 1 << 31
 LATEST: Final = 1 << 43
 """Milliseconds since 1970 that no clock shows: a record with such a number was not written by this project."""
 
@@ -118,10 +118,10 @@ def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
 
 def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
     """Return how many records at the beginning make sense, where the streams' files have these sizes."""
-    left = {stream: size + MOST_LOST for stream, size in sizes.items()}
+    left = {stream: size + MAX_LOST for stream, size in sizes.items()}
     for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
         # `a` is an exit code at the end of a run, which may be negative, and a length or a position everywhere else.
-        if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
+        if run >= MAX_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
             return number
         if kind <= STDERR:
             left[kind] -= a

@@ -18,9 +18,9 @@ LEAST = 0.05
 """Seconds that it is given in any case."""
 MOST = 10.0
 """Seconds that it is given at most."""
-LOOK_EVERY = 0.005
+POLL_INTERVAL = 0.005
 """Seconds between two looks at the client's process."""
-LOOKS = 3
+IDLE_POLLS = 3
 """So often in a row it must be found idle: what this server has yet to send may arrive between two looks."""
 _DROPS_THE_REST = "tensorlake-rust-sdk/"
 
@@ -55,11 +55,11 @@ class IdleLooks:
     def observe(self, idle: bool, now: float) -> bool:
         """Note whether it is idle now; return whether to end the body."""
         self._idle = self._idle + 1 if idle else 0
-        return self._idle >= LOOKS or now >= self._until
+        return self._idle >= IDLE_POLLS or now >= self._until
 
 
 async def wait_until_idle(is_idle: Callable[[], bool]) -> None:
     """Wait until a client has handed on everything, for `MOST` seconds at most."""
     looks = IdleLooks(time.monotonic())
     while not looks.observe(is_idle(), time.monotonic()):
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_INTERVAL)

@@ -16,7 +16,7 @@ from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.sandboxes.sandbox_record import EXTENSIONS
 from sbxcompose.host.supervise.network import not_enforced
 
-SOON = 0.5
+CHANGE_WAIT = 0.5
 """Seconds that a change is waited for unasked: it usually takes milliseconds, and a client that polls asks only after a
 second whether it is over.
 """

@@ -26,7 +26,7 @@ from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 LARGEST_PAGE = 1000
 """Sandboxes in an answer. Who names no limit gets as many: the SDKs read the first page only, and mean all."""
-AT_ONCE = 0.5
+CREATE_WAIT = 0.5
 """Seconds that a create is held which does not want to wait: who is told `pending` asks again only after two. To make
 the disk of an isolated sandbox takes some ten milliseconds, and longer on a busy machine.
 """
@@ -41,7 +41,7 @@ async def create(request: Request) -> Response:
     wanted = await read_message(CreateRequest, request)
     granted = await sandboxes_of(request).grant_isolation(wanted)
     sandbox = sandboxes_of(request).create(wanted, namespace_of(request), granted)
-    await made([sandbox], _patience(request) if wanted.wait else AT_ONCE)
+    await made([sandbox], _patience(request) if wanted.wait else CREATE_WAIT)
     return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)
 
 

@@ -7,14 +7,14 @@ from starlette.responses import JSONResponse, Response
 
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotRequest
 from sbxcompose.host.routes.common import read_message
-from sbxcompose.host.routes.control import SOON, live_sandbox, namespace_of, routes, sandboxes_of
+from sbxcompose.host.routes.control import CHANGE_WAIT, live_sandbox, namespace_of, routes, sandboxes_of
 from sbxcompose.host.sandboxes.snapshots import Snapshots
 
 
 async def take(request: Request) -> Response:
     """POST P/sandboxes/{id or name}/snapshot: begun."""
     wanted = await read_message(SnapshotRequest, request)
-    info = await _snapshots(request).take(live_sandbox(request), wanted.snapshot_type, SOON)
+    info = await _snapshots(request).take(live_sandbox(request), wanted.snapshot_type, CHANGE_WAIT)
     return JSONResponse({"snapshot_id": info.id, "status": info.status, "not_covered": info.not_covered}, 202)
 
 

@@ -14,11 +14,11 @@ from sbxcompose.api.models import MAX_MILLIS
 from sbxcompose.api.sandbox_models import SandboxStatus
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.routes.common import query_number
-from sbxcompose.host.routes.control import SOON, live_sandbox, long_form, routes, sandboxes_of, short_form
+from sbxcompose.host.routes.control import CHANGE_WAIT, live_sandbox, long_form, routes, sandboxes_of, short_form
 from sbxcompose.host.routes.sandboxes import LONGEST_WAIT, made, made_status
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
-MOST_COPIES = 100
+MAX_COPIES = 100
 
 
 async def suspend(request: Request) -> Response:
@@ -42,7 +42,7 @@ async def _change(request: Request, sandbox: HostedSandbox, wanted: SandboxStatu
     begin = sandbox.begin_to_suspend if wanted == "suspended" else sandbox.begin_to_resume
     begin()
     with suppress(TimeoutError):
-        async with asyncio.timeout((SOON * 1000 if wait_ms is None else wait_ms) / 1000):
+        async with asyncio.timeout((CHANGE_WAIT * 1000 if wait_ms is None else wait_ms) / 1000):
             await sandbox.until(lambda: not sandbox.in_transition or sandbox.ending is not None)
     if sandbox.ending is not None:
         raise Problem(409, f"sandbox {sandbox.info.id} is being terminated", "SANDBOX_TERMINATED")
@@ -57,7 +57,7 @@ def _answer(request: Request, sandbox: HostedSandbox, status: int) -> Response:
 async def copy(request: Request) -> Response:
     """POST P/sandboxes/{id or name}/copy?times=N: answered when the copies run."""
     source = live_sandbox(request)
-    times = query_number(request, "times", 1, MOST_COPIES) or 1
+    times = query_number(request, "times", 1, MAX_COPIES) or 1
     copies = sandboxes_of(request).copy(source, times)
     await made(copies, LONGEST_WAIT)
     told = [short_form(request, copy.info) for copy in copies]

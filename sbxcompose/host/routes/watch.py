@@ -24,7 +24,7 @@ IDLE = 15.0
 """Seconds of silence after which a keep-alive is sent."""
 BATCH = 64 * 1024
 """Bytes of frames that are sent in one go, about, while there is more: no more is held for a client that lags."""
-GRAIN_MS = 10
+COALESCE_MS = 10
 """Pieces of output that are no further apart travel as one."""
 READ_REFS = 8 * 1024 * 1024
 """Bytes that are referred to in one go: the log's own files hold them, not we."""
@@ -186,7 +186,7 @@ class WatchConnection:
             position if place or since is not None else None,
             streams=self._request.streams,
             whole_lines=since is None and not place.keys().isdisjoint(_AT_LINES),
-            grain_ms=GRAIN_MS,
+            grain_ms=COALESCE_MS,
         )
         feed = Feed(number, log, reader, place.get("run"))
         if self._request.acks:

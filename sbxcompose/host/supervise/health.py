@@ -24,13 +24,13 @@ from sbxcompose.host.supervise.network import Namespace, socket_in
 FIRST_PAUSE_MS = 10
 """The pause between checks right after a start; a check of a port without a listener costs microseconds.
 """
-STRETCH = 20
+PAUSE_DIVISOR = 20
 """A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the
 latest.
 """
 FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH = 50, 4
 """The same for commands, which cost more."""
-LATE = 0.1
+LATE_AFTER = 0.1
 """Seconds after a timeout from which on it was noticed late."""
 TRIES = 3
 """So often a check is made whose timeouts are all noticed late."""
@@ -103,7 +103,9 @@ def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int
     """
     if health.status != "starting" or health.answered:
         return config.interval_ms
-    first, stretch = (FIRST_PAUSE_MS, STRETCH) if config.type != "exec" else (FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH)
+    first, stretch = (
+        (FIRST_PAUSE_MS, PAUSE_DIVISOR) if config.type != "exec" else (FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH)
+    )
     pause = min(max(first, age_ms // stretch), config.interval_ms)
     if health.counted_at_ms is not None:
         # The next one that counts is not to be late by a stretched pause.
@@ -183,7 +185,7 @@ async def _in_time(config: HealthCheckConfig, check: Callable[[], Awaitable[Seen
                 return await check()
         except TimeoutError:
             tries -= 1
-            if not tries or clock() < deadline + LATE:
+            if not tries or clock() < deadline + LATE_AFTER:
                 raise
 
 

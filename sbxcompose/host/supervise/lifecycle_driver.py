@@ -60,7 +60,7 @@ from sbxcompose.host.supervise.run_number import lost_run_number, run_number
 from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, exit_of
 from sbxcompose.tasks import finish_all
 
-MOST_LEFT = 20
+MAX_LEFT = 20
 """The most processes left behind by a run that are remembered."""
 
 
@@ -241,7 +241,7 @@ class LifecycleDriver(ProcessRow):
         # first.
         self._ended_ms = end.ended_at
         try:
-            self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
+            self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MAX_LEFT]))
         finally:
             self._ended_ms = None
 

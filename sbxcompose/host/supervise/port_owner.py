@@ -14,7 +14,7 @@ from sbxcompose.host.keeper.census import marked_unit, unit_of
 from sbxcompose.linux.listeners import held_by, listeners_at
 from sbxcompose.linux.processes import command_of, read_process
 
-ON_BEHALF = (
+PORT_FORWARDERS = (
     *("docker-proxy", "dockerd", "podman", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "gvproxy"),
     *("containerd", "systemd", "ssh", "sshd", "kubectl"),
 )
@@ -38,7 +38,7 @@ def stranger_on(port: int, host: str, leader: int, tags: Mapping[int, str], keep
 
 def _belongs(pid: int, leader: int, tags: Mapping[int, str], keeper: int) -> bool:
     """Return whether a process is the sandbox's, may be (a child of our keeper), or listens for another program."""
-    if _name(pid).startswith(ON_BEHALF):
+    if _name(pid).startswith(PORT_FORWARDERS):
         return True
     current: int | None = pid
     while current is not None and current > 1:

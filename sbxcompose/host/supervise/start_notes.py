@@ -21,7 +21,7 @@ from sbxcompose.host.base.json_files import replace_file
 
 MOST: Final = 256
 """Notes kept for a log: of older ones the secrets are kept, and no longer which run had which."""
-MOST_VALUES: Final = 1024
+MAX_VALUES: Final = 1024
 """Values kept in the oldest note of a log."""
 COMPACT: Final = 4096
 """Lines of the file after which it is written anew."""
@@ -78,7 +78,7 @@ class StartNotes:
         notes.append(note)
         if len(notes) > MOST:
             first, second = notes[:2]
-            values = list(dict.fromkeys((*second.secrets, *first.secrets)))[:MOST_VALUES]
+            values = list(dict.fromkeys((*second.secrets, *first.secrets)))[:MAX_VALUES]
             notes[:2] = [second._replace(run=first.run, time=first.time, secrets=values)]
         return True
 

@@ -88,7 +88,7 @@ def rotations(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     def made(told: Shared | None = None) -> FollowTurns:
         return FollowTurns(told, next(streams)) if told is not None else FollowTurns()
 
-    for name, seconds in (("SILENT", 0.2), ("TURN", 0.3), ("OFTEN", 0.1), ("SELDOM", 0.5)):
+    for name, seconds in (("SILENT", 0.2), ("TURN", 0.3), ("MIN_POLL_INTERVAL", 0.1), ("MAX_POLL_INTERVAL", 0.5)):
         monkeypatch.setattr(follow_places, name, seconds)
     monkeypatch.setattr(FollowTurn, "revoke", counted)
     monkeypatch.setattr(turns, "FollowTurns", made)

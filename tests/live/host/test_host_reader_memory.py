@@ -15,7 +15,7 @@ from tests.live.host.hosts import Box, LiveHost
 READERS = 40
 MOST_EACH = 512 * 1024
 """Bytes of memory that one reader may cost, with a wide margin: measured are 180 to 260 KB."""
-MOST_LEFT = 6 * 1024 * 1024
+MAX_LEFT = 6 * 1024 * 1024
 """Bytes that may stay when all have gone: measured are 2.4 MB."""
 LOUD = """
 import sys, time
@@ -67,5 +67,5 @@ def test_a_reader_that_never_reads_costs_little(host: LiveHost, route: str, text
         for _ in range(READERS):
             readers.enter_context(silent(box, *request_of(route)))
         assert memory(host) - before < READERS * MOST_EACH
-    while memory(host) - before > MOST_LEFT:
+    while memory(host) - before > MAX_LEFT:
         pass

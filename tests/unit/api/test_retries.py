@@ -160,7 +160,7 @@ class TestSleep:
         assert not has_slept((3600.0, 0.0), (0.0, 5.0))
 
     def test_whoever_waits_for_the_network_is_woken_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sleep_watch, "LOOK_EVERY", 1000.0)
+        monkeypatch.setattr(sleep_watch, "POLL_INTERVAL", 1000.0)
         clocks = [(100.0, 100.0), (3800.0, 105.0), (3805.0, 110.0)]
         woken: list[None] = []
 

@@ -104,7 +104,7 @@ class PlainDaemon:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silent_run, "LOOK", 0.001)
+    monkeypatch.setattr(silent_run, "POLL_AFTER", 0.001)
     monkeypatch.setattr(silent_run, "BEGIN", 0.001)
 
 

@@ -6,7 +6,7 @@ import inspect
 import json
 
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.mcp_tools import MOST_OUTPUT, ProjectTools, changed_words, cut, error_words, status_line
+from sbxcompose.cli.mcp_tools import MAX_OUTPUT, ProjectTools, changed_words, cut, error_words, status_line
 from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
@@ -39,8 +39,8 @@ def test_a_state_has_only_what_is_known() -> None:
 
 def test_of_a_long_output_the_end_is_kept() -> None:
     assert cut(b"short\n") == "short"
-    text = cut(b"a" * 10 + b"b" * MOST_OUTPUT)
-    assert text == "(10 characters left out)\n" + "b" * MOST_OUTPUT
+    text = cut(b"a" * 10 + b"b" * MAX_OUTPUT)
+    assert text == "(10 characters left out)\n" + "b" * MAX_OUTPUT
 
 
 def test_errors_have_their_causes_and_the_remedy() -> None:

@@ -166,7 +166,7 @@ class TestInterrupted:
         async def refused(lifecycle: Lifecycle, name: str) -> None:
             raise Refused("not allowed", status=403)
 
-        monkeypatch.setattr(clouds, "LAST_LOOKS", 0.0)
+        monkeypatch.setattr(clouds, "FINAL_POLLS", 0.0)
         monkeypatch.setattr(Lifecycle, "terminate", refused)
         cloud.pending = ["scheduling"] * 100_000
         if fails == "looked for":

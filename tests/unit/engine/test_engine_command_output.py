@@ -23,14 +23,14 @@ STALLED = "stalled"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("QUIET", "SOON"):
+    for name in ("QUIET", "FOLLOW_PAUSE"):
         monkeypatch.setattr(command_output, name, 0.0)
 
 
 @pytest.fixture
 def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command is looked at without a pause while its follow goes on."""
-    monkeypatch.setattr(command_output, "FIRST_LOOK", 0.0)
+    monkeypatch.setattr(command_output, "FIRST_POLL", 0.0)
 
 
 class Daemon:

@@ -27,7 +27,7 @@ PROCESSES = 7
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("SILENT", 0.02), ("TURN", 0.04), ("OFTEN", 0.02), ("SELDOM", 0.1)):
+    for name, seconds in (("SILENT", 0.02), ("TURN", 0.04), ("MIN_POLL_INTERVAL", 0.02), ("MAX_POLL_INTERVAL", 0.1)):
         monkeypatch.setattr(follow_places, name, seconds)
     monkeypatch.setattr(module, "NOTICE", 0.0)
 

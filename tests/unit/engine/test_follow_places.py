@@ -7,7 +7,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.engine.contract.follow_places import OFTEN, SELDOM, SILENT, TURN, FollowPlaces, PlaceDecision
+from sbxcompose.engine.contract.follow_places import (
+    MAX_POLL_INTERVAL,
+    MIN_POLL_INTERVAL,
+    SILENT,
+    TURN,
+    FollowPlaces,
+    PlaceDecision,
+)
 
 
 def entered(places: int, processes: int, now: float = 0.0) -> FollowPlaces:
@@ -150,9 +157,9 @@ def test_the_longer_a_process_is_silent_the_less_often_it_is_looked_at() -> None
             looks.append(now)
             places.looked(1, now)
     pauses = [later - earlier for earlier, later in pairwise(looks)]
-    assert looks[0] == OFTEN
+    assert looks[0] == MIN_POLL_INTERVAL
     assert pauses == sorted(pauses)
-    assert max(pauses) == SELDOM
+    assert max(pauses) == MAX_POLL_INTERVAL
 
 
 def test_while_a_place_is_free_no_process_is_looked_at() -> None:
@@ -162,7 +169,7 @@ def test_while_a_place_is_free_no_process_is_looked_at() -> None:
 
 
 def test_how_late_a_line_can_be_grows_with_the_number_of_processes() -> None:
-    assert entered(128, 200).lateness() == SELDOM
+    assert entered(128, 200).lateness() == MAX_POLL_INTERVAL
     assert entered(128, 2000).lateness() == 30.0
 
 

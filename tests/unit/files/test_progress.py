@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.files.progress import OFTEN, PIECE, MeteredFiles, TransferMeter, TransferProgress
+from sbxcompose.files.progress import PIECE, REPORT_INTERVAL, MeteredFiles, TransferMeter, TransferProgress
 from sbxcompose.files.remote import Streamed
 from tests.support.fake_sandbox import FolderRemote
 
@@ -41,7 +41,7 @@ def test_a_large_file_is_told_of_piece_by_piece() -> None:
 
 
 def test_no_more_is_told_than_is_read() -> None:
-    told = Told(OFTEN / 100)
+    told = Told(REPORT_INTERVAL / 100)
     meter = TransferMeter(told.append, told.clock)
     meter.begin(1, 1_000_000)
     for _ in range(1000):

@@ -19,7 +19,7 @@ def block(seconds: float) -> None:
 
 
 def test_a_client_that_comes_while_the_process_has_no_turn_is_not_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "LATE", 0.01)
+    monkeypatch.setattr(absence, "LATE_AFTER", 0.01)
 
     async def check() -> list[str]:
         happened: list[str] = []
@@ -42,7 +42,7 @@ def test_a_client_that_comes_while_the_process_has_no_turn_is_not_too_late(monke
 
 
 def test_without_a_client_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "LATE", 0.01)
+    monkeypatch.setattr(absence, "LATE_AFTER", 0.01)
 
     async def check() -> None:
         over = asyncio.Event()

@@ -88,7 +88,7 @@ def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
 
 def test_a_timeout_that_is_noticed_late_says_nothing_of_what_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that has not had its turn may have missed the answer: it asks again, though not for ever."""
-    monkeypatch.setattr(health, "LATE", 0.01)
+    monkeypatch.setattr(health, "LATE_AFTER", 0.01)
     config = HealthCheckConfig(type="exec", command=["true"], timeout_ms=1)
 
     async def check(delays: int) -> CheckResult:
@@ -99,7 +99,7 @@ def test_a_timeout_that_is_noticed_late_says_nothing_of_what_is_checked(monkeypa
             left -= 1
             if left >= 0:
                 clock = asyncio.get_running_loop().time
-                over = clock() + 0.001 + health.LATE
+                over = clock() + 0.001 + health.LATE_AFTER
                 while clock() < over:  # nothing else gets its turn
                     pass
                 await asyncio.Event().wait()

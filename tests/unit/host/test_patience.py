@@ -11,7 +11,7 @@ from sbxcompose.host.keeper import termination
 from sbxcompose.host.keeper.freezer import Freezer
 from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.patience import is_over
-from sbxcompose.host.keeper.termination import LOOK_EVERY, Termination
+from sbxcompose.host.keeper.termination import POLL_INTERVAL, Termination
 from sbxcompose.host.keeper.unit import Unit
 
 
@@ -35,6 +35,6 @@ def test_a_unit_is_given_up_once_what_it_left_behind_has_had_its_turn(
     unit.hunt.killed_at = now
     tested = Termination(cast(Loop, None), cast(Freezer, None), lambda unit: None)
     while not tested.has_failed(unit):
-        assert unit.deadline == now + LOOK_EVERY
+        assert unit.deadline == now + POLL_INTERVAL
         now = unit.deadline
     assert now == 1000 + gives_up_at

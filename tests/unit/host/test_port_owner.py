@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sbxcompose.linux.listeners import MOST_OTHERS, as_the_kernel_writes, listening_among
+from sbxcompose.linux.listeners import MAX_OTHERS, as_the_kernel_writes, listening_among
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the words are written in the machine's order")
@@ -32,9 +32,9 @@ def sockets(state: str, count: int, first_port: int) -> list[list[str]]:
 def test_thousands_of_connections_after_those_that_listen_are_not_read() -> None:
     rows = iter([*sockets("0A", 3, 80), *sockets("06", 30_000, 1000)])
     assert list(listening_among(rows)) == [("0100007F", 80 + number, str(number)) for number in range(3)]
-    assert sum(1 for _ in rows) >= 30_000 - MOST_OTHERS - 1
+    assert sum(1 for _ in rows) >= 30_000 - MAX_OTHERS - 1
 
 
 def test_among_fewer_connections_those_that_listen_are_found_anywhere() -> None:
-    rows = [*sockets("01", MOST_OTHERS, 1000), *sockets("0A", 1, 80), *sockets("01", MOST_OTHERS, 1000)]
+    rows = [*sockets("01", MAX_OTHERS, 1000), *sockets("0A", 1, 80), *sockets("01", MAX_OTHERS, 1000)]
     assert [port for _, port, _ in listening_among([*rows, *sockets("0A", 1, 81)])] == [80, 81]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.logs.slow_client import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, SlowClient, loses_the_rest
+from sbxcompose.host.logs.slow_client import (
+    IDLE_POLLS,
+    LEAST,
+    LINES_PER_SECOND,
+    MOST,
+    IdleLooks,
+    SlowClient,
+    loses_the_rest,
+)
 
 
 def test_little_output_gets_the_least_time() -> None:
@@ -42,8 +50,8 @@ def test_only_the_typescript_sdk_loses_lines() -> None:
 
 def test_a_client_has_handed_on_everything_once_it_is_found_idle_several_times_in_a_row() -> None:
     looks = IdleLooks(since=100.0)
-    found = [looks.observe(idle, 100.0) for idle in (True, True, False, *[True] * LOOKS)]
-    assert found == [False] * (2 + LOOKS) + [True]
+    found = [looks.observe(idle, 100.0) for idle in (True, True, False, *[True] * IDLE_POLLS)]
+    assert found == [False] * (2 + IDLE_POLLS) + [True]
 
 
 def test_one_that_always_has_something_to_do_is_not_waited_for_forever() -> None:

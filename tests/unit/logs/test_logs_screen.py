@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.mux import LineSource
-from sbxcompose.logs.output import STILL, LogOutput
+from sbxcompose.logs.output import UNCHANGED_FOR, LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import PrefixedRenderer
 from sbxcompose.logs.sanitize import cleaner
@@ -102,7 +102,7 @@ def test_half_a_line_is_shown_once_no_more_comes_and_continues_where_it_is() -> 
     log = output(terminal)
     log.feed(WEB, b"Name? ", 0)
     log.tick(0)
-    assert log.wait == STILL, "it may be going on"
+    assert log.wait == UNCHANGED_FOR, "it may be going on"
     assert not terminal.waiting
     assert drawn(log, terminal) == b"web | Name? "
     log.feed(WEB, b"Bo", 0)

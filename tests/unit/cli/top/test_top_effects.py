@@ -168,7 +168,7 @@ def test_a_shell_gets_the_keys_that_follow_its_own() -> None:
 
 
 def test_what_is_lost_is_looked_for_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sbxcompose.cli.top.run.LOOK_AGAIN", 1000.0)
+    monkeypatch.setattr("sbxcompose.cli.top.run.POLL_INTERVAL", 1000.0)
 
     async def script(parts: Parts) -> None:
         session, poll = parts.session, asyncio.Event()

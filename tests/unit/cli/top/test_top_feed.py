@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from sbxcompose.cli.top.draw import header
-from sbxcompose.cli.top.feed import MOST_AT_ONCE, TopFeed
+from sbxcompose.cli.top.feed import MAX_AT_ONCE, TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.engine import events
@@ -91,7 +91,7 @@ def test_a_line_without_an_end_is_shown_when_its_run_has_ended(feed: TopFeed) ->
 def test_of_a_flood_only_the_end_is_taken_in_whole_lines(feed: TopFeed) -> None:
     feed.begin()
     feed.output(WEB, 1, 1, 10, b"half a line ")
-    feed.output(WEB, 1, 1, 10, b"x" * 99 + b"\n" + b"y" * 99 + b"\n" * (MOST_AT_ONCE * 3) + b"end\n")
+    feed.output(WEB, 1, 1, 10, b"x" * 99 + b"\n" + b"y" * 99 + b"\n" * (MAX_AT_ONCE * 3) + b"end\n")
     lines = shown(feed)
     assert lines[-1] == "web: end"
     assert not any("half" in line for line in lines)
