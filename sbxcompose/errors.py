@@ -203,6 +203,10 @@ class Interrupted(SbxError):
     exit_code = 130
 
 
+class Declined(SbxError):
+    """The user has answered a question with no."""
+
+
 class NotWritten(SbxError):
     """Our own standard output cannot be written to: the disk is full, for example."""
 

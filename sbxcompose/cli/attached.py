@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.ci_log import CiLog
-from sbxcompose.cli.confirm import confirm
+from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
@@ -205,7 +205,7 @@ class _ShownUp:
     async def confirm(self, sandboxes: Sequence[str]) -> bool:
         """Ask for an answer of a whole line."""
         with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
-            return await confirm(self._shell, sandboxes)
+            return await confirm_replacing(self._shell, sandboxes)
 
     def _press(self, key: str, up: AttachedUp) -> None:
         match key:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 
 from sbxcompose.cli.async_main import Interrupts, run_command
-from sbxcompose.cli.confirm import confirm
+from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.up_request import UpRequest, echo_notes
@@ -79,7 +79,7 @@ class _BackgroundUp:
                 echo_notes(self._shell, plan)
                 _warn_of_what_ends_nothing(self._shell, self._wanted.values())
 
-            bringing = apply(session, Intent.UP, options, show, partial(confirm, self._shell))
+            bringing = apply(session, Intent.UP, options, show, partial(confirm_replacing, self._shell))
             if self._request.wait:
                 return await self._wait(session, states, bringing)
             return await self._start(session, bringing)

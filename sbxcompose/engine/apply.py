@@ -22,7 +22,7 @@ COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
 
 OnPlan = Callable[[Plan], None]
 Confirm = Callable[[list[str]], Awaitable[bool]]
-"""Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
+"""Asked with the names of sandboxes: may they be replaced, or terminated, though their data is lost?"""
 
 
 async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Plan:

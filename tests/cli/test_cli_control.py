@@ -162,6 +162,34 @@ def test_down_terminate_ends_the_sandbox_and_its_records(sbx: Sbx) -> None:
     assert runs(sbx) == {"db": 1, "web": 1, "job": 1}
 
 
+def test_on_a_terminal_it_asks_before_it_terminates(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d", "--wait")
+    before = pids(sbx)
+    for answer in ("n\n", "\n", "\x04"):
+        with sbx.start("down", "--terminate", terminal=True) as down:
+            down.wait_for(r"terminate sandbox main\? Its data and logs are lost\. \[y/N\]")
+            down.press(answer)
+            assert down.wait().code == 1
+            assert "nothing was stopped or terminated" in down.everything
+    assert pids(sbx) == before
+    with sbx.start("down", "--terminate", terminal=True) as down:
+        down.wait_for(r"\[y/N\]")
+        down.press("y\n")
+        assert down.wait().code == 0
+    assert runs(sbx) == {}
+
+
+def test_it_asks_nothing_before_it_terminates_what_is_not_there_or_with_yes(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d", "--wait")
+    for options in (["--yes"], []):
+        with sbx.start("down", "--terminate", *options, terminal=True) as down:
+            assert down.wait().code == 0
+            assert "[y/N]" not in down.everything
+    assert runs(sbx) == {}
+
+
 def test_orphans_and_added_replicas_are_found_by_name(sbx: Sbx) -> None:
     names = ("one", "two", "three")
     orphans = ", ".join(f"{name}: {{command: {FOREVER}}}" for name in names)
