@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopCommand
 from sbxcompose.errors import NotFound, Refused
 from sbxcompose.tasks import Tasks
 
@@ -44,17 +44,19 @@ class ContractProcesses(Protocol):
         """Run a command to its end."""
 
 
-async def stop(client: ContractProcesses, process: str, signal: int, grace: float, asked: Asked | None = None) -> None:
+async def stop(
+    client: ContractProcesses, process: str, signal: int, grace: float, stop_command: StopCommand | None = None
+) -> None:
     """End the process and its supervision. Raises as `SandboxClient`.
 
-    `asked`: first by that command, within the grace.
+    `stop_command`: first by that command, within the grace.
     Another signal than SIGTERM is sent first, and so is SIGTERM where the grace is longer than the daemon's; the run
     then has `grace` seconds to end before supervision is ended, which comes before a next run where the backoff is
     not shorter than a look. A shorter grace is kept from here, by a SIGKILL.
     """
-    if asked is not None and grace > 0:
+    if stop_command is not None and grace > 0:
         began = time.monotonic()
-        if await _by_command(client, process, asked, grace):
+        if await _by_command(client, process, stop_command, grace):
             signal, grace = SIGKILL, 0.0
         else:
             grace = max(grace - (time.monotonic() - began), 0.0)
@@ -73,13 +75,13 @@ async def stop(client: ContractProcesses, process: str, signal: int, grace: floa
         await deleting
 
 
-async def _by_command(client: ContractProcesses, process: str, asked: Asked, grace: float) -> bool:
+async def _by_command(client: ContractProcesses, process: str, stop_command: StopCommand, grace: float) -> bool:
     """Run the command, and wait until the run has ended or the grace is over; False if the command has failed."""
     try:
         before = await client.get(process)
-        request = replace(asked.request, env={**asked.request.env, "SBXCOMPOSE_PID": str(before.pid)})
+        request = replace(stop_command.request, env={**stop_command.request.env, "SBXCOMPOSE_PID": str(before.pid)})
         async with asyncio.timeout(grace):
-            if before.status == "running" and (await client.run(request, asked.base)).exit_code != 0:
+            if before.status == "running" and (await client.run(request, stop_command.base)).exit_code != 0:
                 return False
             await _until_over(client, process, before)
     except (TimeoutError, NotFound):

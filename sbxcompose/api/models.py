@@ -284,7 +284,7 @@ class SandboxUsage(Message, frozen=True, kw_only=True):
         return super().read({**body, "processes": [ProcessUsage.read(usage) for usage in body["processes"]]})
 
 
-class Asked(Struct, frozen=True):
+class StopCommand(Struct, frozen=True):
     """The command that asks a process to end, run the way the process is, with the environment under it."""
 
     request: StartRequest

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder as JsonDecoder
 
 from sbxcompose.api.http_client import HttpClient, Reply
-from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopCommand
 from sbxcompose.api.wire import Answer, HttpRequest, segment
 from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
@@ -115,25 +115,25 @@ class SandboxClient:
         *,
         signal: int = 15,
         grace: float = 10.0,
-        asked: Asked | None = None,
+        stop_command: StopCommand | None = None,
         replaced: bool = False,
     ) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
-        It gets `signal`, and after `grace` seconds SIGKILL. `asked`: it is asked to end by that command first, and gets
-        the signal only if the command fails. `replaced`: a new run is to follow; it is left alone (`Refused`) where the
-        daemon knows already that it could not begin one.
+        It gets `signal`, and after `grace` seconds SIGKILL. `stop_command`: it is asked to end by that command first,
+        and gets the signal only if the command fails. `replaced`: a new run is to follow; it is left alone (`Refused`)
+        where the daemon knows already that it could not begin one.
         """
         if not self.extensions & {"batch", "stop"}:
             from sbxcompose.api.contract_stop import stop  # few daemons lack the extension
 
-            await stop(self, process, signal, grace, asked)
+            await stop(self, process, signal, grace, stop_command)
             return
         millis = round(grace * 1000)
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
-            if asked is not None:
-                body["command"] = [asked.request.command, *asked.request.args]
+            if stop_command is not None:
+                body["command"] = [stop_command.request.command, *stop_command.request.args]
             if replaced:
                 body["replaced"] = True
             answer = await self._submit(_Operation(body, process))

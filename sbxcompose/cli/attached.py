@@ -19,7 +19,7 @@ from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistak
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.up_request import UpRequest, echo_notes
-from sbxcompose.cli.view.announce import Announcement, Tone
+from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.verdict import exited_words, ready_words
@@ -74,7 +74,7 @@ async def attached(
     ) as session:
         session.on_connection(lambda connection: connection.listen(view.output))
         source = CommandLineProject(shell, request)
-        shown = _ShownUp(shell, view, request)
+        shown = _AttachedView(shell, view, request)
         up = AttachedUp(session, source, ends_itself=request.ends_itself, confirm=shown.confirm)
         session.listen(partial(shown.on_event, session))
         try:
@@ -87,7 +87,7 @@ async def attached(
     return code
 
 
-class _ShownUp:
+class _AttachedView:
     """What a person sees of an attached `up`, and how they end it."""
 
     def __init__(self, shell: Shell, view: LogView, request: UpRequest) -> None:
@@ -165,13 +165,13 @@ class _ShownUp:
                 self._show_plan(plan)
             case PlanApplied(result):
                 for text in held_up(result):
-                    self._announce(text, Tone.BAD)
+                    self._announce(text, Severity.BAD)
             case ApplyFailed(error):
-                self._announce("; ".join(filter(None, [error.message, error.hint])), Tone.BAD)
+                self._announce("; ".join(filter(None, [error.message, error.hint])), Severity.BAD)
             case ProjectReloaded(project, options):
                 self._view.replace_project(project, instances_of(in_scope(project, options)))
             case ReloadFailed(error):
-                self._announce(CANNOT_APPLY, Tone.BAD)
+                self._announce(CANNOT_APPLY, Severity.BAD)
                 self._shell.echo(mistake_words(error))
             case EverythingReady(verdict, seconds):
                 self._announce(ready_words(verdict, seconds))
@@ -233,5 +233,5 @@ class _ShownUp:
             command = self._request.how_to_reproduce(self._shell.options)([report.label for report in verdict.causes])
             self._shell.echo(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
 
-    def _announce(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+    def _announce(self, text: str, tone: Severity = Severity.PLAIN) -> None:
         self._view.announce(Announcement(None, text, tone))

@@ -20,7 +20,7 @@ from sbxcompose.client.commands import running_sandbox
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
-from sbxcompose.files.by_hand import ByHand, How, Moved, There
+from sbxcompose.files.by_hand import ByHand, CopyOptions, Moved, SandboxPath
 from sbxcompose.files.progress import TransferProgress
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
@@ -42,7 +42,7 @@ class RemoteSide(Struct, frozen=True):
     text: str
 
 
-def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: bool) -> int:
+def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, quiet: bool) -> int:
     """Carry out `cp`; its exit code."""
     project = shell.project()
     out, into = side(project, source), side(project, target)
@@ -125,17 +125,17 @@ def side(project: Project, text: str) -> RemoteSide | None:
     return RemoteSide(target.sandbox, target.process, path, text)
 
 
-def _there(session: Session, remote: RemoteSide) -> There:
+def _there(session: Session, remote: RemoteSide) -> SandboxPath:
     """Return the absolute path that is meant."""
     running_sandbox(session, remote.sandbox)
     project = session.project
     sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == remote.sandbox)
     process = project.process(remote.sandbox, remote.process) if remote.process is not None else None
     base = workspace(project, sandbox) if process is None else working_directory(project, sandbox, process)
-    return There(posixpath.join(base, remote.path or "."), remote.text)
+    return SandboxPath(posixpath.join(base, remote.path or "."), remote.text)
 
 
-async def _into(hand: ByHand, source: str, there: There) -> Moved | None:
+async def _into(hand: ByHand, source: str, there: SandboxPath) -> Moved | None:
     if source != "-":
         return await hand.put(source, there)
     data = sys.stdin.buffer.read()
@@ -145,7 +145,7 @@ async def _into(hand: ByHand, source: str, there: There) -> Moved | None:
     return await hand.put_contents(data, there)
 
 
-async def _out(hand: ByHand, there: There, target: str) -> Moved | None:
+async def _out(hand: ByHand, there: SandboxPath, target: str) -> Moved | None:
     if target != "-":
         return await hand.get(there, target)
     await hand.get_contents(there, sys.stdout.buffer.write)

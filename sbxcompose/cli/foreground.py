@@ -104,7 +104,7 @@ async def observe(session: Session) -> None:
     await session.observe()
 
 
-class Attended(Protocol):
+class ForegroundCommand(Protocol):
     """What our standard streams can be connected to, and our Ctrl-C."""
 
     async def follow(self, write: WriteOut) -> CommandEnded:
@@ -123,7 +123,7 @@ class Attended(Protocol):
         """Leave it when we end first: hang-up, closed output, or a failure."""
 
 
-async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
+async def attend(attended: ForegroundCommand, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
     """Connect the standard streams until it ends, and pass interrupts on.
 
     Raises `ProcessFailed` when it has ended and it is not known how, and `Unreachable` if its input was cut off.
@@ -142,7 +142,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
     return ended
 
 
-async def _fed(attended: Attended) -> NoReturn:
+async def _fed(attended: ForegroundCommand) -> NoReturn:
     """Pass our standard input on; its end is nothing to act on."""
     await attended.feed(read_fd(0))
     await asyncio.Event().wait()
@@ -150,7 +150,7 @@ async def _fed(attended: Attended) -> NoReturn:
 
 
 async def _pass_on(
-    attended: Attended,
+    attended: ForegroundCommand,
     following: asyncio.Future[CommandEnded],
     interrupts: Interrupts,
     feeding: asyncio.Future[NoReturn] | None,

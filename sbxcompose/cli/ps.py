@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sbxcompose.plan.observed import Foreign
 
 
-class PsLook(Struct, frozen=True):
+class PsFormat(Struct, frozen=True):
     """How the list is printed; a table unless something else is asked for."""
 
     quiet: bool = False
@@ -40,7 +40,7 @@ async def show_processes(
     project: Project,
     names: tuple[str, ...],
     wanted: ProcessFilter | None,
-    look: PsLook,
+    look: PsFormat,
     *,
     everything: bool,
 ) -> int:
@@ -65,7 +65,7 @@ async def show_processes(
 
 
 def _print(
-    shell: Shell, project: str, found: ProcessListing, foreign: Sequence[Foreign], look: PsLook, hide: Hide
+    shell: Shell, project: str, found: ProcessListing, foreign: Sequence[Foreign], look: PsFormat, hide: Hide
 ) -> None:
     if look.as_json:
         shell.print_json([to_json(entry, found.at, hide) for entry in found.instances])

@@ -20,7 +20,7 @@ from sbxcompose.plan.outcomes import Success
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
-    from sbxcompose.client.timings import MomentsSeen
+    from sbxcompose.client.timings import TimingRecorder
     from sbxcompose.plan.timings import Timings
 
 
@@ -31,7 +31,7 @@ class Publisher:
         """Prepare the reports; `timings` are taken if they are asked for, or for a report."""
         self._shell = shell
         self._is_timed = timings or junit_file is not None or in_ci(os.environ)
-        self._seen: MomentsSeen | None = None
+        self._seen: TimingRecorder | None = None
         self._failed_at: float | None = None
         self._path = Path(junit_file) if junit_file is not None else None
         if self._path is not None:
@@ -40,9 +40,9 @@ class Publisher:
     def watch(self, session: Session) -> None:
         """Take note of when processes are started and ready, if a report or `--timings` needs that."""
         if self._is_timed:
-            from sbxcompose.client.timings import MomentsSeen  # late: most commands are not timed
+            from sbxcompose.client.timings import TimingRecorder  # late: most commands are not timed
 
-            self._seen = MomentsSeen(session.clock.now)
+            self._seen = TimingRecorder(session.clock.now)
             session.listen(self._seen.on_event)
 
     def decided(self, session: Session, verdict: Verdict) -> None:

@@ -12,14 +12,14 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.view.announce import Announcement, Tone
+from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.observe import recorded_exit
-from sbxcompose.engine.read_logs import From, Said, read_logs
+from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
@@ -39,7 +39,7 @@ class Choice(Struct, frozen=True):
 
     names: tuple[str, ...]
     exclude: tuple[str, ...]
-    begin: From
+    begin: LogStart
     until: float | None = None
     following: bool = False
     everything: bool = False
@@ -75,7 +75,7 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
 
 
 async def _until_over(
-    session: Session, view: LogView, instances: Sequence[Instance], begin: From, choice: Choice
+    session: Session, view: LogView, instances: Sequence[Instance], begin: LogStart, choice: Choice
 ) -> None:
     """Show all that was chosen; with an end in the future, until then."""
     now = session.clock.now()
@@ -89,7 +89,7 @@ async def _until_over(
                     await view.pace()
 
 
-def note_older_output(shell: Shell, names: ProcessNames, begin: From, asked_for: Sequence[Instance]) -> None:
+def note_older_output(shell: Shell, names: ProcessNames, begin: LogStart, asked_for: Sequence[Instance]) -> None:
     """Say of what was asked for, and has not run since the last `up`, how its output can be had."""
     for instance in asked_for:
         if begin.since_up is not None and begin.since_up.get(instance, 1) is None:
@@ -97,7 +97,7 @@ def note_older_output(shell: Shell, names: ProcessNames, begin: From, asked_for:
             shell.note(f"{name} has not run since the last `up`; `sbxcompose logs --all {name}` shows older output")
 
 
-def _show(view: LogView, said: Said) -> None:
+def _show(view: LogView, said: InstanceLogEvent) -> None:
     match said.event:
         case follow.OutputChunk() as output:
             view.output(said.instance, output.stream, output.run, output.time_ms, output.read())
@@ -106,6 +106,8 @@ def _show(view: LogView, said: Said) -> None:
         case follow.RunOutputEnded(_, run) as ended:
             view.on_event(RunEnded(said.instance, run, recorded_exit(ended)))
         case follow.Lost(_, size):
-            view.announce(Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Tone.PLAIN))
+            view.announce(
+                Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Severity.PLAIN)
+            )
         case _:
             pass

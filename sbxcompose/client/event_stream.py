@@ -16,7 +16,7 @@ from sbxcompose.client.process_events import ProjectEvent, changed, decided
 from sbxcompose.engine.event_record import EventRecord
 from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.observe import recorded_exit
-from sbxcompose.engine.read_logs import From, Said, read_logs
+from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart, read_logs
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
@@ -64,7 +64,7 @@ class EventStream:
 
         Raises `UnknownName`, or `UsageError` for a pattern that matches nothing.
         """
-        begin = From(since_ms=None if since is None else round(since * 1000))
+        begin = LogStart(since_ms=None if since is None else round(since * 1000))
         selected = await select_output(self._session, self._names, begin, everything=True)
         if self._names:
             self._selected = frozenset(selected.instances)
@@ -80,7 +80,7 @@ class EventStream:
         self._seen.update(event.key for event in shown)
         return self._in_order(shown)
 
-    def _of_log(self, said: Said) -> Iterator[ProjectEvent]:
+    def _of_log(self, said: InstanceLogEvent) -> Iterator[ProjectEvent]:
         match said.event:
             case follow.Began(_, run, time_ms):
                 yield from changed(RunBegan(said.instance, run, time_ms / 1000), self._label, time_ms / 1000)

@@ -16,7 +16,7 @@ from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.client.stats import ProjectStats, project_stats
 from sbxcompose.client.usage_meter import follow_usage, measure_once
-from sbxcompose.engine.read_logs import From, read_logs
+from sbxcompose.engine.read_logs import LogStart, read_logs
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
@@ -205,7 +205,7 @@ class InspectableProject:
             self._streams.discard(stream)
 
     async def _lines(
-        self, names: Sequence[str], begin: From, *, follow: bool, everything: bool, until: float | None
+        self, names: Sequence[str], begin: LogStart, *, follow: bool, everything: bool, until: float | None
     ) -> AsyncGenerator[OutputLine, None]:
         session, secrets = self._session()
         async with session:
@@ -220,9 +220,9 @@ class InspectableProject:
                 yield line
 
 
-def _begin(tail: int | None, since: float | None, run: int | None) -> From:
+def _begin(tail: int | None, since: float | None, run: int | None) -> LogStart:
     """Say where output begins. Raises `UsageError` for what cannot be combined."""
     for word, value in (("tail", tail), ("since", since)):
         if value is not None and run is not None:
             raise UsageError(f"`{word}` and `run` cannot be used together")
-    return From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
+    return LogStart(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)

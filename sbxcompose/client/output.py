@@ -11,7 +11,7 @@ from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.last_up import since_last_up
 from sbxcompose.engine.listing import newest_rows
-from sbxcompose.engine.read_logs import From, Said
+from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.mux import Block, LineSource, Mux
@@ -47,12 +47,12 @@ class OutputSelection(Struct, frozen=True):
     """The instances whose output is read (all that have any, without names), and the start of each."""
 
     instances: tuple[Instance, ...]
-    begin: From
+    begin: LogStart
     observed: Observed
 
 
 async def select_output(
-    session: Session, names: Sequence[str], begin: From, *, everything: bool, exclude: Sequence[str] = ()
+    session: Session, names: Sequence[str], begin: LogStart, *, everything: bool, exclude: Sequence[str] = ()
 ) -> OutputSelection:
     """Observe, and choose by names and patterns; without `everything` only output since the last `up` counts.
 
@@ -93,7 +93,7 @@ class LineReader:
         self._secrets = secrets
         self._mux = Mux(cut_at=self._cut_at, shorten=shorten)
 
-    def feed(self, said: Said) -> Iterator[OutputLine]:
+    def feed(self, said: InstanceLogEvent) -> Iterator[OutputLine]:
         """Yield the lines that it completes."""
         match said.event:
             case follow.OutputChunk() as output:

@@ -12,7 +12,7 @@ from sbxcompose.plan.steps import Await, Start
 from sbxcompose.plan.timings import Moments
 
 
-class MomentsSeen:
+class TimingRecorder:
     """Takes note of starts and readiness while a command runs. `clock` is in seconds since 1970."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

@@ -21,9 +21,9 @@ from sbxcompose.spec.project import Project, Sandbox
 
 if TYPE_CHECKING:
     from sbxcompose.files.read import Memory
-    from sbxcompose.files.remote import Ran
+    from sbxcompose.files.remote import RemoteResult
     from sbxcompose.files.scan import CopySource
-    from sbxcompose.files.transfer import Copied, Copy, Looked, TransferProgress
+    from sbxcompose.files.transfer import Copied, Copy, CopyComparison, TransferProgress
 
 
 class CopyTarget(Struct, frozen=True):
@@ -98,11 +98,11 @@ class _Nothing:
     async def write(self, path: str, contents: object) -> None:
         raise SbxError(f"{path} cannot be written: the sandbox does not exist yet")
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         raise SbxError(f"{arguments[0]} cannot be run: the sandbox does not exist yet")
 
 
-def _to_copy(compared: Looked) -> ToCopy:
+def _to_copy(compared: CopyComparison) -> ToCopy:
     changes = compared.changes
     replaced = {*changes.send, *changes.directories}
     deleted = [*changes.deleted, *(path for path in changes.cleared if path not in replaced)]

@@ -23,7 +23,7 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.tasks import Tasks, finish_all, gather_all
 
 
-class From(Struct, frozen=True):
+class LogStart(Struct, frozen=True):
     """Where to begin: at `since_ms` (since 1970) or run number `run`; or the last `tail` lines, also of those since."""
 
     tail: int | None = None
@@ -53,7 +53,7 @@ class From(Struct, frozen=True):
         return place
 
 
-class Said(Struct, frozen=True):
+class InstanceLogEvent(Struct, frozen=True):
     """Something of one instance's log: output, the begin or end of a run, what it was started with, or a loss."""
 
     instance: Instance
@@ -61,8 +61,8 @@ class Said(Struct, frozen=True):
 
 
 async def read_logs(
-    connections: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
-) -> AsyncIterator[Said]:
+    connections: Iterable[SandboxConnection], instances: Iterable[Instance], begin: LogStart, *, going_on: bool
+) -> AsyncIterator[InstanceLogEvent]:
     """Yield what the instances have written from `begin` on; with `going_on` without end.
 
     With `going_on` only the logs are watched, and no longer the rows: one stream for each sandbox is enough.
@@ -73,7 +73,7 @@ async def read_logs(
         _check_runs(connections, wanted, begin.run)
     if going_on:
         await finish_all(connection.unwatch() for connection in connections)
-    queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
+    queue: asyncio.Queue[InstanceLogEvent | BaseException | None] = asyncio.Queue(maxsize=64)
     readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
     try:
         for said in _merged(await gather_all(*(reader.kept() for reader in readers))):
@@ -111,7 +111,9 @@ def _check_runs(connections: Iterable[SandboxConnection], instances: Iterable[In
 class _SandboxLogs:
     """The logs of one sandbox."""
 
-    def __init__(self, connection: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
+    def __init__(
+        self, connection: SandboxConnection, instances: list[Instance], begin: LogStart, going_on: bool
+    ) -> None:
         self._sandbox = connection.name
         self._outages = connection.outages
         has_notes = "watch" in connection.client.extensions
@@ -125,9 +127,9 @@ class _SandboxLogs:
             turns=connection.turns,
         ).events()
 
-    async def kept(self) -> list[Said]:
+    async def kept(self) -> list[InstanceLogEvent]:
         """Everything up to now."""
-        found: list[Said] = []
+        found: list[InstanceLogEvent] = []
         async for event in self._events:
             self._on_event(event)
             if isinstance(event, follow.FollowSynced):
@@ -136,7 +138,7 @@ class _SandboxLogs:
                 found.append(said)
         return found
 
-    async def pump(self, queue: asyncio.Queue[Said | BaseException | None]) -> None:
+    async def pump(self, queue: asyncio.Queue[InstanceLogEvent | BaseException | None]) -> None:
         """Put what comes from now on into the queue; None at the end."""
         try:
             async for event in self._events:
@@ -158,19 +160,19 @@ class _SandboxLogs:
             case follow.FollowSynced():
                 self._outages.recovered(self)
 
-    def _said(self, event: follow.FollowEvent) -> Said | None:
+    def _said(self, event: follow.FollowEvent) -> InstanceLogEvent | None:
         if isinstance(event, StartNote):
             instance = log_instance(self._sandbox, event.name)
-            return Said(instance, event) if instance is not None else None
+            return InstanceLogEvent(instance, event) if instance is not None else None
         if not isinstance(event, follow.OutputChunk | follow.Began | follow.RunOutputEnded | follow.Lost):
             return None
         instance = log_instance(self._sandbox, event.log)
-        return Said(instance, event) if instance is not None else None
+        return InstanceLogEvent(instance, event) if instance is not None else None
 
 
-def _merged(parts: Iterable[list[Said]]) -> list[Said]:
+def _merged(parts: Iterable[list[InstanceLogEvent]]) -> list[InstanceLogEvent]:
     """Return all in the order of their times; what belongs to one instance keeps its own order."""
-    keyed: list[tuple[int, int, Said]] = []
+    keyed: list[tuple[int, int, InstanceLogEvent]] = []
     for part in parts:
         latest: dict[Instance, int] = {}
         for said in part:

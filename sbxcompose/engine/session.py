@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import Asked, Env, StartRequest
+from sbxcompose.api.models import Env, StartRequest, StopCommand
 from sbxcompose.api.retries import retried
 from sbxcompose.engine import cloud_secrets, down_mark, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
@@ -270,13 +270,13 @@ class Session(ProjectSandboxes):
     async def _stop(self, row: ObservedRow, action: Stop) -> None:
         """Stop a run, by its command if it has one."""
         process = self.project.process(row.instance.sandbox, row.instance.process)
-        asked = None
+        stop_command = None
         if action.command and process is not None:
-            asked = Asked(*self.command_request(process, row.instance, action.command))
+            stop_command = StopCommand(*self.command_request(process, row.instance, action.command))
         connection = self.connections[row.instance.sandbox]
         async with connection.stopping(row.name):
             await connection.client.stop(
-                row.name, signal=action.signal, grace=action.grace, asked=asked, replaced=action.replaced
+                row.name, signal=action.signal, grace=action.grace, stop_command=stop_command, replaced=action.replaced
             )
 
     async def _start(self, process: Process, action: Start) -> None:

@@ -19,7 +19,7 @@ from sbxcompose.engine.start_again import (
     AlreadyStarted,
     Retry,
     StopRival,
-    TakeName,
+    UseOtherName,
     after_failure,
     unnamed_after_failure,
 )
@@ -57,7 +57,7 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
                 grace = request.stop_grace_ms / 1000
                 async with connection.stopping(rival):
                     await connection.client.stop(rival, signal=request.stop_signal, grace=grace)
-            case TakeName(other):
+            case UseOtherName(other):
                 request = replace(request, name=other)
             case Retry():
                 await asyncio.sleep(CALL_PAUSE * 2**attempt)

@@ -31,7 +31,7 @@ class StopRival(Struct, frozen=True):
     name: str
 
 
-class TakeName(Struct, frozen=True):
+class UseOtherName(Struct, frozen=True):
     """Ask once more under another name: the server does not reuse the name of an ended row."""
 
     name: str
@@ -41,7 +41,7 @@ class Ambiguous(Unreachable):
     """Several runs have begun, and which one was asked for cannot be known."""
 
 
-After = AlreadyStarted | Retry | StopRival | TakeName
+After = AlreadyStarted | Retry | StopRival | UseOtherName
 
 
 def after_failure(
@@ -69,7 +69,7 @@ def after_failure(
             return StopRival(other)
     # A row may have ended, or a start have failed, between the refusal and this look: only a second refusal tells.
     if own is not None and error.live is None and refused_before:
-        return TakeName(_free_name(name, named))
+        return UseOtherName(_free_name(name, named))
     return Retry()
 
 

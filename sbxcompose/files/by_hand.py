@@ -27,8 +27,8 @@ from sbxcompose.files.pack import pack
 from sbxcompose.files.persistent import PersistentFiles, persist
 from sbxcompose.files.progress import MeteredFiles, ProgressHandler, TransferMeter, ignore_progress
 from sbxcompose.files.read import Memory
-from sbxcompose.files.remote import Ran, RemoteFiles
-from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, seal_of
+from sbxcompose.files.remote import RemoteFiles, RemoteResult
+from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, signature_of
 from sbxcompose.files.unpack import unpack
 
 PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
@@ -44,22 +44,22 @@ PACK = """rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; e
 stat -c %s -- "$2" 2>/dev/null || :"""
 
 
-class How(Struct, frozen=True):
+class CopyOptions(Struct, frozen=True):
     """`archive`: owners (by number) are kept, too. `follow`: what links point to is copied instead of them."""
 
     archive: bool = False
     follow: bool = False
 
 
-class There(Struct, frozen=True):
+class SandboxPath(Struct, frozen=True):
     """A path in a sandbox, absolute, and how people call it."""
 
     path: str
     label: str
 
-    def below(self, name: str) -> There:
+    def below(self, name: str) -> SandboxPath:
         """Return a path in this folder."""
-        return There(posixpath.join(self.path, name), f"{self.label.rstrip('/')}/{name}")
+        return SandboxPath(posixpath.join(self.path, name), f"{self.label.rstrip('/')}/{name}")
 
 
 class Moved(Struct, frozen=True):
@@ -81,12 +81,12 @@ class Probed(Struct, frozen=True):
 class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
-    def __init__(self, remote: RemoteFiles, how: How, emit: ProgressHandler = ignore_progress) -> None:
+    def __init__(self, remote: RemoteFiles, how: CopyOptions, emit: ProgressHandler = ignore_progress) -> None:
         self._meter = TransferMeter(emit)
         self._remote = PersistentFiles(MeteredFiles(remote, self._meter))
         self._how = how
 
-    async def probe(self, there: There) -> Probed:
+    async def probe(self, there: SandboxPath) -> Probed:
         """Return what is at a path in the sandbox."""
         ran = await self._sh(PROBE, there.path)
         kind, *told = ran.output.split()
@@ -96,7 +96,7 @@ class ByHand:
 
     # -- into the sandbox ----------------------------------------------------------------------------------
 
-    async def put(self, source: str, to: There) -> Moved:
+    async def put(self, source: str, to: SandboxPath) -> Moved:
         """Copy a file or folder of this machine into the sandbox."""
         contents = source.endswith("/.") or source in (".", "..")
         path = os.path.abspath(source)
@@ -117,7 +117,7 @@ class ByHand:
             return Moved(1, status.st_size)
         return await self._put_tree(path, status, to)
 
-    async def put_contents(self, data: bytes, to: There, mode: int = 0o644) -> Moved:
+    async def put_contents(self, data: bytes, to: SandboxPath, mode: int = 0o644) -> Moved:
         """Write these contents as a file."""
         found = await self.probe(to)
         if found.kind == "dir" or to.path.endswith("/"):
@@ -128,7 +128,7 @@ class ByHand:
             await self._place(spare, to, found.mode if found.kind == "file" else mode)
         return Moved(1, len(data))
 
-    async def put_archive(self, data: bytes, to: There) -> None:
+    async def put_archive(self, data: bytes, to: SandboxPath) -> None:
         """Unpack a tar archive into a folder."""
         stage = _stage()
         async with self._remote.staged(f"{to.path.rstrip('/')}/{stage}"):
@@ -136,21 +136,23 @@ class ByHand:
             await self._unpack(to, stage)
             await self._merge(to, stage)
 
-    async def _put_file(self, path: str, status: os.stat_result, to: There) -> None:
+    async def _put_file(self, path: str, status: os.stat_result, to: SandboxPath) -> None:
         spare = _spare(to.path)
-        found = ScannedEntry(path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
+        found = ScannedEntry(
+            path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), signature_of(status)
+        )
         async with self._remote.staged(spare):
             if await persist(lambda: single.send(self._remote, spare, found, Memory())) is None:
                 raise SbxError(f"{path} changed while it was copied", hint="try it again")
             await self._place(spare, to, found.entry.mode)
 
-    async def _place(self, spare: str, to: There, mode: int) -> None:
+    async def _place(self, spare: str, to: SandboxPath, mode: int) -> None:
         ran = await self._remote.run(("sh", "-c", PLACE, "sh", spare, to.path, f"{mode:o}"))
         if ran.code == 21:
             raise SbxError(f"{to.label} is a folder")
         _check(ran, to)
 
-    async def _put_tree(self, path: str, status: os.stat_result, to: There) -> Moved:
+    async def _put_tree(self, path: str, status: os.stat_result, to: SandboxPath) -> Moved:
         """In parts, each an archive, into a folder beside the target, from which all is moved at the end."""
         found = await asyncio.to_thread(lambda: dict(self._walk(path, status)))
         here = {name: file.entry for name, file in found.items()}
@@ -168,7 +170,7 @@ class ByHand:
         return Moved(len(files), total)
 
     async def _send_part(
-        self, piece: PathChanges, found: dict[str, ScannedEntry], to: There, stage: str, top: str
+        self, piece: PathChanges, found: dict[str, ScannedEntry], to: SandboxPath, stage: str, top: str
     ) -> None:
         large = [name for name in piece.send if found[name].entry.size > PART]
         names = [name for name in (*piece.directories, *piece.send) if name not in large]
@@ -183,11 +185,11 @@ class ByHand:
             target = to.below(f"{stage}/tree/{top}{name}")
             await self._put_file(found[name].path, os.stat(found[name].path), target)
 
-    async def _unpack(self, to: There, stage: str) -> None:
+    async def _unpack(self, to: SandboxPath, stage: str) -> None:
         flags = "-xpf" if self._how.archive else "-xpof"
         _check(await self._remote.run(("sh", "-c", UNPACK, "sh", to.path.rstrip("/") or "/", stage, flags)), to)
 
-    async def _merge(self, to: There, stage: str) -> None:
+    async def _merge(self, to: SandboxPath, stage: str) -> None:
         arguments = ("sh", "-c", MERGE, "sh", to.path, name_text(scripts.merging(stage)), stage)
         _check(await self._remote.run(arguments), to)
 
@@ -216,7 +218,7 @@ class ByHand:
 
     # -- out of the sandbox --------------------------------------------------------------------------------
 
-    async def get(self, source: There, to: str) -> Moved:
+    async def get(self, source: SandboxPath, to: str) -> Moved:
         """Copy a file or folder of the sandbox to this machine."""
         contents = source.path.endswith("/.")
         probed = await self._exists(source)
@@ -233,13 +235,13 @@ class ByHand:
             raise SbxError(f"{to} is a file here, and {source.label} a folder")
         return await self._get_tree(source, target)
 
-    async def _exists(self, source: There) -> Probed:
+    async def _exists(self, source: SandboxPath) -> Probed:
         probed = await self.probe(source)
         if probed.kind == "none":
             raise SbxError(f"{source.label}: no such file or folder in the sandbox")
         return probed
 
-    async def _get_file(self, source: There, target: str, probed: Probed) -> Moved:
+    async def _get_file(self, source: SandboxPath, target: str, probed: Probed) -> Moved:
         if os.path.isdir(target):
             raise SbxError(f"{target} is a folder here, and {source.label} a file")
         spare = _spare(target)
@@ -257,7 +259,7 @@ class ByHand:
                 os.unlink(spare)
         return Moved(1, size)
 
-    async def _get_tree(self, source: There, target: str) -> Moved:
+    async def _get_tree(self, source: SandboxPath, target: str) -> Moved:
         spare = _spare(target)
         try:
             os.mkdir(spare, 0o700)
@@ -270,14 +272,14 @@ class ByHand:
         finally:
             await asyncio.to_thread(shutil.rmtree, spare, ignore_errors=True)
 
-    async def get_contents(self, source: There, take: single.Take) -> None:
+    async def get_contents(self, source: SandboxPath, take: single.Take) -> None:
         """Write a file's contents as they are, a folder as a tar archive."""
         if (await self._exists(source)).kind == "dir":
             await self.get_archive(source, take)
         else:
             await self._remote.fetch(source.path, take)
 
-    async def get_archive(self, source: There, take: single.Take) -> None:
+    async def get_archive(self, source: SandboxPath, take: single.Take) -> None:
         """Write a folder as a tar archive."""
         archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
@@ -289,7 +291,7 @@ class ByHand:
         finally:
             await self._remote.remove(archive)
 
-    async def _sh(self, text: str, argument: str) -> Ran:
+    async def _sh(self, text: str, argument: str) -> RemoteResult:
         return await self._remote.run(("sh", "-c", text, "sh", argument))
 
 
@@ -301,16 +303,19 @@ def _found(path: str, status: os.stat_result) -> ScannedEntry:
     owner = (status.st_uid, status.st_gid)
     if stat.S_ISLNK(status.st_mode):
         return ScannedEntry(
-            path, ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(os.readlink(path))), seal_of(status), owner
+            path,
+            ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(os.readlink(path))),
+            signature_of(status),
+            owner,
         )
     mode = status.st_mode & PERMISSIONS
     if stat.S_ISDIR(status.st_mode):
-        return ScannedEntry(path, ManifestEntry("dir", mode), seal_of(status), owner)
-    return ScannedEntry(path, ManifestEntry("file", mode, status.st_size), seal_of(status), owner)
+        return ScannedEntry(path, ManifestEntry("dir", mode), signature_of(status), owner)
+    return ScannedEntry(path, ManifestEntry("file", mode, status.st_size), signature_of(status), owner)
 
 
-def _above(there: There) -> There:
-    return There(posixpath.dirname(there.path.rstrip("/")) or "/", there.label)
+def _above(there: SandboxPath) -> SandboxPath:
+    return SandboxPath(posixpath.dirname(there.path.rstrip("/")) or "/", there.label)
 
 
 def _spare(path: str) -> str:
@@ -327,7 +332,7 @@ def _here(path: str, error: OSError) -> SbxError:
     return SbxError(f"{path}: {(error.strerror or str(error)).lower()} (on this machine)")
 
 
-def _check(ran: Ran, there: There) -> None:
+def _check(ran: RemoteResult, there: SandboxPath) -> None:
     if ran.code == 0:
         return
     words = ran.words.strip() or f"exit code {ran.code}"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sbxcompose.files.manifest import ManifestEntry, digest_bytes, name_bytes
 from sbxcompose.files.read import Memory, Opened
-from sbxcompose.files.scan import ScannedEntry, seal_of
+from sbxcompose.files.scan import ScannedEntry, signature_of
 from sbxcompose.files.tar import END, member, padding
 
 
@@ -51,12 +51,14 @@ def pack(
         match file.entry.kind:
             case "dir":
                 packed.pieces.append(
-                    member(path + b"/", b"5", file.entry.mode | 0o700, 0, file.seal.mtime // 10**9, b"", file.owner)
+                    member(
+                        path + b"/", b"5", file.entry.mode | 0o700, 0, file.signature.mtime // 10**9, b"", file.owner
+                    )
                 )
                 packed.entries[name] = file.entry
             case "link":
                 target = file.entry.target
-                packed.pieces.append(member(path, b"2", 0o777, 0, file.seal.mtime // 10**9, target, file.owner))
+                packed.pieces.append(member(path, b"2", 0o777, 0, file.signature.mtime // 10**9, target, file.owner))
                 packed.entries[name] = file.entry
             case "file":
                 _pack_file(packed, name, path, file, memory)
@@ -70,8 +72,8 @@ def _pack_file(packed: Packed, name: str, path: bytes, found: ScannedEntry, memo
         packed.unsettled.add(name)
         return
     contents, entry = taken
-    memory.learn(found.path, replace(found.seal, size=entry.size), entry.digest)
-    header = member(path, b"0", entry.mode, entry.size, found.seal.mtime // 10**9, b"", found.owner)
+    memory.learn(found.path, replace(found.signature, size=entry.size), entry.digest)
+    header = member(path, b"0", entry.mode, entry.size, found.signature.mtime // 10**9, b"", found.owner)
     packed.pieces += (header, contents, padding(entry.size))
     packed.entries[name] = entry
 
@@ -85,6 +87,6 @@ def take(found: ScannedEntry) -> tuple[bytes, ManifestEntry] | None:
             status = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
-    if seal_of(status) != found.seal or len(contents) != found.entry.size:
+    if signature_of(status) != found.signature or len(contents) != found.entry.size:
         return None
     return contents, replace(found.entry, digest=digest_bytes(contents))

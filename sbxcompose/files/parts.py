@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import suppress
 
 from sbxcompose.errors import Refused, SbxError, Unreachable
-from sbxcompose.files.remote import Ran
+from sbxcompose.files.remote import RemoteResult
 from sbxcompose.spec.units import short_size
 
 TOO_LARGE = 413
@@ -25,7 +25,7 @@ BEGIN = 'f=$1; shift; cat -- "$@" > "$f" && rm -f -- "$@"'
 
 Put = Callable[[str, bytes], Awaitable[None]]
 """Writes a file. Raises `Refused`."""
-Run = Callable[[tuple[str, ...]], Awaitable[Ran]]
+Run = Callable[[tuple[str, ...]], Awaitable[RemoteResult]]
 
 
 class BodyLimit:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sbxcompose.api.retries import retried
 from sbxcompose.errors import SbxError, Unreachable
-from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
+from sbxcompose.files.remote import RemoteFiles, RemoteResult, Streamed
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class PersistentFiles:
         else:
             await self._remote.write(path, contents)
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         """Run a command to its end; one that broke off is run once more."""
         return await persist(lambda: self._remote.run(arguments))
 

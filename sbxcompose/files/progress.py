@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from msgspec import Struct
 
-from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
+from sbxcompose.files.remote import RemoteFiles, RemoteResult, Streamed
 
 PIECE = 64 * 1024
 """Bytes that are handed to the connection at a time."""
@@ -114,7 +114,7 @@ class MeteredFiles:
             self._meter.sent(-told)
             raise
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         """Run a command to its end."""
         return await self._remote.run(arguments)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from sbxcompose.errors import SbxError
 from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
-from sbxcompose.files.scan import ScannedEntry, ScannedTree, Seal, seal_of
+from sbxcompose.files.scan import FileSignature, ScannedEntry, ScannedTree, signature_of
 
 PIECE = 1024 * 1024
 GRANULARITY = 100_000_000
@@ -34,21 +34,21 @@ class Memory:
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._known: dict[str, tuple[Seal, bytes]] = {}
+        self._known: dict[str, tuple[FileSignature, bytes]] = {}
         self._changed = False
         if file is not None:
             with suppress(OSError, msgspec.MsgspecError):
-                self._known = msgspec.msgpack.decode(file.read_bytes(), type=dict[str, tuple[Seal, bytes]])
+                self._known = msgspec.msgpack.decode(file.read_bytes(), type=dict[str, tuple[FileSignature, bytes]])
 
     def digest(self, found: ScannedEntry) -> bytes:
         """Return what is remembered of a file; empty if nothing is."""
         known = self._known.get(_key(found.path))
-        return known[1] if known is not None and known[0] == found.seal else b""
+        return known[1] if known is not None and known[0] == found.signature else b""
 
-    def learn(self, path: str, seal: Seal, digest: bytes) -> None:
+    def learn(self, path: str, signature: FileSignature, digest: bytes) -> None:
         """Take note that a file was read between two looks that found this seal."""
-        if max(seal.mtime, seal.ctime) + GRANULARITY < time.time_ns():
-            self._known[_key(path)] = (seal, digest)
+        if max(signature.mtime, signature.ctime) + GRANULARITY < time.time_ns():
+            self._known[_key(path)] = (signature, digest)
             self._changed = True
 
     def save(self, tree: ScannedTree) -> None:
@@ -91,23 +91,23 @@ def read_digests(tree: ScannedTree, names: Iterable[str], memory: Memory, manife
     for name in names:
         found = tree.found[name]
         try:
-            digest, seal, steady = digest_of(found.path)
+            digest, signature, steady = digest_of(found.path)
         except FileNotFoundError:
             manifest.pop(name)
             continue
         if steady:
-            memory.learn(found.path, seal, digest)
-        manifest[name] = replace(found.entry, size=seal.size, digest=digest)
+            memory.learn(found.path, signature, digest)
+        manifest[name] = replace(found.entry, size=signature.size, digest=digest)
 
 
-def digest_of(path: str) -> tuple[bytes, Seal, bool]:
+def digest_of(path: str) -> tuple[bytes, FileSignature, bool]:
     """Return the digest of a file, its seal before it was read, and whether it was the same afterwards."""
     hasher = blake2b(digest_size=DIGEST_SIZE)
     with Opened(path) as file:
-        before = seal_of(os.fstat(file.fileno()))
+        before = signature_of(os.fstat(file.fileno()))
         while piece := file.read(PIECE):
             hasher.update(piece)
-        return hasher.digest(), before, seal_of(os.fstat(file.fileno())) == before
+        return hasher.digest(), before, signature_of(os.fstat(file.fileno())) == before
 
 
 class Opened:

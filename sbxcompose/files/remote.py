@@ -20,7 +20,7 @@ class Streamed(Struct, frozen=True):
         return self.begin()
 
 
-class Ran(Struct, frozen=True):
+class RemoteResult(Struct, frozen=True):
     """How a command ended, and the last of what it wrote to standard error; a signal is a code of 128 + its number."""
 
     code: int
@@ -41,5 +41,5 @@ class RemoteFiles(Protocol):
     async def write(self, path: str, contents: bytes | Streamed) -> None:
         """Write a file and the folders above it. A reader may see half of it."""
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         """Run a command to its end."""

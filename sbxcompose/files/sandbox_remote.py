@@ -10,7 +10,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import RunLine, SandboxClient
 from sbxcompose.errors import NotFound, Refused, Unreachable
 from sbxcompose.files.parts import TOO_LARGE, BodyLimit, write_in_parts
-from sbxcompose.files.remote import Ran, Streamed
+from sbxcompose.files.remote import RemoteResult, Streamed
 
 WORDS = 2000
 """Characters of a command's errors that are kept."""
@@ -64,7 +64,7 @@ class SandboxRemote:
         else:
             await self._client.files.write(path, contents)
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         """Run a command and keep the beginning of its output."""
         words: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
@@ -78,10 +78,10 @@ class SandboxRemote:
             exit = await self._client.run(request, output=note)
         except Refused as error:
             if error.status == 500:
-                return Ran(127, error.message)
+                return RemoteResult(127, error.message)
             raise
         code = 128 + exit.signal if exit.signal is not None else exit.exit_code
-        return Ran(1 if code is None else code, "\n".join(words["stderr"]), "\n".join(words["stdout"]))
+        return RemoteResult(1 if code is None else code, "\n".join(words["stderr"]), "\n".join(words["stdout"]))
 
 
 async def _pieces(contents: bytes) -> AsyncIterator[bytes]:

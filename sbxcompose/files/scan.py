@@ -30,7 +30,7 @@ class CopySource(Struct, frozen=True):
     ignore: tuple[str, ...] = ()
 
 
-class Seal(Struct, frozen=True, array_like=True, gc=False):
+class FileSignature(Struct, frozen=True, array_like=True, gc=False):
     """What tells without reading that a file is the one that was read."""
 
     size: int
@@ -39,17 +39,17 @@ class Seal(Struct, frozen=True, array_like=True, gc=False):
     inode: int
 
 
-def seal_of(status: os.stat_result) -> Seal:
+def signature_of(status: os.stat_result) -> FileSignature:
     """Return the seal of a file."""
-    return Seal(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return FileSignature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 class ScannedEntry(Struct, frozen=True, gc=False):
-    """An entry on this disk. `entry` has no digest yet; `seal` is a file's."""
+    """An entry on this disk. `entry` has no digest yet; `signature` is a file's."""
 
     path: str
     entry: ManifestEntry
-    seal: Seal
+    signature: FileSignature
     owner: tuple[int, int] = (0, 0)
 
 
@@ -182,10 +182,10 @@ class _Scan:
                 # Not its own mode: Linux has none for links (symlink(7)), and others' would make every link differ
                 # there.
                 entry = ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(target))
-                self._tree.found[name] = ScannedEntry(path, entry, seal_of(status))
+                self._tree.found[name] = ScannedEntry(path, entry, signature_of(status))
         else:
             entry = ManifestEntry(kind, mode, status.st_size if kind == "file" else 0)
-            self._tree.found[name] = ScannedEntry(path, entry, seal_of(status))
+            self._tree.found[name] = ScannedEntry(path, entry, signature_of(status))
 
     def _target(self, path: str, top: str) -> str | None:
         """Where a link points to, if that is inside of the tree."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
 from sbxcompose.files.read import PIECE, Memory, Opened
 from sbxcompose.files.remote import RemoteFiles, Streamed
-from sbxcompose.files.scan import ScannedEntry, seal_of
+from sbxcompose.files.scan import ScannedEntry, signature_of
 
 Take = Callable[[bytes], object]
 """Takes the next piece of something."""
@@ -32,7 +32,7 @@ async def send(remote: RemoteFiles, path: str, found: ScannedEntry, memory: Memo
     except FileNotFoundError:
         return None
     with file:
-        if seal_of(os.fstat(file.fileno())) != found.seal:
+        if signature_of(os.fstat(file.fileno())) != found.signature:
             return None
         hasher = blake2b()
 
@@ -46,9 +46,9 @@ async def send(remote: RemoteFiles, path: str, found: ScannedEntry, memory: Memo
             await remote.write(path, Streamed(begin, found.entry.size))
         except _Unsteady:
             return None
-        if seal_of(os.fstat(file.fileno())) != found.seal:
+        if signature_of(os.fstat(file.fileno())) != found.signature:
             return None
-    memory.learn(found.path, found.seal, hasher.digest())
+    memory.learn(found.path, found.signature, hasher.digest())
     return replace(found.entry, digest=hasher.digest())
 
 

@@ -30,7 +30,7 @@ from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from sbxcompose.files.script import PLACE
 from sbxcompose.tasks import gather_all
 
-__all__ = ["Copied", "Copy", "CopyFailed", "Looked", "TransferProgress"]
+__all__ = ["Copied", "Copy", "CopyComparison", "CopyFailed", "TransferProgress"]
 
 TRIES = 6
 """How often what a broken connection has cut is begun again without anything having got through in between."""
@@ -40,7 +40,7 @@ ROUNDS = 6
 """How often we look again at files that change while they are read."""
 
 
-class Looked(Struct, frozen=True):
+class CopyComparison(Struct, frozen=True):
     """What would be copied, and how many bytes of files would travel."""
 
     changes: PathChanges
@@ -89,13 +89,15 @@ class Copy:
         self._known: Known | None = None
         self._busy = asyncio.Lock()
 
-    async def compare(self) -> Looked:
+    async def compare(self) -> CopyComparison:
         """Return what `sync` would do; nothing is changed. Costs one request if that is nothing."""
         async with self._busy:
             comparison = await self._compare(None)
             # Also here: what had just been written when it was copied is read again until it is remembered.
             await asyncio.to_thread(self._memory.save, comparison.tree)
-            return Looked(comparison.changes, sum(comparison.here[path].size for path in comparison.changes.send))
+            return CopyComparison(
+                comparison.changes, sum(comparison.here[path].size for path in comparison.changes.send)
+            )
 
     async def sync(self, paths: Iterable[str] | None = None) -> Copied:
         """Make the workspace equal to the sources.

@@ -25,7 +25,7 @@ from sbxcompose import paths
 from sbxcompose.host.base import damage, host_info, settings, unlocked, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
-from sbxcompose.host.http.accept import Gate
+from sbxcompose.host.http.accept import Acceptor
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
@@ -46,7 +46,7 @@ class Host:
         self._started, self._began = time.time(), time.monotonic()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
         self._listening = False
-        self._gate = Gate(keeper.tasks)
+        self._acceptor = Acceptor(keeper.tasks)
         self._address: tuple[str, int] | None = None
         self._key: str | None = None
         if inherited.tcp_fd is not None:
@@ -92,14 +92,14 @@ class Host:
     def _listen(self, listener: socket.socket) -> None:
         listener.setblocking(False)
         trusted = listener.family == socket.AF_UNIX
-        gate = None if trusted else self._gate
-        connection = partial(Connection, self._application, self._activity, trusted=trusted, gate=gate)
-        self._gate.listen(listener, connection, trusted=trusted)
+        acceptor = None if trusted else self._acceptor
+        connection = partial(Connection, self._application, self._activity, trusted=trusted, acceptor=acceptor)
+        self._acceptor.listen(listener, connection, trusted=trusted)
 
     def _listen_anew(self, fd: int) -> None:
         """Listen at another path, as the keeper does. The descriptor's number stays, for later keepers inherit it."""
         listener = self._listeners[0]
-        self._gate.stop(listener)
+        self._acceptor.stop(listener)
         os.dup2(fd, listener.fileno(), inheritable=False)
         os.close(fd)
         if self._listening:

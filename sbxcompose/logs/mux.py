@@ -47,7 +47,7 @@ class Block(NamedTuple):
     cut: bool = False
 
 
-class _Held:
+class _HeldLine:
     """The beginning of a line whose end has not come yet."""
 
     __slots__ = ("continued", "data", "shorten_at", "time_ms")
@@ -80,7 +80,7 @@ class Mux:
         self._longest = longest
         self._cut_at = cut_at
         self._shorten = shorten
-        self._held: dict[LineSource, _Held] = {}
+        self._held: dict[LineSource, _HeldLine] = {}
 
     def unfinished(self, source: LineSource) -> Block | None:
         """Return the line of a source that has no end yet, with one; None if there is none."""
@@ -135,7 +135,7 @@ class Mux:
     def _hold(self, source: LineSource, data: bytes, time_ms: int, blocks: list[Block]) -> None:
         held = self._held.get(source)
         if held is None:
-            held = self._held[source] = _Held(time_ms)
+            held = self._held[source] = _HeldLine(time_ms)
         held.data += data
         if len(held.data) > held.shorten_at and self._shorten is not None:
             held.data = bytearray(self._shorten(bytes(held.data)))
@@ -143,7 +143,7 @@ class Mux:
         if len(held.data) - data.endswith(b"\n") > self._longest:
             self._cut(source, held, blocks)
 
-    def _cut(self, source: LineSource, held: _Held, blocks: list[Block]) -> None:
+    def _cut(self, source: LineSource, held: _HeldLine, blocks: list[Block]) -> None:
         """Pass on all full pieces of an overlong line. What is left is as long as one piece, or shorter."""
         line = bytes(held.data)
         begin = 0

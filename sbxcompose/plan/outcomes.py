@@ -86,7 +86,7 @@ class Report(Struct, frozen=True):
         }
 
 
-class _NotGood(Struct, frozen=True):
+class _Unsuccessful(Struct, frozen=True):
     """What is common to verdicts that are not good: who is the cause, and whom that holds up."""
 
     causes: tuple[Report, ...]
@@ -111,7 +111,7 @@ class _NotGood(Struct, frozen=True):
         }
 
 
-class Pending(_NotGood, frozen=True):
+class Pending(_Unsuccessful, frozen=True):
     """No verdict yet. `recheck_at` is when time alone can bring one, by the clock of the verdict."""
 
     kind: ClassVar[str] = "pending"
@@ -174,7 +174,7 @@ class Success(Struct, frozen=True):
         return {"verdict": self.kind, "exit_code": self.exit_code, **counts, "not_run_again": skipped}
 
 
-class Failed(_NotGood, frozen=True):
+class Failed(_Unsuccessful, frozen=True):
     """Something failed; `exit_code` is what the command ends with."""
 
     kind: ClassVar[str] = "failed"
@@ -190,7 +190,7 @@ class Failed(_NotGood, frozen=True):
         return self._json(self.kind, self.exit_code)
 
 
-class TimedOut(_NotGood, frozen=True):
+class TimedOut(_Unsuccessful, frozen=True):
     """The deadline has passed. `late` is by how many seconds."""
 
     kind: ClassVar[str] = "timed out"

@@ -67,7 +67,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-class Stretch(Struct, frozen=True):
+class CriticalSegment(Struct, frozen=True):
     """A part of the critical path: for how long an instance kept what comes after it waiting; None: it never ended.
 
     `settling`: it has no check, and counts as ready once a run has lasted.
@@ -83,7 +83,7 @@ class Timings(Struct, frozen=True):
     """All instances in the order of their starts, and the critical path."""
 
     all: tuple[Timing, ...]
-    path: tuple[Stretch, ...]
+    path: tuple[CriticalSegment, ...]
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -130,13 +130,13 @@ class _Timings:
         every = sorted(map(self._timing, self._moments), key=lambda timing: (timing.started, timing.label))
         return Timings(tuple(every), tuple(self._stretches(self._path())))
 
-    def _stretches(self, path: list[Instance]) -> Iterator[Stretch]:
+    def _stretches(self, path: list[Instance]) -> Iterator[CriticalSegment]:
         for instance, following in zip_longest(path, path[1:]):
             started = self._moments[instance].started
             end = self._ready(instance) if following is None else self._moments[following].started
             settling = following is None and self._settles(instance)
             label = self._names.instance(instance)
-            yield Stretch(instance, label, None if end is None else max(end - started, 0.0), settling)
+            yield CriticalSegment(instance, label, None if end is None else max(end - started, 0.0), settling)
 
     def _node(self, instance: Instance) -> int:
         return self._graph.index[instance.sandbox, instance.process]

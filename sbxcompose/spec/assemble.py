@@ -33,7 +33,7 @@ from sbxcompose.spec.project import (
 )
 from sbxcompose.spec.project_checks import ProjectChecks
 from sbxcompose.spec.scale import Scale
-from sbxcompose.spec.values import Path, Use
+from sbxcompose.spec.values import InterpolatedValue, Path
 from sbxcompose.spec.variables import MaskedNames, Variables, pairs_of
 
 
@@ -44,7 +44,7 @@ class Assembler:
     """
 
     def __init__(
-        self, reader: ProjectReader, model: ProjectModel, places: Places, uses: list[Use], directory: str
+        self, reader: ProjectReader, model: ProjectModel, places: Places, uses: list[InterpolatedValue], directory: str
     ) -> None:
         self._reader = reader
         self._model = model

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from sbxcompose.spec.fields import AlsoAs, Boolean, Environment, Name, NonEmpty, keyed, one_or_many, wrong
+from sbxcompose.spec.fields import Boolean, Environment, ExtraForms, Name, NonEmpty, keyed, one_or_many, wrong
 from sbxcompose.spec.units import parse_duration
 
 
@@ -29,9 +29,9 @@ class EnvFileModel(Strict):
 
 
 EnvFiles = Annotated[
-    tuple[Annotated[EnvFileModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...],
+    tuple[Annotated[EnvFileModel, keyed("path", str), ExtraForms({"type": "string", "minLength": 1})], ...],
     BeforeValidator(one_or_many),
-    AlsoAs({"type": "string", "minLength": 1}),
+    ExtraForms({"type": "string", "minLength": 1}),
 ]
 
 

@@ -10,8 +10,8 @@ from sbxcompose.spec.base_models import Strict, duration_field
 from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
-    AlsoAs,
     Duration,
+    ExtraForms,
     Port,
     PositiveDuration,
     RegexText,
@@ -55,7 +55,7 @@ class HealthCheckModel(Strict):
             HttpModel,
             keyed("port", int, str),
             BeforeValidator(_own_port),
-            AlsoAs(
+            ExtraForms(
                 {"type": "integer", "minimum": 1, "maximum": 65535},
                 {"type": "string", "pattern": "^/"},
                 {"const": True},
@@ -65,7 +65,7 @@ class HealthCheckModel(Strict):
     ) = Field(
         None, description=("HTTP request: a port, `{port, path}`, or a path or `true` for the process's own `port`.")
     )
-    tcp: Annotated[Port, WrapValidator(_true_or_port), AlsoAs({"const": True})] | None = Field(
+    tcp: Annotated[Port, WrapValidator(_true_or_port), ExtraForms({"const": True})] | None = Field(
         None, description="TCP connection to this port; `true` means the process's own `port`."
     )
     exec: Command | None = Field(
@@ -102,7 +102,7 @@ class HealthCheckModel(Strict):
         return self
 
 
-HealthCheckOf = Annotated[HealthCheckModel, BeforeValidator(_kind_alone), AlsoAs({"enum": ["http", "tcp"]})]
+HealthCheckOf = Annotated[HealthCheckModel, BeforeValidator(_kind_alone), ExtraForms({"enum": ["http", "tcp"]})]
 
 
 class ReadyModel(Strict):

@@ -33,7 +33,7 @@ def wrong(
     return PydanticCustomError("spec", "{message}", context)
 
 
-class AlsoAs:
+class ExtraForms:
     """Further forms in the JSON schema, beside that of the model: what a `BeforeValidator` expands."""
 
     def __init__(self, *forms: JsonSchemaValue) -> None:
@@ -43,7 +43,7 @@ class AlsoAs:
         return {"anyOf": [*self._forms, handler(core)]}
 
 
-class AlsoOne:
+class SingleOrList:
     """In the JSON schema of a list, a single item of it, too."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

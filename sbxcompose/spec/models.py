@@ -18,15 +18,15 @@ from sbxcompose.spec.fields import (
     AS_FRACTION,
     AS_NUMBER,
     AbsolutePath,
-    AlsoAs,
-    AlsoOne,
     Boolean,
     Duration,
+    ExtraForms,
     FullName,
     Name,
     NonEmpty,
     Port,
     PositiveSize,
+    SingleOrList,
     Workspace,
     choice,
     keyed,
@@ -56,7 +56,7 @@ class ResourcesModel(Strict):
     processes: Annotated[int, Field(gt=0, le=4_194_304), AS_NUMBER] | None = Field(
         None, description="Maximum number of processes and threads; only at the provider `local`."
     )
-    gpus: tuple[Annotated[GpuModel, keyed("model", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
+    gpus: tuple[Annotated[GpuModel, keyed("model", str), ExtraForms({"type": "string", "minLength": 1})], ...] = Field(
         (), description="GPUs; a model, or `{model, count}`."
     )
 
@@ -182,9 +182,9 @@ class ConnectModel(Strict):
 
 
 Connections = Annotated[
-    tuple[Annotated[ConnectModel, keyed("port", int, str), AlsoAs(PORT_FORM)], ...],
+    tuple[Annotated[ConnectModel, keyed("port", int, str), ExtraForms(PORT_FORM)], ...],
     BeforeValidator(lambda value: value if isinstance(value, tuple) else (value,)),
-    AlsoOne(),
+    SingleOrList(),
 ]
 _ISOLATIONS = {"docker": "overlay", "chroot": "overlay", "container": "overlay", "off": "none"}
 """What others call it."""
@@ -224,7 +224,7 @@ class SandboxModel(WithEnvironment):
         ),
     )
     mounts: tuple[
-        Annotated[MountModel, BeforeValidator(_short_mount), AlsoAs({"type": "string", "pattern": ":/"})], ...
+        Annotated[MountModel, BeforeValidator(_short_mount), ExtraForms({"type": "string", "pattern": ":/"})], ...
     ] = Field(
         (),
         description=(
@@ -255,8 +255,8 @@ class SandboxModel(WithEnvironment):
             "project) are copied."
         ),
     )
-    files: tuple[Annotated[FilesModel, keyed("from", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
-        (), description="Files to copy into the sandbox; a path, or `{from, to, ignore}`."
+    files: tuple[Annotated[FilesModel, keyed("from", str), ExtraForms({"type": "string", "minLength": 1})], ...] = (
+        Field((), description="Files to copy into the sandbox; a path, or `{from, to, ignore}`.")
     )
     setup: tuple[Command, ...] = Field(
         (),
@@ -305,7 +305,7 @@ class ProjectModel(WithEnvironment):
         ),
     )
     include: Annotated[
-        tuple[NonEmpty, ...], BeforeValidator(one_or_many), AlsoAs({"type": "string", "minLength": 1})
+        tuple[NonEmpty, ...], BeforeValidator(one_or_many), ExtraForms({"type": "string", "minLength": 1})
     ] = Field((), description="Base files, relative to this file, that this file is merged over.")
     profiles: Profiles = Field(
         (),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from sbxcompose.spec.base_models import Strict
-from sbxcompose.spec.fields import AlsoAs, Boolean, choice, wrong
+from sbxcompose.spec.fields import Boolean, ExtraForms, choice, wrong
 
 CONDITIONS = ["started", "ready", "completed", "ended"]
 _OTHER_CONDITIONS = {
@@ -69,9 +69,11 @@ def _dependency(value: Any) -> Any:
     return {"condition": value} if isinstance(value, str) else value
 
 
-_Need = Annotated[DependencyModel, BeforeValidator(_dependency), AlsoAs({"enum": list(CONDITIONS)}, {"type": "null"})]
+_Need = Annotated[
+    DependencyModel, BeforeValidator(_dependency), ExtraForms({"enum": list(CONDITIONS)}, {"type": "null"})
+]
 Dependencies = Annotated[
     dict[str, _Need],
     BeforeValidator(_dependencies),
-    AlsoAs({"type": "string"}, {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
+    ExtraForms({"type": "string"}, {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
 ]

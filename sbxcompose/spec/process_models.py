@@ -16,9 +16,9 @@ from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
 from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
-    AlsoAs,
     Boolean,
     Duration,
+    ExtraForms,
     NonEmpty,
     OneLine,
     Port,
@@ -198,7 +198,7 @@ class WrittenOutKeys(WithEnvironment):
     replicas: Annotated[int, Field(ge=0, le=9999), AS_NUMBER] = Field(
         1, description="Number of replicas; `--scale` overrides it."
     )
-    restart: Annotated[RestartModel, keyed("policy", str, bool), AlsoAs({"enum": list(POLICIES)})] = Field(
+    restart: Annotated[RestartModel, keyed("policy", str, bool), ExtraForms({"enum": list(POLICIES)})] = Field(
         RestartModel(),
         description="Restart policy: a policy alone, or a mapping.",
         json_schema_extra={"default": "on_failure"},
@@ -232,8 +232,8 @@ class WrittenOutKeys(WithEnvironment):
         "Applies to an attached `up`. `restart` then defaults to `never`.",
     )
     stop: StopModel = Field(StopModel(), description="How to stop the process.", json_schema_extra={"default": {}})
-    watch: tuple[Annotated[WatchModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
-        (), description=("Files whose change restarts the process, or has another effect; a path, or a mapping.")
+    watch: tuple[Annotated[WatchModel, keyed("path", str), ExtraForms({"type": "string", "minLength": 1})], ...] = (
+        Field((), description=("Files whose change restarts the process, or has another effect; a path, or a mapping."))
     )
     profiles: Profiles = Field(
         (),

@@ -63,7 +63,7 @@ _ANY = Shape()
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class InterpolatedValue:
     """A value that was made from variables."""
 
     path: Path
@@ -90,7 +90,7 @@ class Converter:
         self._count = 0
         self.mistakes: list[Mistake] = []
         self.unset: list[tuple[Path, Mistake]] = []
-        self.uses: list[Use] = []
+        self.uses: list[InterpolatedValue] = []
         self.broken: set[tuple[str, int, int]] = set()
         """The places (file, line, column) of values that could not be made: nothing else is to be said of them."""
 
@@ -164,7 +164,7 @@ class Converter:
             else:
                 self.mistakes.append(mistake)
         if names:
-            self.uses.append(Use(tuple(self._path), frozenset(names), node))
+            self.uses.append(InterpolatedValue(tuple(self._path), frozenset(names), node))
         return self._stand_in(node) if problems else value
 
     def _own_variable_hint(self, problem: InterpolationProblem) -> str | None:

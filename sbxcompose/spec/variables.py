@@ -15,7 +15,7 @@ from sbxcompose.spec.project import Pairs
 from sbxcompose.spec.sources import in_words
 from sbxcompose.spec.unresolved import scope_of
 from sbxcompose.spec.unresolved_part import Unresolved
-from sbxcompose.spec.values import Path, Use, env_position
+from sbxcompose.spec.values import InterpolatedValue, Path, env_position
 
 
 class Variables:
@@ -73,9 +73,9 @@ def pairs_of(values: dict[str, str]) -> Pairs:
 class MaskedNames:
     """Which variables are masked: the names given, and those whose values were made from one of them."""
 
-    def __init__(self, uses: Sequence[Use]) -> None:
+    def __init__(self, uses: Sequence[InterpolatedValue]) -> None:
         self._derived: dict[Path, list[tuple[str, frozenset[str]]]] = {}
-        self._elsewhere: list[Use] = []
+        self._elsewhere: list[InterpolatedValue] = []
         for use in uses:
             at = env_position(use.path)
             if at is None:
@@ -96,7 +96,7 @@ class MaskedNames:
                     known[name] = None
         return tuple(known)
 
-    def exposed(self, names: set[str]) -> list[tuple[Use, str]]:
+    def exposed(self, names: set[str]) -> list[tuple[InterpolatedValue, str]]:
         """Secrets that stand somewhere else than in a variable, where `ps` or a plan would show them."""
         if not names:
             return []

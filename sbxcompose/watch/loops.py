@@ -17,7 +17,7 @@ from msgspec import Struct, field
 K = TypeVar("K", bound=Hashable)
 
 
-class Likeness(Struct, frozen=True):
+class LoopCriteria(Struct, frozen=True):
     """What makes a loop: in `runs` of `window` runs, offsets that differ by at most `seconds`, or a share of them."""
 
     runs: int
@@ -32,8 +32,8 @@ class Likeness(Struct, frozen=True):
 
 QUICK = 1.0
 """Offsets from which on few runs are enough."""
-SAME = Likeness(3, 3, 0.0, 0.05)
-SIMILAR = Likeness(15, 20, 0.25, 0.25)
+SAME = LoopCriteria(3, 3, 0.0, 0.05)
+SIMILAR = LoopCriteria(15, 20, 0.25, 0.25)
 """Also what keeps a process that is known to loop: a loaded machine does not end a loop."""
 CHANGE_MARGIN = 0.1
 """Seconds before the start and after the end of a run in which a change counts as made by it: its moments are those at
@@ -115,7 +115,7 @@ class LoopDetector(Struct):
             del runs[run]
         runs.setdefault(change.run, []).append(change.offset)
 
-        def alike(likeness: Likeness) -> int:
+        def alike(likeness: LoopCriteria) -> int:
             """In how many of the last runs the file has changed at an offset like this one; in this one it has."""
             recent = (offsets for run, offsets in runs.items() if run > change.run - likeness.window)
             return sum(any(likeness.holds(offset, change.offset) for offset in offsets) for offsets in recent)

@@ -91,11 +91,11 @@ class Notifications:
         self.directories.clear()
 
 
-class _NothingMore(Exception):
+class _NoChanges(Exception):
     """Nothing has changed."""
 
 
-class _TwoLooks:
+class _StopAfterTwoPolls:
     """The `stop_event` with which `RustNotify.watch` returns at once.
 
     watchfiles asks `is_set` before each look at what was reported, and returns changes after two looks. A third look
@@ -108,14 +108,14 @@ class _TwoLooks:
     def is_set(self) -> bool:
         self._looks += 1
         if self._looks > 2:
-            raise _NothingMore
+            raise _NoChanges
         return False
 
 
 def _read(instance: RustNotify) -> set[tuple[int, str]]:
     try:
-        changes = instance.watch(0, 0, 0, _TwoLooks())
-    except _NothingMore:
+        changes = instance.watch(0, 0, 0, _StopAfterTwoPolls())
+    except _NoChanges:
         return set()
     if changes == "signal":
         raise KeyboardInterrupt  # what a signal handler raised just then, which watchfiles swallows

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sbxcompose.errors import Unreachable
-from sbxcompose.files.remote import Ran, Streamed
+from sbxcompose.files.remote import RemoteResult, Streamed
 
 
 class FolderRemote:
@@ -46,13 +46,13 @@ class FolderRemote:
         Path(path).write_bytes(whole)
         self._end("write")
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         self._begin("run", " ".join(arguments))
         command = [*self._shell, *arguments] if self._shell else list(arguments)
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
         self._end("run")
         code = done.returncode if done.returncode >= 0 else 128 - done.returncode
-        return Ran(code, os.fsdecode(done.stderr[-2000:]), os.fsdecode(done.stdout[:2000]))
+        return RemoteResult(code, os.fsdecode(done.stderr[-2000:]), os.fsdecode(done.stdout[:2000]))
 
     def _begin(self, what: str, detail: str) -> None:
         self.requests.append(f"{what} {detail}")

@@ -25,6 +25,6 @@ def command(shell: Shell, source: str, target: str, archive: bool, follow: bool,
     `-` means standard input or output: a plain file, or a tar archive if the other side is a directory.
     """
     from sbxcompose.cli.copy import copy_by_hand
-    from sbxcompose.files.by_hand import How
+    from sbxcompose.files.by_hand import CopyOptions
 
-    return copy_by_hand(shell, source, target, How(archive, follow), quiet=quiet)
+    return copy_by_hand(shell, source, target, CopyOptions(archive, follow), quiet=quiet)

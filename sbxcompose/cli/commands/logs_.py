@@ -14,14 +14,14 @@ from sbxcompose.cli.options import grouped, names_argument, no_color_option
 from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
-    from sbxcompose.engine.read_logs import From
+    from sbxcompose.engine.read_logs import LogStart
     from sbxcompose.logs.filter import LineFilter
 
 
 class Range(Struct, frozen=True):
     """Which part of the output is shown. `with_older`: also what was written before the last `up`."""
 
-    begin: From
+    begin: LogStart
     until: float | None
     with_older: bool
 
@@ -29,14 +29,14 @@ class Range(Struct, frozen=True):
 def line_range(tail: str, since: str | None, until: str | None, run: int | None) -> Range:
     """Return what `--tail` and the like select. Raises `UsageError`."""
     from sbxcompose.cli.moments import span
-    from sbxcompose.engine.read_logs import From
+    from sbxcompose.engine.read_logs import LogStart
 
     given = {"--tail": tail != "all", "--since": since, "--run": run, "--until": until}
     for first, second in (("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
         if given[first] and given[second]:
             raise UsageError(f"`{first}` and `{second}` cannot be used together")
     begin_at, end_at = span(since, until, time.time())
-    begin = From(tail=tail_lines(tail), since_ms=None if begin_at is None else int(begin_at * 1000), run=run)
+    begin = LogStart(tail=tail_lines(tail), since_ms=None if begin_at is None else int(begin_at * 1000), run=run)
     return Range(begin, end_at, any(value is not None for value in (since, until, run)))
 
 

@@ -12,7 +12,7 @@ from sbxcompose.cli.options import json_option, names_argument
 from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
-    from sbxcompose.cli.ps import PsLook
+    from sbxcompose.cli.ps import PsFormat
 
 
 @click.command("ps")
@@ -71,9 +71,9 @@ def command(
     return run_simply(lambda: show_processes(shell, project, names, wanted, look, everything=everything))
 
 
-def _look(quiet: bool, as_json: bool, is_long: bool, template: str | None) -> PsLook:
+def _look(quiet: bool, as_json: bool, is_long: bool, template: str | None) -> PsFormat:
     """Return how the list is printed. Raises `UsageError`."""
-    from sbxcompose.cli.ps import PsLook
+    from sbxcompose.cli.ps import PsFormat
 
     given = [
         word
@@ -88,4 +88,4 @@ def _look(quiet: bool, as_json: bool, is_long: bool, template: str | None) -> Ps
         from sbxcompose.cli.view.template import Template
 
         filled = Template(template, FIELDS)
-    return PsLook(quiet=quiet, as_json=as_json or template == "json", is_long=is_long, template=filled)
+    return PsFormat(quiet=quiet, as_json=as_json or template == "json", is_long=is_long, template=filled)

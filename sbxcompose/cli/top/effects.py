@@ -17,7 +17,7 @@ from sbxcompose.cli.options import signal_number
 from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
-from sbxcompose.cli.top.requests import Act, Pane, TopRequest
+from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.client.plan_options import stop_options, up_options
 from sbxcompose.engine.apply import apply, plan_for
@@ -37,15 +37,17 @@ from sbxcompose.tasks import TaskOwner
 if TYPE_CHECKING:
     from sbxcompose.engine.forward import PortForward
 
-DONE = {Act.START: "started", Act.STOP: "stopped", Act.RESTART: "restarted"}
-DOING = {Act.START: "starting", Act.STOP: "stopping", Act.RESTART: "restarting"}
-INTENTS = {Act.START: Intent.START, Act.STOP: Intent.STOP, Act.RESTART: Intent.RESTART}
+DONE = {TopAction.START: "started", TopAction.STOP: "stopped", TopAction.RESTART: "restarted"}
+DOING = {TopAction.START: "starting", TopAction.STOP: "stopping", TopAction.RESTART: "restarting"}
+INTENTS = {TopAction.START: Intent.START, TopAction.STOP: Intent.STOP, TopAction.RESTART: Intent.RESTART}
 LOOPBACK = "127.0.0.1"
 RENEWED = (Pane.WHY, Pane.PLAN)
 """What is made anew when processes have changed."""
 RENEW = 1.0
 """Seconds between that, at the least."""
-_BY_THE_FILE = frozenset({Act.UP, Act.START, Act.RESTART, Act.WHY, Act.PLAN, Act.OPEN})
+_BY_THE_FILE = frozenset(
+    {TopAction.UP, TopAction.START, TopAction.RESTART, TopAction.WHY, TopAction.PLAN, TopAction.OPEN}
+)
 """What depends on the project's file, which may have changed since the last look."""
 
 
@@ -88,20 +90,20 @@ class Effects:
 
     def __call__(self, request: TopRequest) -> None:
         """Begin what was asked for."""
-        match request.act:
-            case Act.LEAVE:
+        match request.action:
+            case TopAction.LEAVE:
                 self._exit("left")
-            case Act.KILL_ALL:
+            case TopAction.KILL_ALL:
                 self._owner.kill_all()
-            case Act.MOUSE:
+            case TopAction.MOUSE:
                 if self.app is not None:
                     self.app.set_mouse(self._model.mouse)
-            case Act.STATS:
+            case TopAction.STATS:
                 self._session.changed.set()
-            case Act.COPY:
+            case TopAction.COPY:
                 self._copy(request.text)
             case _:
-                if self.app is not None and request.act is Act.SHELL:
+                if self.app is not None and request.action is TopAction.SHELL:
                     self.app.ignores_keys = True
                 self._tasks.start(self._carry_out(request))
 
@@ -159,45 +161,45 @@ class Effects:
         except SbxError as error:
             self._remark("; ".join(filter(None, [error.message, error.hint])), bad=True)
         finally:
-            if self.app is not None and request.act is Act.SHELL:
+            if self.app is not None and request.action is TopAction.SHELL:
                 self.app.ignores_keys = False
 
     async def _do(self, request: TopRequest) -> None:
         instance = request.instance
-        if self._owner.reread is not None and request.act in _BY_THE_FILE:
+        if self._owner.reread is not None and request.action in _BY_THE_FILE:
             self._session.replace_project(self._owner.reread())
-        match request.act:
-            case Act.UP:
+        match request.action:
+            case TopAction.UP:
                 await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
-            case Act.PLAN:
+            case TopAction.PLAN:
                 self._show(Pane.PLAN, await self._plan())
-            case Act.STOP_ALL if self._owner.stop_all is not None:
+            case TopAction.STOP_ALL if self._owner.stop_all is not None:
                 await self._owner.stop_all()
                 self._exit("stopped")
             case _ if instance is not None:
-                await self._do_to(request.act, instance, request.text)
+                await self._do_to(request.action, instance, request.text)
 
-    async def _do_to(self, act: Act, instance: Instance, text: str) -> None:
+    async def _do_to(self, action: TopAction, instance: Instance, text: str) -> None:
         name = ProcessNames(self._session.project, self._session.observed()).instance(instance)
-        match act:
-            case Act.START | Act.STOP | Act.RESTART:
+        match action:
+            case TopAction.START | TopAction.STOP | TopAction.RESTART:
                 await self._apply(
-                    INTENTS[act], self._options_for(act, instance), f"{DOING[act]} {name}", DONE[act], name
+                    INTENTS[action], self._options_for(action, instance), f"{DOING[action]} {name}", DONE[action], name
                 )
-            case Act.SIGNAL:
+            case TopAction.SIGNAL:
                 await self._signal(instance, name, text)
-            case Act.SHELL:
+            case TopAction.SHELL:
                 await self._shell(name)
-            case Act.OPEN:
+            case TopAction.OPEN:
                 await self._open(instance, name)
-            case Act.WHY:
+            case TopAction.WHY:
                 self._show(Pane.WHY, await self._why(instance))
 
-    def _options_for(self, act: Act, instance: Instance) -> PlanOptions:
+    def _options_for(self, action: TopAction, instance: Instance) -> PlanOptions:
         target = frozenset({Target(instance.sandbox, instance.process, instance.replica)})
-        if act is Act.STOP:
+        if action is TopAction.STOP:
             return stop_options(self._session.project, target)
-        return PlanOptions(targets=target, rerun=target if act is Act.START else frozenset())
+        return PlanOptions(targets=target, rerun=target if action is TopAction.START else frozenset())
 
     async def _apply(self, intent: Intent, options: PlanOptions, doing: str, done: str, name: str = "") -> None:
         self._remark(f"{doing} …")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sbxcompose.cli.top.keys import COMMANDS
 from sbxcompose.cli.top.log_buffer import BufferedLine, LogBuffer, LogWindow, Matcher
-from sbxcompose.cli.top.requests import Act, FooterMessage, Pane, Prompt, TopRequest
+from sbxcompose.cli.top.requests import FooterMessage, Pane, Prompt, TopAction, TopRequest
 from sbxcompose.cli.top.selection import PaneRow, Selection, selected_text
 from sbxcompose.client.stats import NOTHING, UsageReport
 from sbxcompose.engine.listing import ListedInstance
@@ -148,7 +148,7 @@ class TopModel:
         """Copy what is selected, or else all that is seen."""
         whole = Selection((0, 0), (max(len(self.seen) - 1, 0), 10_000))
         text = selected_text(self.selection or whole, self.seen)
-        return [TopRequest(Act.COPY, text=text)] if text else []
+        return [TopRequest(TopAction.COPY, text=text)] if text else []
 
     def select_only(self, target: Target) -> None:
         """Select the first process that is meant, and show its output alone."""
@@ -183,7 +183,7 @@ class TopModel:
             return []
         at = instances.index(self.selected) + by
         self._select(instances[max(min(at, len(instances) - 1), 0)])
-        return [TopRequest(Act.WHY, self.selected)] if self.pane is Pane.WHY else []
+        return [TopRequest(TopAction.WHY, self.selected)] if self.pane is Pane.WHY else []
 
     def _show_logs(self, *, everything: bool) -> list[TopRequest]:
         if self.all_logs is not everything:
@@ -197,8 +197,8 @@ class TopModel:
             self.pane = Pane.LOGS
         return []
 
-    def _for_current(self, act: Act) -> list[TopRequest]:
-        return [TopRequest(act, self.selected)] if self.selected is not None else []
+    def _for_current(self, action: TopAction) -> list[TopRequest]:
+        return [TopRequest(action, self.selected)] if self.selected is not None else []
 
     def _signal(self) -> list[TopRequest]:
         return self._ask("signal") if self.selected is not None else []
@@ -232,10 +232,10 @@ class TopModel:
         self.left = 0 if self.wrap else max(self.left + by, 0)
         return []
 
-    def _toggle(self, name: str, act: Act | None = None) -> list[TopRequest]:
+    def _toggle(self, name: str, action: TopAction | None = None) -> list[TopRequest]:
         setattr(self, name, not getattr(self, name))
         self.left = 0
-        return [] if act is None else [TopRequest(act)]
+        return [] if action is None else [TopRequest(action)]
 
     def _back(self) -> list[TopRequest]:
         if self.pane is not Pane.LOGS:
@@ -259,9 +259,9 @@ class TopModel:
     def quit(self) -> list[TopRequest]:
         """Leave; where everything belongs to this command, ask whether to stop it."""
         if self.stopping:
-            return [TopRequest(Act.KILL_ALL)]
+            return [TopRequest(TopAction.KILL_ALL)]
         if not self.attached:
-            return [TopRequest(Act.LEAVE)]
+            return [TopRequest(TopAction.LEAVE)]
         return self._ask("quit")
 
     # -- typing --------------------------------------------------------------------------------------------
@@ -300,29 +300,29 @@ class TopModel:
     def _entered(self, prompt: Prompt) -> list[TopRequest]:
         self.prompt = None
         if prompt.kind == "signal" and self.selected is not None:
-            return [TopRequest(Act.SIGNAL, self.selected, prompt.text or "TERM")]
+            return [TopRequest(TopAction.SIGNAL, self.selected, prompt.text or "TERM")]
         return []
 
     def _answer(self, key: str) -> list[TopRequest]:
         if key in ("s", "ctrl+c", "enter"):
             self.prompt, self.stopping = None, True
-            return [TopRequest(Act.STOP_ALL)]
+            return [TopRequest(TopAction.STOP_ALL)]
         if key in ("l", "q"):
             self.prompt = None
-            return [TopRequest(Act.LEAVE)]
+            return [TopRequest(TopAction.LEAVE)]
         return []
 
 
 _COMMANDS: dict[str, Callable[[TopModel], list[TopRequest]]] = {
     "previous": lambda model: model._move(-1),
     "next": lambda model: model._move(1),
-    "start": lambda model: model._for_current(Act.START),
-    "stop": lambda model: model._for_current(Act.STOP),
-    "restart": lambda model: model._for_current(Act.RESTART),
+    "start": lambda model: model._for_current(TopAction.START),
+    "stop": lambda model: model._for_current(TopAction.STOP),
+    "restart": lambda model: model._for_current(TopAction.RESTART),
     "signal": lambda model: model._signal(),
-    "up": lambda model: [TopRequest(Act.UP)],
-    "shell": lambda model: model._for_current(Act.SHELL),
-    "open": lambda model: model._for_current(Act.OPEN),
+    "up": lambda model: [TopRequest(TopAction.UP)],
+    "shell": lambda model: model._for_current(TopAction.SHELL),
+    "open": lambda model: model._for_current(TopAction.OPEN),
     "logs": lambda model: model._show_logs(everything=False),
     "all": lambda model: model._show_logs(everything=not model.all_logs or model.pane is not Pane.LOGS),
     "search": lambda model: model._ask("search", model.search),
@@ -337,10 +337,10 @@ _COMMANDS: dict[str, Callable[[TopModel], list[TopRequest]]] = {
     "right": lambda model: model._sideways(20),
     "wrap": lambda model: model._toggle("wrap"),
     "zoom": lambda model: model._toggle("zoomed"),
-    "why": lambda model: model._for_current(Act.WHY),
-    "plan": lambda model: [TopRequest(Act.PLAN)],
-    "stats": lambda model: model._toggle("measured", Act.STATS),
-    "mouse": lambda model: model._toggle("mouse", Act.MOUSE),
+    "why": lambda model: model._for_current(TopAction.WHY),
+    "plan": lambda model: [TopRequest(TopAction.PLAN)],
+    "stats": lambda model: model._toggle("measured", TopAction.STATS),
+    "mouse": lambda model: model._toggle("mouse", TopAction.MOUSE),
     "copy": lambda model: model._copy(),
     "help": lambda model: model._help(),
     "back": lambda model: model._back(),

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sbxcompose.plan.observed import Instance
 
 
-class Act(StrEnum):
+class TopAction(StrEnum):
     """What is asked for."""
 
     START = "start"
@@ -32,7 +32,7 @@ class Act(StrEnum):
 class TopRequest(Struct, frozen=True):
     """Something to be done, for one instance or for the project; `text` is what was typed."""
 
-    act: Act
+    action: TopAction
     instance: Instance | None = None
     text: str = ""
 

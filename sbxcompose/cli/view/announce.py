@@ -27,7 +27,7 @@ from sbxcompose.plan.steps import (
 )
 
 
-class Tone(StrEnum):
+class Severity(StrEnum):
     """How a line is meant."""
 
     GOOD = "good"
@@ -40,12 +40,12 @@ class Announcement(Struct, frozen=True):
 
     instance: Instance | None
     text: str
-    tone: Tone = Tone.PLAIN
+    tone: Severity = Severity.PLAIN
 
 
 def announced(said: Announcement, label: Callable[[Instance], str], style: Style) -> str:
     """Return the announcement as a line, with its name and colour."""
-    paint = {Tone.GOOD: style.green, Tone.BAD: style.red, Tone.PLAIN: style.plain}[said.tone]
+    paint = {Severity.GOOD: style.green, Severity.BAD: style.red, Severity.PLAIN: style.plain}[said.tone]
     if said.instance is None:
         return paint(said.text)
     name = label(said.instance)
@@ -141,10 +141,10 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
         case events.RowChanged(row, before):
             return _changed(row, before)
         case events.BecameReady(instance):
-            return Announcement(instance, "is ready", Tone.GOOD)
+            return Announcement(instance, "is ready", Severity.GOOD)
         case events.OutputLost(instance, size):
             words = f"{size} bytes of its output are lost: it wrote faster than they were read"
-            return Announcement(instance, words, Tone.BAD)
+            return Announcement(instance, words, Severity.BAD)
         case events.CopyDone(sandbox, copied, seconds):
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.SandboxNote(sandbox, text):
@@ -152,7 +152,7 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
         case events.AnswerAwaited() | events.StreamsShared() | events.ConnectionLost() | events.ConnectionRestored():
             return Announcement(None, connection_words(event) or "")
         case events.WatchMessage(instance, text, bad):
-            return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)
+            return Announcement(instance, text, Severity.BAD if bad else Severity.PLAIN)
         case _:
             return None
 
@@ -161,7 +161,7 @@ def _done(action: object) -> Announcement | None:
     match action:
         case Await(instance, condition):
             told_by_its_row = condition in ("completed", "ended")
-            return None if told_by_its_row else Announcement(instance, f"is {condition}", Tone.GOOD)
+            return None if told_by_its_row else Announcement(instance, f"is {condition}", Severity.GOOD)
         case ResumeSandbox(sandbox) | UpdateSandbox(sandbox) | SuspendSandbox(sandbox) | TerminateSandbox(sandbox):
             return Announcement(None, f"sandbox {sandbox.name} {_CHANGED[type(action)]}")
         case _:
@@ -180,15 +180,15 @@ def _failed(action: object, words: str, hint: str | None) -> Announcement:
     text = f"{words}; {hint}" if hint else words
     match action:
         case Start(_, instance):
-            return Announcement(instance, f"could not be started: {own_words(text)}", Tone.BAD)
+            return Announcement(instance, f"could not be started: {own_words(text)}", Severity.BAD)
         case Await(instance):
-            return Announcement(instance, text, Tone.BAD)
+            return Announcement(instance, text, Severity.BAD)
         case Sync(sandbox):
-            return Announcement(None, f"files could not be copied to {sandbox.name}: {text}", Tone.BAD)
+            return Announcement(None, f"files could not be copied to {sandbox.name}: {text}", Severity.BAD)
         case Stop(row):
-            return Announcement(row.instance, f"could not be stopped: {own_words(text)}", Tone.BAD)
+            return Announcement(row.instance, f"could not be stopped: {own_words(text)}", Severity.BAD)
         case _:
-            return Announcement(None, text, Tone.BAD)
+            return Announcement(None, text, Severity.BAD)
 
 
 def _changed(row: ObservedRow, before: ObservedRow | None) -> Announcement | None:
@@ -198,16 +198,16 @@ def _changed(row: ObservedRow, before: ObservedRow | None) -> Announcement | Non
         case Phase.BACKING_OFF:
             first = background(row) is not None and not row.restarts
             hint = f"; {foreground_hint(row, None)}" if first else ""
-            return Announcement(row.instance, f"{row_end(row)}{_pause(row)}{hint}", Tone.BAD)
+            return Announcement(row.instance, f"{row_end(row)}{_pause(row)}{hint}", Severity.BAD)
         case Phase.EXITED | Phase.STOPPED:
             return _ended(row)
         case Phase.UNHEALTHY:
             seen = f": {row.last_check}" if row.last_check else ""
-            return Announcement(row.instance, f"is unhealthy{seen}", Tone.BAD)
+            return Announcement(row.instance, f"is unhealthy{seen}", Severity.BAD)
         case Phase.STARTING | Phase.RUNNING if before.live and before.run != row.run:
             return Announcement(row.instance, f"restarted (run {row.run})")
         case Phase.RUNNING if before.phase is Phase.UNHEALTHY:
-            return Announcement(row.instance, "is healthy again", Tone.GOOD)
+            return Announcement(row.instance, "is healthy again", Severity.GOOD)
         case _:
             return None
 
@@ -229,8 +229,8 @@ def _ended(row: ObservedRow) -> Announcement:
     left = background(row)
     if left is not None:
         words = f"completed, but {left}" if row.completed else row_end(row)
-        return Announcement(row.instance, f"{words}; {foreground_hint(row, None)}", Tone.BAD)
+        return Announcement(row.instance, f"{words}; {foreground_hint(row, None)}", Severity.BAD)
     if row.completed:
-        return Announcement(row.instance, "completed", Tone.GOOD)
+        return Announcement(row.instance, "completed", Severity.GOOD)
     good = row.exit is not None and row.exit.success
-    return Announcement(row.instance, row_end(row), Tone.PLAIN if good else Tone.BAD)
+    return Announcement(row.instance, row_end(row), Severity.PLAIN if good else Severity.BAD)

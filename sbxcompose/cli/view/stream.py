@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell, is_drawable
-from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
+from sbxcompose.cli.view.announce import Announcement, Announcer, Severity
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
@@ -143,11 +143,11 @@ class LogView:
             return
         now = int(time.time() * 1000)
         if said.instance is None:
-            self._log.announce(self.elapsed() + said.text, now, error=said.tone is Tone.BAD)
+            self._log.announce(self.elapsed() + said.text, now, error=said.tone is Severity.BAD)
             return
         name = self._names.instance(said.instance)
         text = f"{self.elapsed()}{name} {said.text.removeprefix(name + ' ')}"
-        self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
+        self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Severity.BAD)
 
     def document(self, value: dict[str, Any]) -> None:
         """Print a JSON object of its own as a line, after everything that was shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import fitting, table, wrapped
-from sbxcompose.plan.timings import Stretch, Timing, Timings
+from sbxcompose.plan.timings import CriticalSegment, Timing, Timings
 
 
 def lines(timings: Timings, style: Style, width: int | None) -> list[str]:
@@ -31,7 +31,7 @@ def _critical(timings: Timings) -> str:
     return f"critical path ({_seconds(timings.total)}): {', '.join(parts)}"
 
 
-def _remark(part: Stretch) -> str:
+def _remark(part: CriticalSegment) -> str:
     return " (has no check)" if part.settling else ""
 
 

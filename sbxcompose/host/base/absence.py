@@ -9,7 +9,7 @@ LATE_AFTER = 0.5
 """Seconds by which a timer fires late where this process had no turn: a client may be waiting for it, too."""
 
 
-class AbsenceTimer:
+class IdleTimer:
     """Calls once, after a time; one that fires late begins again."""
 
     __slots__ = ("_call", "_handle", "_seconds")

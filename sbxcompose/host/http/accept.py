@@ -30,7 +30,7 @@ class AcceptedClient(Protocol):
         """Close it at once."""
 
 
-class Gate:
+class Acceptor:
     """Accepts on any number of listening sockets, and knows the clients that have shown no valid key."""
 
     def __init__(self, tasks: TaskOwner, pending: PendingClients[AcceptedClient] | None = None) -> None:

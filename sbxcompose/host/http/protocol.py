@@ -15,7 +15,7 @@ from typing import cast
 import h11
 
 from sbxcompose.host.base import memory
-from sbxcompose.host.http.accept import Gate
+from sbxcompose.host.http.accept import Acceptor
 from sbxcompose.host.http.exchange import BODY_AHEAD, Application, AsgiScope, Exchange
 from sbxcompose.host.http.request_scope import check_framing, scope_of
 from sbxcompose.tasks import TaskOwner
@@ -52,12 +52,12 @@ class Connection(asyncio.Protocol):
     """One client: its requests, one after the other. `trusted`: the socket's file has let it in."""
 
     def __init__(
-        self, application: Application, activity: Activity, *, trusted: bool, gate: Gate | None = None
+        self, application: Application, activity: Activity, *, trusted: bool, acceptor: Acceptor | None = None
     ) -> None:
         self._application = application
         self._activity = activity
         self._trusted = trusted
-        self._gate = gate
+        self._acceptor = acceptor
         self._scope: AsgiScope = {}
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._transport: asyncio.Transport
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
         self.gone = True
         if self._lagged:
             memory.give_back_soon()
-        if self._gate is not None:
-            self._gate.forget(self)
+        if self._acceptor is not None:
+            self._acceptor.forget(self)
         self._stop_skipping()
         # `drain` may wait for room that will never come: woken here, it raises.
         self.resume_writing()
@@ -128,8 +128,8 @@ class Connection(asyncio.Protocol):
 
     def _await_request(self) -> None:
         """Limit the time until the next request, unless the client has shown the host's key on this connection."""
-        if self._gate is not None and not self._scope.get("authenticated"):
-            self._gate.wait_for(self)
+        if self._acceptor is not None and not self._scope.get("authenticated"):
+            self._acceptor.wait_for(self)
 
     def _handle(self) -> None:
         """Everything that has come and can be handled now."""
@@ -150,8 +150,8 @@ class Connection(asyncio.Protocol):
         match event:
             case h11.Request():
                 check_framing(event)
-                if self._gate is not None:
-                    self._gate.forget(self)
+                if self._acceptor is not None:
+                    self._acceptor.forget(self)
                 self._exchange = Exchange(self, event)
                 self._activity.begin()
                 self._scope = scope_of(event, self._trusted, self._transport)

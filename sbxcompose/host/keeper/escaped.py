@@ -49,7 +49,7 @@ class Finder:
         self._seen: list[int] | None = None
         """Those of the last look, until they have been asked for."""
 
-    def outcasts(self, units: Collection[Unit]) -> list[ProcessStat]:
+    def unowned(self, units: Collection[Unit]) -> list[ProcessStat]:
         """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
         live = {unit.name for unit in units if unit.live}
         seen, self._seen = self._seen, None

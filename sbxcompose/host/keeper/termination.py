@@ -34,10 +34,10 @@ class Termination:
 
     def unwatch(self, unit: Unit) -> None:
         """Stop watching a unit's processes."""
-        for pidfd in unit.hunt.watched.values():
+        for pidfd in unit.clean_up.watched.values():
             self._loop.unwatch(pidfd)
             os.close(pidfd)
-        unit.hunt.watched.clear()
+        unit.clean_up.watched.clear()
 
     def ask(self, unit: Unit, processes: list[ProcessStat], *, all_of_them: bool) -> None:
         """Wait for these to end; those that have left the group, and so not heard of the stop, are told, or all."""
@@ -45,9 +45,9 @@ class Termination:
         for process in processes:
             pidfd = self._watch(unit, process)
             key = (process.pid, process.started)
-            if pidfd is None or key in unit.hunt.asked or (process.group == unit.pid and not all_of_them):
+            if pidfd is None or key in unit.clean_up.asked or (process.group == unit.pid and not all_of_them):
                 continue
-            unit.hunt.asked.add(key)
+            unit.clean_up.asked.add(key)
             self._send(unit, process, pidfd, unit.stop_signal)
             # A stopped process takes note of a signal only when it continues.
             self._send(unit, process, pidfd, signal.SIGCONT)
@@ -56,9 +56,9 @@ class Termination:
         """Kill processes of a unit, which were listed first: its group at once, then those that had left it."""
         for process in processes:
             key = (process.pid, process.started)
-            if key not in unit.hunt.killed:
-                unit.hunt.left_behind.append(f"{process.pid} {command_of(process.pid)}")
-                unit.hunt.killed.add(key)
+            if key not in unit.clean_up.killed:
+                unit.clean_up.left_behind.append(f"{process.pid} {command_of(process.pid)}")
+                unit.clean_up.killed.add(key)
         # All of the group in one call: killed one by one, a shell would begin its next command when its child dies.
         if not unit.leader_gone or any(process.group == unit.pid for process in processes):
             self.signal_group(unit, signal.SIGKILL)
@@ -68,14 +68,14 @@ class Termination:
                 self._send(unit, process, pidfd, signal.SIGKILL)
         # In a frozen group of version 1 what was killed dies only once it is thawed.
         self._freezer.thaw(unit)
-        unit.hunt.killed_at = time.monotonic()
+        unit.clean_up.killed_at = time.monotonic()
         if unit.leader_gone:
-            unit.deadline = unit.hunt.killed_at + POLL_INTERVAL
+            unit.deadline = unit.clean_up.killed_at + POLL_INTERVAL
 
     def has_failed(self, unit: Unit) -> bool:
         """Return whether what has been killed will not die, as far as one can tell; else look again a little later."""
         now = time.monotonic()
-        if is_over(now - unit.hunt.killed_at, lambda: is_starved(unit.hunt.watched)):
+        if is_over(now - unit.clean_up.killed_at, lambda: is_starved(unit.clean_up.watched)):
             return True
         unit.deadline = now + POLL_INTERVAL
         return False
@@ -83,25 +83,25 @@ class Termination:
     def _watch(self, unit: Unit, process: ProcessStat) -> int | None:
         """Be told of a process's end; its pidfd, or None if it has ended already."""
         key = (process.pid, process.started)
-        if key in unit.hunt.watched:
-            return unit.hunt.watched[key]
+        if key in unit.clean_up.watched:
+            return unit.clean_up.watched[key]
         try:
             pidfd = open_process(process)
         except OSError:
-            unit.hunt.immune.add(key)
+            unit.clean_up.immune.add(key)
             return None
         if pidfd is not None:
-            unit.hunt.watched[key] = pidfd
+            unit.clean_up.watched[key] = pidfd
             self._loop.watch(pidfd, lambda: self._ended(unit, key))
         return pidfd
 
     def _ended(self, unit: Unit, key: tuple[int, int]) -> None:
-        pidfd = unit.hunt.watched.pop(key, None)
+        pidfd = unit.clean_up.watched.pop(key, None)
         if pidfd is None:
             return
         self._loop.unwatch(pidfd)
         os.close(pidfd)
-        if unit.leader_gone and unit.live and not unit.hunt.watched:
+        if unit.leader_gone and unit.live and not unit.clean_up.watched:
             self._over(unit)
 
     def _send(self, unit: Unit, process: ProcessStat, pidfd: int, number: int) -> None:
@@ -110,9 +110,9 @@ class Termination:
         except PermissionError:
             key = (process.pid, process.started)
             # A host that is not root may not signal what a set-user-ID program has made another user's.
-            if key in unit.hunt.watched and number == signal.SIGKILL:
-                unit.hunt.immune.add(key)
-                unit.hunt.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
+            if key in unit.clean_up.watched and number == signal.SIGKILL:
+                unit.clean_up.immune.add(key)
+                unit.clean_up.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
                 self._ended(unit, key)
 
     def signal_group(self, unit: Unit, number: int) -> bool:

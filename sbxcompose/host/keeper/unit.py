@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Frozen = str | list[list[int]]
 
 
-class Hunt:
+class CleanUpState:
     """What has been done about the processes of a unit besides its leader, each known by (pid, start
     time).
     """
@@ -43,7 +43,7 @@ class Unit:
     """
 
     __slots__ = (
-        *("adopter", "at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "inside", "killing"),
+        *("adopter", "at", "deadline", "ended_at", "exited", "fds", "frozen", "clean_up", "inside", "killing"),
         *("known", "large", "kill_count", "leader_gone", "limited", "meta", "name", "oom_killed", "oom_kills"),
         *("ours", "pid", "sigkilled", "status", "stop_signal", "tag", "ticks"),
     )
@@ -80,7 +80,7 @@ class Unit:
         self.stop_signal: int | None = None
         self.deadline: float | None = None
         self.killing = False
-        self.hunt = Hunt()
+        self.clean_up = CleanUpState()
 
     @classmethod
     def handed_over(cls, body: dict[str, Any], fds: dict[str, int]) -> Unit:
@@ -126,7 +126,7 @@ class Unit:
         self.deadline = None
         self.exited = {
             **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},
-            "left_behind": self.hunt.left_behind,
+            "left_behind": self.clean_up.left_behind,
             **{"oom_killed": self.oom_killed, "oom_kills": self.oom_kills},
         }
         return self.exited

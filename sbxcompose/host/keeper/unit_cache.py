@@ -29,7 +29,7 @@ def has_room() -> bool:
     return lowest < limit - RESERVE or limit == resource.RLIM_INFINITY
 
 
-class KnownUnit:
+class CachedUnit:
     """What the client must know to hand a unit to a new keeper."""
 
     __slots__ = (
@@ -90,7 +90,7 @@ class KnownUnits:
     """The units that the client holds, and the other descriptors that it was given to keep, by their names."""
 
     def __init__(self) -> None:
-        self.units: dict[str, KnownUnit] = {}
+        self.units: dict[str, CachedUnit] = {}
         self.kept: dict[str, int] = {}
 
     def learn(self, body: Body, fds: list[int]) -> dict[str, int]:
@@ -99,7 +99,7 @@ class KnownUnits:
         old = self.units.pop(body["unit"], None)
         if old is not None:
             old.close()
-        self.units[body["unit"]] = KnownUnit(body, mine)
+        self.units[body["unit"]] = CachedUnit(body, mine)
         mine.pop("pidfd", None)  # stays with us
         for fd in mine.values():
             os.set_blocking(fd, False)

@@ -11,7 +11,7 @@ from sbxcompose.host.keeper.escaped import Finder, census
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.oom import is_victim
 from sbxcompose.host.keeper.termination import Termination
-from sbxcompose.host.keeper.unowned import Outcasts
+from sbxcompose.host.keeper.unowned import UnownedProcesses
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of
 
@@ -39,7 +39,7 @@ class Units:
         self._freezer = freezer
         self._kernel_log = kernel_log
         self.finder = Finder()
-        self._outcasts = Outcasts(self.finder)
+        self._unowned = UnownedProcesses(self.finder)
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
         self._unsettled: dict[str, Unit] = {}
@@ -118,7 +118,7 @@ class Units:
                 sent |= self._termination.signal_one(process, number)
         if number == signal.SIGKILL:
             unit.sigkilled = True
-            unit.hunt.killed.update((process.pid, process.started) for process in members)
+            unit.clean_up.killed.update((process.pid, process.started) for process in members)
             self._freezer.thaw(unit)
         return sent
 
@@ -213,12 +213,12 @@ class Units:
             unit.deadline = None
             members = self._members(unit)
             self._termination.kill(unit, members)
-            if unit.leader_gone and not unit.hunt.watched:
+            if unit.leader_gone and not unit.clean_up.watched:
                 self._unsettled[unit.name] = unit
 
     def _give_up(self, unit: Unit) -> None:
-        for pid, _ in unit.hunt.watched:
-            unit.hunt.left_behind.append(f"{pid} {command_of(pid)} (does not die)")
+        for pid, _ in unit.clean_up.watched:
+            unit.clean_up.left_behind.append(f"{pid} {command_of(pid)} (does not die)")
         self._finish(unit)
 
     def finish_ended(self) -> None:
@@ -234,15 +234,15 @@ class Units:
 
     def end_outcasts(self, ending: Collection[Unit] = ()) -> None:
         """Kill the children that are of no live unit, or only of those that are `ending`."""
-        killed = self._outcasts.end(self._units.values(), ending)
+        killed = self._unowned.end(self._units.values(), ending)
         if ending:  # whose it was is not known any more: the first of them tells of it
-            next(iter(ending)).hunt.left_behind += killed
+            next(iter(ending)).clean_up.left_behind += killed
         else:
             for line in killed:
                 log(f"left behind, now killed: {line}")
 
     def _finish_ended(self, unit: Unit, found: list[ProcessStat]) -> None:
-        left = [process for process in found if (process.pid, process.started) not in unit.hunt.immune]
+        left = [process for process in found if (process.pid, process.started) not in unit.clean_up.immune]
         if not left:
             self._finish(unit)
             return
@@ -256,7 +256,7 @@ class Units:
         else:
             unit.killing = True
             self._termination.kill(unit, left)
-        if not unit.hunt.watched:
+        if not unit.clean_up.watched:
             self._unsettled[unit.name] = unit
 
     def _settle_later(self, unit: Unit) -> None:

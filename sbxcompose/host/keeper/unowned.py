@@ -22,7 +22,7 @@ ROUNDS = 5
 """How often a look is repeated for what was forked in the meantime."""
 
 
-class Outcasts:
+class UnownedProcesses:
     """Ends them, and remembers whom it has named, and who may not be killed."""
 
     def __init__(self, finder: Finder) -> None:
@@ -37,9 +37,7 @@ class Outcasts:
         killed: dict[int, str] = {}
         for _ in range(ROUNDS):
             found = [
-                process
-                for process in self._finder.outcasts(units)
-                if (process.pid, process.started) not in self._immune
+                process for process in self._finder.unowned(units) if (process.pid, process.started) not in self._immune
             ]
             doomed = [process for process in found if not may_be_of(process, self._possible(process, others))]
             self._name([process for process in found if process not in doomed])

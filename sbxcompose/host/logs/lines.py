@@ -24,7 +24,7 @@ class Lines(NamedTuple):
     texts: list[str]
 
 
-class _Rest:
+class _UnfinishedLine:
     """The beginning of a line that has not ended."""
 
     __slots__ = ("parts", "size", "time_ms")
@@ -43,7 +43,7 @@ class LineCutter:
     """
 
     def __init__(self) -> None:
-        self._rests: dict[tuple[int, int], _Rest] = {}
+        self._rests: dict[tuple[int, int], _UnfinishedLine] = {}
 
     def feed(self, stream: int, run: int, time_ms: int, data: bytes) -> list[Lines]:
         """Return the lines that the chunk ends."""
@@ -71,7 +71,7 @@ class LineCutter:
         return [self._give(key) for key in list(self._rests)]
 
     def _hold(self, stream: int, run: int, time_ms: int, data: bytes) -> list[Lines]:
-        rest = self._rests.setdefault((run, stream), _Rest(time_ms))
+        rest = self._rests.setdefault((run, stream), _UnfinishedLine(time_ms))
         rest.parts.append(data)
         rest.size += len(data)
         return [self._give((run, stream))] if rest.size >= MAX_LINE else []

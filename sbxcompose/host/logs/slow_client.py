@@ -45,7 +45,7 @@ class SlowClient:
         return min(max(LEAST, self._caught_up_at - now), MOST)
 
 
-class IdleLooks:
+class IdleCounter:
     """Counts looks at the client's process, and says when it has handed on everything: pure."""
 
     def __init__(self, since: float) -> None:
@@ -60,6 +60,6 @@ class IdleLooks:
 
 async def wait_until_idle(is_idle: Callable[[], bool]) -> None:
     """Wait until a client has handed on everything, for `MOST` seconds at most."""
-    looks = IdleLooks(time.monotonic())
+    looks = IdleCounter(time.monotonic())
     while not looks.observe(is_idle(), time.monotonic()):
         await asyncio.sleep(POLL_INTERVAL)

@@ -89,7 +89,7 @@ class HostApplication:
         if sandbox is None:
             yield
         else:
-            async with sandbox.visit():
+            async with sandbox.proxy_request():
                 yield
 
 

@@ -19,6 +19,8 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     ExpireSandbox,
     FreezeFailed,
     FreezeSandbox,
+    ProxyRequestBegan,
+    ProxyRequestEnded,
     RecordFirst,
     RecordSoon,
     RefuseRequest,
@@ -29,19 +31,17 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     SandboxFrozen,
     SandboxLife,
     SandboxMade,
-    SandboxNow,
     SandboxPatched,
     SandboxStage,
     SandboxThawed,
+    SandboxTime,
     ServerRestarted,
     SetTimeout,
     SuspendRequested,
-    SuspensionPutOff,
+    SuspensionPostponed,
     ThawFailed,
     ThawSandbox,
     TimeoutReached,
-    VisitBegan,
-    VisitEnded,
 )
 from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
 
@@ -49,23 +49,23 @@ Stage = SandboxStage
 SandboxOutcome = tuple[SandboxLife, list[SandboxEffect]]
 
 
-def transition(life: SandboxLife, event: SandboxEvent, now: SandboxNow) -> SandboxOutcome:
+def transition(life: SandboxLife, event: SandboxEvent, now: SandboxTime) -> SandboxOutcome:
     """Return the life after an event, and what has to be done. An event that means nothing changes nothing."""
     after, effects = _HANDLERS[type(event)](life, event, now)
-    if isinstance(event, VisitBegan | VisitEnded):
+    if isinstance(event, ProxyRequestBegan | ProxyRequestEnded):
         return after, effects
     if ExpireSandbox() in effects or (after is life and not isinstance(event, TimeoutReached)):
         return after, effects
     return after, [*effects, timeout(after, now)]
 
 
-def timeout(life: SandboxLife, now: SandboxNow, *, if_unset: bool = False) -> SetTimeout | CancelTimeout:
+def timeout(life: SandboxLife, now: SandboxTime, *, if_unset: bool = False) -> SetTimeout | CancelTimeout:
     """Return when it is due to be suspended or terminated, if ever."""
     left = _left(life, now)
     return CancelTimeout() if left is None else SetTimeout(left, if_unset)
 
 
-def _left(life: SandboxLife, now: SandboxNow) -> float | None:
+def _left(life: SandboxLife, now: SandboxTime) -> float | None:
     if life.ending is not None:
         return None
     age = (now.ms - (life.info.created_at or 0)) / 1000
@@ -92,7 +92,7 @@ def _refused(life: SandboxLife, wanted: str) -> SandboxOutcome:
 # -- making and changing -----------------------------------------------------------------------------------
 
 
-def _made(life: SandboxLife, event: SandboxMade, now: SandboxNow) -> SandboxOutcome:
+def _made(life: SandboxLife, event: SandboxMade, now: SandboxTime) -> SandboxOutcome:
     if life.stage is not Stage.PENDING:
         return life, []
     if event.failed or life.ending is not None:
@@ -100,7 +100,7 @@ def _made(life: SandboxLife, event: SandboxMade, now: SandboxNow) -> SandboxOutc
     return _to(_used(life, now), Stage.RUNNING, RecordSoon())
 
 
-def _patched(life: SandboxLife, event: SandboxPatched, now: SandboxNow) -> SandboxOutcome:
+def _patched(life: SandboxLife, event: SandboxPatched, now: SandboxTime) -> SandboxOutcome:
     if life.stage is Stage.TERMINATED:
         return life, [RefuseRequest(409, f"sandbox {life.info.id} is terminated", "SANDBOX_TERMINATED")]
     return _to(life, life.stage, RecordFirst(), **event.fields)
@@ -109,7 +109,7 @@ def _patched(life: SandboxLife, event: SandboxPatched, now: SandboxNow) -> Sandb
 # -- suspending and resuming -------------------------------------------------------------------------------
 
 
-def _suspend_requested(life: SandboxLife, event: SuspendRequested, now: SandboxNow) -> SandboxOutcome:
+def _suspend_requested(life: SandboxLife, event: SuspendRequested, now: SandboxTime) -> SandboxOutcome:
     if life.info.name is None:
         words = f"sandbox {life.info.id} has no name, and only named sandboxes can be suspended"
         return life, [RefuseRequest(400, words, "EPHEMERAL", "give it a name first: PATCH {name}")]
@@ -121,7 +121,7 @@ def _suspend_requested(life: SandboxLife, event: SuspendRequested, now: SandboxN
     return _refused(life, "suspended")
 
 
-def _resume_requested(life: SandboxLife, event: ResumeRequested, now: SandboxNow) -> SandboxOutcome:
+def _resume_requested(life: SandboxLife, event: ResumeRequested, now: SandboxTime) -> SandboxOutcome:
     match life.stage:
         case Stage.RUNNING | Stage.RESUMING:
             return life, []
@@ -130,7 +130,7 @@ def _resume_requested(life: SandboxLife, event: ResumeRequested, now: SandboxNow
     return _refused(life, "resumed")
 
 
-def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxNow) -> SandboxOutcome:
+def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxTime) -> SandboxOutcome:
     match life.stage:
         case Stage.SUSPENDING if life.ending is not None:
             return life, []  # its end thaws it, after what runs has got its signals
@@ -145,7 +145,7 @@ def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxNow) -> Sandbox
     return life, [ThawSandbox()]  # the request for it no longer waits
 
 
-def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxNow) -> SandboxOutcome:
+def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxTime) -> SandboxOutcome:
     match life.stage:
         case Stage.SUSPENDING | Stage.REFREEZING:
             return _to(life, Stage.RESUMING, RecordSoon(), ThawSandbox())
@@ -154,13 +154,13 @@ def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxNow) -> S
     return life, [ThawSandbox()]
 
 
-def _thawed(life: SandboxLife, event: SandboxThawed, now: SandboxNow) -> SandboxOutcome:
+def _thawed(life: SandboxLife, event: SandboxThawed, now: SandboxTime) -> SandboxOutcome:
     if life.stage not in (Stage.RESUMING, Stage.RELEASING):
         return life, []
     return _to(_used(life, now), Stage.RUNNING, RecordSoon())
 
 
-def _thaw_failed(life: SandboxLife, event: ThawFailed, now: SandboxNow) -> SandboxOutcome:
+def _thaw_failed(life: SandboxLife, event: ThawFailed, now: SandboxTime) -> SandboxOutcome:
     """Take note that it is frozen again, and can be resumed."""
     if life.stage not in (Stage.RESUMING, Stage.RELEASING):
         return life, []
@@ -170,7 +170,7 @@ def _thaw_failed(life: SandboxLife, event: ThawFailed, now: SandboxNow) -> Sandb
 # -- being copied ------------------------------------------------------------------------------------------
 
 
-def _copy_requested(life: SandboxLife, event: CopyRequested, now: SandboxNow) -> SandboxOutcome:
+def _copy_requested(life: SandboxLife, event: CopyRequested, now: SandboxTime) -> SandboxOutcome:
     match life.stage:
         case Stage.RUNNING if life.ending is None:
             return _to(life, Stage.SNAPSHOTTING, RecordFirst(), FreezeSandbox())
@@ -179,7 +179,7 @@ def _copy_requested(life: SandboxLife, event: CopyRequested, now: SandboxNow) ->
     return _refused(life, "copied")
 
 
-def _copy_finished(life: SandboxLife, event: CopyFinished, now: SandboxNow) -> SandboxOutcome:
+def _copy_finished(life: SandboxLife, event: CopyFinished, now: SandboxTime) -> SandboxOutcome:
     match life.stage:
         case Stage.SNAPSHOT_FROZEN if life.ending is not None:
             return _to(life, Stage.RUNNING, RecordSoon())
@@ -193,22 +193,22 @@ def _copy_finished(life: SandboxLife, event: CopyFinished, now: SandboxNow) -> S
 # -- traffic and lifetimes ---------------------------------------------------------------------------------
 
 
-def _used(life: SandboxLife, now: SandboxNow) -> SandboxLife:
+def _used(life: SandboxLife, now: SandboxTime) -> SandboxLife:
     return replace(life, traffic=Traffic(life.traffic.under_way, now.monotonic))
 
 
-def _visit_began(life: SandboxLife, event: VisitBegan, now: SandboxNow) -> SandboxOutcome:
+def _visit_began(life: SandboxLife, event: ProxyRequestBegan, now: SandboxTime) -> SandboxOutcome:
     return replace(life, traffic=Traffic(life.traffic.under_way + 1, life.traffic.last)), []
 
 
-def _visit_ended(life: SandboxLife, event: VisitEnded, now: SandboxNow) -> SandboxOutcome:
+def _visit_ended(life: SandboxLife, event: ProxyRequestEnded, now: SandboxTime) -> SandboxOutcome:
     """Leave the timer as it is: it looks again when it is due, so that traffic costs no timer."""
     life = replace(life, traffic=Traffic(life.traffic.under_way - 1, now.monotonic))
     due = timeout(life, now, if_unset=True)
     return life, [due] if isinstance(due, SetTimeout) else []
 
 
-def _timeout_reached(life: SandboxLife, event: TimeoutReached, now: SandboxNow) -> SandboxOutcome:
+def _timeout_reached(life: SandboxLife, event: TimeoutReached, now: SandboxTime) -> SandboxOutcome:
     if _left(life, now) != 0:
         return life, []
     if life.info.name is None:
@@ -216,26 +216,26 @@ def _timeout_reached(life: SandboxLife, event: TimeoutReached, now: SandboxNow) 
     return _suspend_requested(life, SuspendRequested(), now)
 
 
-def _put_off(life: SandboxLife, event: SuspensionPutOff, now: SandboxNow) -> SandboxOutcome:
+def _put_off(life: SandboxLife, event: SuspensionPostponed, now: SandboxTime) -> SandboxOutcome:
     return _used(life, now), []
 
 
 # -- ending, and the next server ---------------------------------------------------------------------------
 
 
-def _end_requested(life: SandboxLife, event: EndRequested, now: SandboxNow) -> SandboxOutcome:
+def _end_requested(life: SandboxLife, event: EndRequested, now: SandboxTime) -> SandboxOutcome:
     if life.ending is not None or life.stage is Stage.TERMINATED:
         return life, []
     return replace(life, ending=event.reason), [RecordSoon()]
 
 
-def _ended(life: SandboxLife, event: SandboxEnded, now: SandboxNow) -> SandboxOutcome:
+def _ended(life: SandboxLife, event: SandboxEnded, now: SandboxTime) -> SandboxOutcome:
     if life.stage is Stage.TERMINATED:
         return life, []
     return _to(life, Stage.TERMINATED, RecordSoon(), **event.fields)
 
 
-def _server_restarted(life: SandboxLife, event: ServerRestarted, now: SandboxNow) -> SandboxOutcome:
+def _server_restarted(life: SandboxLife, event: ServerRestarted, now: SandboxTime) -> SandboxOutcome:
     if life.ending is not None:
         # Nothing is being done to it but its end, which waits for nothing then.
         stages = {Stage.PENDING: Stage.UNMADE, Stage.SNAPSHOTTING: Stage.RUNNING}
@@ -250,7 +250,7 @@ def _server_restarted(life: SandboxLife, event: ServerRestarted, now: SandboxNow
     return life, []
 
 
-_HANDLERS: dict[type, Callable[[SandboxLife, Any, SandboxNow], SandboxOutcome]] = {
+_HANDLERS: dict[type, Callable[[SandboxLife, Any, SandboxTime], SandboxOutcome]] = {
     SandboxMade: _made,
     SandboxPatched: _patched,
     SuspendRequested: _suspend_requested,
@@ -261,10 +261,10 @@ _HANDLERS: dict[type, Callable[[SandboxLife, Any, SandboxNow], SandboxOutcome]] 
     FreezeFailed: _freeze_failed,
     SandboxThawed: _thawed,
     ThawFailed: _thaw_failed,
-    VisitBegan: _visit_began,
-    VisitEnded: _visit_ended,
+    ProxyRequestBegan: _visit_began,
+    ProxyRequestEnded: _visit_ended,
     TimeoutReached: _timeout_reached,
-    SuspensionPutOff: _put_off,
+    SuspensionPostponed: _put_off,
     EndRequested: _end_requested,
     SandboxEnded: _ended,
     ServerRestarted: _server_restarted,

@@ -34,10 +34,10 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     SandboxEvent,
     SandboxFrozen,
     SandboxLife,
-    SandboxNow,
     SandboxThawed,
+    SandboxTime,
     SetTimeout,
-    SuspensionPutOff,
+    SuspensionPostponed,
     ThawFailed,
     ThawSandbox,
     TimeoutReached,
@@ -95,7 +95,7 @@ class SandboxDriver:
         refused.
         """
         before = self._life
-        life, effects = lifecycle.transition(before, event, SandboxNow(now_ms(), time.monotonic()))
+        life, effects = lifecycle.transition(before, event, SandboxTime(now_ms(), time.monotonic()))
         for effect in effects:
             if isinstance(effect, RefuseRequest):
                 raise Problem(effect.status, effect.error, effect.code, effect.hint)
@@ -165,14 +165,14 @@ class SandboxDriver:
 
     def arm_timeout(self) -> None:
         """Set the timer for when it is due to be suspended or terminated, if ever."""
-        self._perform(lifecycle.timeout(self._life, SandboxNow(now_ms(), time.monotonic())))
+        self._perform(lifecycle.timeout(self._life, SandboxTime(now_ms(), time.monotonic())))
 
     def _due(self) -> None:
         try:
             self._report(TimeoutReached())
         except Problem as problem:
             print(f"not suspended: {problem.error}", file=sys.stderr)
-            self._report(SuspensionPutOff())
+            self._report(SuspensionPostponed())
 
 
 def _record(life: SandboxLife) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class SandboxLife(Struct, frozen=True):
         return cls(info, _RECORDED[info.status], ending, Traffic(0, now))
 
 
-class SandboxNow(Struct, frozen=True):
+class SandboxTime(Struct, frozen=True):
     """The time: milliseconds since 1970, and monotonic seconds."""
 
     ms: int
@@ -134,11 +134,11 @@ class ThawFailed(Struct, frozen=True):
     """It could not be thawed; all of it, or a part, is frozen."""
 
 
-class VisitBegan(Struct, frozen=True):
+class ProxyRequestBegan(Struct, frozen=True):
     """A proxied request has come."""
 
 
-class VisitEnded(Struct, frozen=True):
+class ProxyRequestEnded(Struct, frozen=True):
     """A proxied request is over."""
 
 
@@ -146,7 +146,7 @@ class TimeoutReached(Struct, frozen=True):
     """Its timer is due."""
 
 
-class SuspensionPutOff(Struct, frozen=True):
+class SuspensionPostponed(Struct, frozen=True):
     """It was to be suspended for being idle, and could not be: its idleness counts from now on."""
 
 
@@ -177,10 +177,10 @@ SandboxEvent = (
     | FreezeFailed
     | SandboxThawed
     | ThawFailed
-    | VisitBegan
-    | VisitEnded
+    | ProxyRequestBegan
+    | ProxyRequestEnded
     | TimeoutReached
-    | SuspensionPutOff
+    | SuspensionPostponed
     | EndRequested
     | SandboxEnded
     | ServerRestarted

@@ -17,6 +17,8 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     CopyFinished,
     CopyRequested,
     EndRequested,
+    ProxyRequestBegan,
+    ProxyRequestEnded,
     ResumeRequested,
     SandboxEnded,
     SandboxMade,
@@ -24,8 +26,6 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     SandboxStage,
     ServerRestarted,
     SuspendRequested,
-    VisitBegan,
-    VisitEnded,
 )
 from sbxcompose.host.sandboxes.places import workdir_of, workspace_in
 from sbxcompose.host.supervise.processes import Processes
@@ -134,14 +134,14 @@ class HostedSandbox(SandboxDriver):
                     yield Path(place)
 
     @asynccontextmanager
-    async def visit(self) -> AsyncIterator[None]:
+    async def proxy_request(self) -> AsyncIterator[None]:
         """Count a proxied request as traffic as long as it lasts, and wake a suspended sandbox. Raises `Problem`."""
-        self._report(VisitBegan())
+        self._report(ProxyRequestBegan())
         try:
             await self._awake()
             yield
         finally:
-            self._report(VisitEnded())
+            self._report(ProxyRequestEnded())
 
     async def _awake(self) -> None:
         await self.until(lambda: self.status != "pending" or self.ending is not None)

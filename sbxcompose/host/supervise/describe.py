@@ -15,13 +15,13 @@ from sbxcompose.api.models import (
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.supervise.state import (
     BackingOff,
-    Paused,
     ProcessRecord,
     ProcessState,
     Run,
     Running,
     Starting,
     Stopped,
+    SuspendedBackoff,
 )
 
 _DEFAULT_POLICY = RestartConfig()
@@ -122,7 +122,7 @@ def _managed_status(state: ProcessState) -> ManagedStatus:
             return "starting"
         case Running():
             return "running"
-        case BackingOff() | Paused():
+        case BackingOff() | SuspendedBackoff():
             return "backing_off"
         case Stopped():
             return "stopped"

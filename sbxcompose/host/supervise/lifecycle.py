@@ -38,7 +38,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     KillRequested,
     KillRun,
     LifecycleEvent,
-    Now,
+    ProcessContext,
     ReleaseRun,
     RestartRequested,
     RunAdopted,
@@ -55,17 +55,17 @@ from sbxcompose.host.supervise.lifecycle_types import (
 )
 from sbxcompose.host.supervise.state import (
     BackingOff,
-    Paused,
     ProcessRecord,
     RequestedStop,
     Run,
     Running,
     Starting,
     Stopped,
+    SuspendedBackoff,
 )
 
 
-def transition(record: ProcessRecord, event: LifecycleEvent, now: Now) -> Outcome:
+def transition(record: ProcessRecord, event: LifecycleEvent, now: ProcessContext) -> Outcome:
     """Return the record after an event, and what has to be done. An event that means nothing changes nothing."""
     return _HANDLERS[type(event)](record, event, now)
 
@@ -73,7 +73,7 @@ def transition(record: ProcessRecord, event: LifecycleEvent, now: Now) -> Outcom
 # -- a run begins ------------------------------------------------------------------------------------------
 
 
-def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
+def _run_started(record: ProcessRecord, event: RunStarted, now: ProcessContext) -> Outcome:
     state = record.state
     if not isinstance(state, Starting) or state.handle != event.handle:
         known = isinstance(state, Running) and record.run is not None and record.run.handle == event.handle
@@ -92,7 +92,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
     return running, [AttachOutput(event.number), *supervise(running, run.started_at, now)]
 
 
-def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
+def _run_adopted(record: ProcessRecord, event: RunAdopted, now: ProcessContext) -> Outcome:
     run = record.run
     if isinstance(record.state, Starting):
         record, effects = _run_started(record, event.run, now)
@@ -107,7 +107,7 @@ def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
     return record, effects
 
 
-def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcome:
+def _start_failed(record: ProcessRecord, event: StartFailed, now: ProcessContext) -> Outcome:
     state = record.state
     if not isinstance(state, Starting):
         return record, []
@@ -122,7 +122,7 @@ def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcom
     return after_failure(failed, now, failed=True, ran_ms=0)
 
 
-def _start_lost(record: ProcessRecord, event: StartLost, now: Now) -> Outcome:
+def _start_lost(record: ProcessRecord, event: StartLost, now: ProcessContext) -> Outcome:
     """Take it for a run that was lost: whoever must not run twice is not started again."""
     state = record.state
     if not isinstance(state, Starting) or state.handle != event.handle:
@@ -141,7 +141,7 @@ def _start_lost(record: ProcessRecord, event: StartLost, now: Now) -> Outcome:
 # -- a run ends --------------------------------------------------------------------------------------------
 
 
-def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
+def _run_exited(record: ProcessRecord, event: RunExited, now: ProcessContext) -> Outcome:
     state, run = record.state, record.run
     release = ReleaseRun(event.handle)
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
@@ -163,7 +163,7 @@ def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
     return after, [EndChecks(), *effects, release]
 
 
-def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
+def _run_lost(record: ProcessRecord, event: RunLost, now: ProcessContext) -> Outcome:
     """Start it again at once, if its policy restarts after failures: it was the host that failed, and not the run."""
     state = record.state
     if not isinstance(state, Running) or record.run is None:
@@ -180,42 +180,42 @@ def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
 # -- between runs ------------------------------------------------------------------------------------------
 
 
-def _backoff_over(record: ProcessRecord, _: BackoffOver, now: Now) -> Outcome:
+def _backoff_over(record: ProcessRecord, _: BackoffOver, now: ProcessContext) -> Outcome:
     return begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
 
 
-def _host_restarted(record: ProcessRecord, event: HostRestarted, now: Now) -> Outcome:
+def _host_restarted(record: ProcessRecord, event: HostRestarted, now: ProcessContext) -> Outcome:
     match record.state:
         case Starting() if record.run is None:
             return stopped(record, now, ForgetRow())
         case Starting(_, ending) if ending is not None and ending.why == "stop":
             return stopped(record, now, requested=True)
-        case Starting() | BackingOff() | Paused() if event.for_good:
+        case Starting() | BackingOff() | SuspendedBackoff() if event.for_good:
             return stopped(record, now)
         case Starting():
             return begin_again(record, now)
         case BackingOff(until):
             return back_off(record, restart.remaining_ms(describe.policy(record), until, now.ms), now)
-        case Paused(left_ms):
+        case SuspendedBackoff(left_ms):
             return back_off(record, left_ms, now)
         case _:
             return record, []
 
 
-def _sandbox_paused(record: ProcessRecord, _: SandboxPaused, now: Now) -> Outcome:
+def _sandbox_paused(record: ProcessRecord, _: SandboxPaused, now: ProcessContext) -> Outcome:
     match record.state:
         case Running():
             return record, [EndChecks()]
         case BackingOff(until):
             left_ms = restart.remaining_ms(describe.policy(record), until, now.ms)
-            return in_state(record, Paused(left_ms), CancelTimer())
+            return in_state(record, SuspendedBackoff(left_ms), CancelTimer())
         case _:
             return record, []
 
 
-def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: Now) -> Outcome:
+def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: ProcessContext) -> Outcome:
     match record.state:
-        case Paused(left_ms):
+        case SuspendedBackoff(left_ms):
             return back_off(record, left_ms, now)
         case Running(None) if record.request.health_check is not None:
             # What a check saw before says nothing of now: its health counts as that of a new run.
@@ -228,18 +228,18 @@ def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: Now) -> Outc
 # -- requests and health -----------------------------------------------------------------------------------
 
 
-def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Outcome:
+def _stop_requested(record: ProcessRecord, event: StopRequested, now: ProcessContext) -> Outcome:
     match record.state:
         case Stopped():
             return record, []
-        case BackingOff() | Paused():
+        case BackingOff() | SuspendedBackoff():
             return stopped(record, now, CancelTimer(), requested=True)
     if not record.request.managed and event.signal is None:
         return _kill_requested(record, KillRequested(), now)
     return ask_to_end(record, "stop", event, now)
 
 
-def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcome:
+def _kill_requested(record: ProcessRecord, _: KillRequested, now: ProcessContext) -> Outcome:
     ending = RequestedStop("stop", SIGKILL, now.ms, grace_ms=0)
     match record.state:
         case Starting() as state:
@@ -251,14 +251,14 @@ def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcom
             return _stop_requested(record, StopRequested(), now)
 
 
-def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> Outcome:
+def _restart_requested(record: ProcessRecord, _: RestartRequested, now: ProcessContext) -> Outcome:
     record = replace(record, failed_runs=0)
     if isinstance(record.state, Running | Starting):
         return ask_to_end(record, "restart", StopRequested(), now)
     return begin_again(record, now)
 
 
-def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Outcome:
+def _health_checked(record: ProcessRecord, event: HealthChecked, now: ProcessContext) -> Outcome:
     # While it is asked to end, what a check sees says nothing of its health.
     if not isinstance(record.state, Running) or record.state.ending is not None:
         return record, []
@@ -270,7 +270,7 @@ def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Ou
     return ask_to_end(checked, "unhealthy", StopRequested(), now)
 
 
-def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now) -> Outcome:
+def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: ProcessContext) -> Outcome:
     """Keep what it has printed; send the signal after all if it has failed."""
     state, run = record.state, record.run
     if run is None or run.handle != event.handle:
@@ -286,14 +286,14 @@ def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now
     return in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace_ms))
 
 
-def _input_closed(record: ProcessRecord, _: InputClosed, now: Now) -> Outcome:
+def _input_closed(record: ProcessRecord, _: InputClosed, now: ProcessContext) -> Outcome:
     run = record.run
     if not isinstance(record.state, Running) or run is None or not run.stdin_open:
         return record, []
     return replace(record, run=replace(run, stdin_open=False)), [CloseInput(run.handle)]
 
 
-_HANDLERS: dict[type, Callable[[ProcessRecord, Any, Now], Outcome]] = {
+_HANDLERS: dict[type, Callable[[ProcessRecord, Any, ProcessContext], Outcome]] = {
     RunStarted: _run_started,
     RunAdopted: _run_adopted,
     StartFailed: _start_failed,

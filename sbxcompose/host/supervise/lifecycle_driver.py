@@ -38,7 +38,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     HealthChecked,
     HostRestarted,
     LifecycleEvent,
-    Now,
+    ProcessContext,
     RunAdopted,
     RunExited,
     RunLost,
@@ -97,7 +97,7 @@ class LifecycleDriver(ProcessRow):
         owner, before, handle = self._owner, self.record, self.handle
         ms = now_ms()
         late_ms = 0 if self._ended_ms is None else max(0, ms - self._ended_ms)
-        now = Now(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms)
+        now = ProcessContext(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms)
         self.record, effects = transition(before, event, now)
         # `now` only offered the handle; it is used up by a transition that begins a run.
         if any(isinstance(effect, SpawnRun) for effect in effects):

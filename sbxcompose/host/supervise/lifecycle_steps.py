@@ -13,7 +13,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     CancelTimer,
     Effect,
     EndChecks,
-    Now,
+    ProcessContext,
     RunStopCommand,
     SetTimer,
     SpawnRun,
@@ -22,7 +22,6 @@ from sbxcompose.host.supervise.lifecycle_types import (
 )
 from sbxcompose.host.supervise.state import (
     BackingOff,
-    Paused,
     ProcessRecord,
     ProcessState,
     RequestedStop,
@@ -30,6 +29,7 @@ from sbxcompose.host.supervise.state import (
     Running,
     Starting,
     Stopped,
+    SuspendedBackoff,
     Why,
 )
 
@@ -42,7 +42,7 @@ def with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) 
     return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
 
 
-def after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
+def after_failure(record: ProcessRecord, now: ProcessContext, *, failed: bool, ran_ms: int) -> Outcome:
     """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
     ending = restart.RunEnding(failed, ran_ms)
     good = restart.was_good(ran_ms, record.health.status)
@@ -50,28 +50,28 @@ def after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int)
     match restart.after_exit(describe.policy(record), record.tally, ending):
         case restart.RestartAfter(delay_ms, tally):
             return back_off(replace(record, tally=tally), delay_ms, now)
-        case restart.StayDown(because):
+        case restart.NoRestart(because):
             error = "; ".join(filter(None, (record.last_error, because))) or None
             return stopped(replace(record, last_error=error), now)
 
 
-def stopped(record: ProcessRecord, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
+def stopped(record: ProcessRecord, now: ProcessContext, *effects: Effect, requested: bool = False) -> Outcome:
     """Nothing runs or will run; `requested`: it was stopped on request."""
     return replace(record, state=Stopped(now.log_end, requested)), list(effects)
 
 
-def back_off(record: ProcessRecord, delay_ms: int, now: Now) -> Outcome:
+def back_off(record: ProcessRecord, delay_ms: int, now: ProcessContext) -> Outcome:
     """Wait before the next run; in a paused sandbox that time does not pass."""
     left_ms = max(0, delay_ms - now.late_ms)
     if now.paused:
-        return in_state(record, Paused(left_ms))
+        return in_state(record, SuspendedBackoff(left_ms))
     return in_state(record, BackingOff(now.ms + left_ms), SetTimer(left_ms))
 
 
-def begin_again(record: ProcessRecord, now: Now) -> Outcome:
+def begin_again(record: ProcessRecord, now: ProcessContext) -> Outcome:
     """Start a run now, or once the sandbox is resumed."""
     if now.paused:
-        return in_state(record, Paused(0), CancelTimer())
+        return in_state(record, SuspendedBackoff(0), CancelTimer())
     starting = Starting(now.next_handle, keeper=now.keeper)
     return in_state(record, starting, CancelTimer(), SpawnRun(now.next_handle))
 
@@ -106,7 +106,7 @@ def ask(handle: int, ending: RequestedStop, grace_ms: int) -> Effect:
     return StopRun(handle, ending.signal, grace_ms)
 
 
-def supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
+def supervise(record: ProcessRecord, since_ms: int, now: ProcessContext) -> list[Effect]:
     """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
     state = record.state
     assert isinstance(state, Running)
@@ -118,7 +118,7 @@ def supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
     return []
 
 
-def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) -> Outcome:
+def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: ProcessContext) -> Outcome:
     """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
     state = record.state
     assert isinstance(state, Starting | Running)

@@ -8,7 +8,7 @@ from sbxcompose.api.models import LastExit
 from sbxcompose.host.supervise.health import Health
 
 
-class Now(Struct, frozen=True):
+class ProcessContext(Struct, frozen=True):
     """What a decision may depend on besides the record.
 
     `ms` is milliseconds since 1970, `paused` whether the sandbox is suspended or being copied, `next_handle` the handle

@@ -33,7 +33,7 @@ from sbxcompose.host.supervise.run_index import Runs
 from sbxcompose.host.supervise.start_keys import StartKeys
 from sbxcompose.host.supervise.start_notes import StartNotes, note_of
 from sbxcompose.host.supervise.state import ProcessRecord
-from sbxcompose.host.supervise.unwatched import Unwatched
+from sbxcompose.host.supervise.unwatched import WatcherTimeouts
 
 
 class ProcessTable:
@@ -69,7 +69,7 @@ class ProcessTable:
         self._keys = StartKeys()
         self._units: dict[str, SupervisedProcess] = {}
         self._ended = EndedRows(self._drop)
-        self._unwatched = Unwatched(lambda: self.paused, keeper.tasks)
+        self._unwatched = WatcherTimeouts(lambda: self.paused, keeper.tasks)
         self.failed_starts = FailedStarts(directory)
         self._last_handle = 0
         self._news = ChangeSignal()

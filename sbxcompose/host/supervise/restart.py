@@ -1,6 +1,6 @@
 """When a supervisor starts an ended process again: decided from values alone (contract, section 3.4).
 
-Time and the past come in as arguments; what has to be remembered until the next exit comes out as a `Tally`.
+Time and the past come in as arguments; what has to be remembered until the next exit comes out as a `RestartHistory`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STABLE_MS = 1_000
 """A run that did not last at least this long is a failed one."""
 
 
-class Tally(Struct, frozen=True):
+class RestartHistory(Struct, frozen=True):
     """What a supervisor remembers of its automatic restarts: over its whole life, and without a steady run
     between.
     """
@@ -42,23 +42,23 @@ class RestartAfter(Struct, frozen=True):
     """Start it again after `delay_ms`; `tally` is what to remember."""
 
     delay_ms: int
-    tally: Tally
+    tally: RestartHistory
 
 
-class StayDown(Struct, frozen=True):
+class NoRestart(Struct, frozen=True):
     """Leave it ended. `because` says why where the policy alone does not."""
 
     because: str | None = None
 
 
-def after_exit(policy: RestartConfig, tally: Tally, ending: RunEnding) -> RestartAfter | StayDown:
+def after_exit(policy: RestartConfig, tally: RestartHistory, ending: RunEnding) -> RestartAfter | NoRestart:
     """Decide on a run that ended by itself, could not be started, or was found unhealthy."""
     if policy.policy == "never" or (policy.policy == "on_failure" and not ending.failed):
-        return StayDown()
+        return NoRestart()
     if policy.max_restarts is not None and tally.automatic >= policy.max_restarts:
-        return StayDown(_gave_up(policy.max_restarts))
+        return NoRestart(_gave_up(policy.max_restarts))
     in_a_row = 0 if ending.ran_ms > steady_after_ms(policy) else tally.in_a_row
-    return RestartAfter(backoff_ms(policy, in_a_row), Tally(tally.automatic + 1, in_a_row + 1))
+    return RestartAfter(backoff_ms(policy, in_a_row), RestartHistory(tally.automatic + 1, in_a_row + 1))
 
 
 def was_good(ran_ms: int, health: HealthStatus) -> bool:

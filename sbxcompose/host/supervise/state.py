@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.host.supervise.health import Health
-from sbxcompose.host.supervise.restart import Tally
+from sbxcompose.host.supervise.restart import RestartHistory
 
 Why = Literal["stop", "restart", "unhealthy"]
 
@@ -63,7 +63,7 @@ class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
     until: int
 
 
-class Paused(Struct, frozen=True, tag=True, tag_field="is"):
+class SuspendedBackoff(Struct, frozen=True, tag="Paused", tag_field="is"):  # as records of before have it
     """Backing off, in a sandbox that is suspended: so much of the pause was left, and is still to come."""
 
     left_ms: int
@@ -76,7 +76,7 @@ class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
     requested: bool = False
 
 
-ProcessState = Starting | Running | BackingOff | Paused | Stopped
+ProcessState = Starting | Running | BackingOff | SuspendedBackoff | Stopped
 
 
 class Run(Struct, frozen=True):
@@ -91,7 +91,7 @@ class Run(Struct, frozen=True):
     ticks: int = 0
 
 
-_NO_RESTARTS = Tally()
+_NO_RESTARTS = RestartHistory()
 _NO_CHECKS = Health("disabled")
 
 
@@ -110,7 +110,7 @@ class ProcessRecord(Struct, frozen=True):
     run: Run | None = None
     runs: list[list[int]] = field(default_factory=list)
     restarts: int = 0
-    tally: Tally = _NO_RESTARTS
+    tally: RestartHistory = _NO_RESTARTS
     health: Health = _NO_CHECKS
     last_exit: LastExit | None = None
     last_error: str | None = None

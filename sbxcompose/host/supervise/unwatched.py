@@ -9,7 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
-from sbxcompose.host.base.absence import AbsenceTimer
+from sbxcompose.host.base.absence import IdleTimer
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.tasks import TaskOwner
 
@@ -21,14 +21,14 @@ GRACE_MS = 2000
 """Milliseconds from SIGHUP to SIGKILL."""
 
 
-class Unwatched:
+class WatcherTimeouts:
     """Counts who watches. `paused` says whether the sandbox is suspended, where no time passes."""
 
     def __init__(self, paused: Callable[[], bool], tasks: TaskOwner) -> None:
         self._tasks = tasks
         self._paused = paused
         self._watching: Counter[int] = Counter()
-        self._timers: dict[int, AbsenceTimer] = {}
+        self._timers: dict[int, IdleTimer] = {}
 
     def hold(self, process: SupervisedProcess) -> None:
         """Count one more that watches it."""
@@ -45,7 +45,7 @@ class Unwatched:
         number = process.record.id
         waits = process.request.end_unwatched and process.alive and number not in self._watching
         if waits and number not in self._timers:
-            self._timers[number] = AbsenceTimer(patience, lambda: self._end(process))
+            self._timers[number] = IdleTimer(patience, lambda: self._end(process))
         elif not waits and number in self._timers:
             self._timers.pop(number).cancel()
 

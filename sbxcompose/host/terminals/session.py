@@ -17,7 +17,7 @@ from collections.abc import Callable
 from msgspec import Struct, field
 
 from sbxcompose.api.pty import PtyInfo
-from sbxcompose.host.base.absence import AbsenceTimer
+from sbxcompose.host.base.absence import IdleTimer
 from sbxcompose.host.base.pipe_writer import Input
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.terminals.rules import LAG_PATIENCE, MAX_LAG, MAX_WAITING, clamp
@@ -80,7 +80,7 @@ class Terminal:
         self.was_viewed = False
         """Whether a socket has come since it was started, or taken over."""
         self.terminating = False
-        self.timer: AbsenceTimer | None = None
+        self.timer: IdleTimer | None = None
         self._rested = rested
         self._loop = asyncio.get_running_loop()
         self._master: int | None = None

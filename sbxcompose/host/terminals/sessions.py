@@ -15,7 +15,7 @@ from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.host.base import damage, write_back
-from sbxcompose.host.base.absence import AbsenceTimer
+from sbxcompose.host.base.absence import IdleTimer
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -222,12 +222,12 @@ class TerminalSessions:
             terminal.timer.cancel()
             terminal.timer = None
         if not terminal.alive:
-            terminal.timer = AbsenceTimer(_left(terminal.record.ended_at), lambda: self._forget(terminal))
+            terminal.timer = IdleTimer(_left(terminal.record.ended_at), lambda: self._forget(terminal))
         elif not terminal.viewers and not self._paused:
             patience = UNWATCHED
             if terminal.record.end_unwatched:
                 patience = ABANDONED if terminal.was_viewed else UNVISITED
-            terminal.timer = AbsenceTimer(patience, lambda: self._unwatched(terminal))
+            terminal.timer = IdleTimer(patience, lambda: self._unwatched(terminal))
 
     def _unwatched(self, terminal: Terminal) -> None:
         self._keeper.tasks.start(self._hang_up(terminal, GRACE))

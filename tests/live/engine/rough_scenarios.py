@@ -15,7 +15,7 @@ from sbxcompose.client.project import OpenProject
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.file_watch import FileWatch
 from sbxcompose.engine.session import Session
-from sbxcompose.files.by_hand import ByHand, How, There
+from sbxcompose.files.by_hand import ByHand, CopyOptions, SandboxPath
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.spec.open import open_project
@@ -127,11 +127,11 @@ class Round:
         (tree / "below" / "two").write_text("two\n")
         async with Session(self._project(), environ=self._environ) as session:
             await session.observe()
-            hand = ByHand(SandboxRemote(session.connections["main"].client), How())
-            await hand.put(str(tree), There(str(copied), "copied"))
-            await hand.get(There(str(copied), "copied"), str(back))
-            await hand.put(str(tree / "one"), There(str(copied / "single"), "single"))
-            await hand.get(There(str(copied / "single"), "single"), str(single))
+            hand = ByHand(SandboxRemote(session.connections["main"].client), CopyOptions())
+            await hand.put(str(tree), SandboxPath(str(copied), "copied"))
+            await hand.get(SandboxPath(str(copied), "copied"), str(back))
+            await hand.put(str(tree / "one"), SandboxPath(str(copied / "single"), "single"))
+            await hand.get(SandboxPath(str(copied / "single"), "single"), str(single))
         assert _picture(back) == _picture(tree)
         assert _picture(copied) == {**_picture(tree), "single": single.read_bytes()}
         assert single.read_bytes() == (tree / "one").read_bytes()

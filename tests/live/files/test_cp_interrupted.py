@@ -11,8 +11,8 @@ import pytest
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.files import persistent
-from sbxcompose.files.by_hand import MERGE, PACK, PLACE, UNPACK, ByHand, How, There
-from sbxcompose.files.remote import Ran
+from sbxcompose.files.by_hand import MERGE, PACK, PLACE, UNPACK, ByHand, CopyOptions, SandboxPath
+from sbxcompose.files.remote import RemoteResult
 from tests.support.fake_sandbox import FolderRemote
 
 
@@ -24,14 +24,14 @@ class Stuck(FolderRemote):
         self.script, self.fails, self.late = script, fails, late
         self.reached = asyncio.Event()
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         if arguments[2] != self.script:
             return await super().run(arguments)
         if self.late:
             await super().run(arguments)
         self.reached.set()
         if self.fails:
-            return Ran(1, "no", "")
+            return RemoteResult(1, "no", "")
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
@@ -40,19 +40,19 @@ Copy = Callable[[ByHand, Path, Path], Awaitable[object]]
 
 
 async def file(hand: ByHand, here: Path, there: Path) -> None:
-    await hand.put(str(here / "notes"), There(str(there / "notes"), "app:notes"))
+    await hand.put(str(here / "notes"), SandboxPath(str(there / "notes"), "app:notes"))
 
 
 async def contents(hand: ByHand, here: Path, there: Path) -> None:
-    await hand.put_contents(b"words", There(str(there / "notes"), "app:notes"))
+    await hand.put_contents(b"words", SandboxPath(str(there / "notes"), "app:notes"))
 
 
 async def folder(hand: ByHand, here: Path, there: Path) -> None:
-    await hand.put(f"{here}/.", There(str(there), "app:"))
+    await hand.put(f"{here}/.", SandboxPath(str(there), "app:"))
 
 
 async def archive(hand: ByHand, here: Path, there: Path) -> None:
-    await hand.put_archive(b"", There(str(there), "app:"))
+    await hand.put_archive(b"", SandboxPath(str(there), "app:"))
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["interrupted", "failed"])
@@ -69,7 +69,7 @@ def test_nothing_stays_in_the_sandbox(tmp_path: Path, copy: Copy, script: str, f
 
     async def main() -> None:
         remote = Stuck(script, fails=fails)
-        copying = asyncio.ensure_future(copy(ByHand(remote, How()), here, there))
+        copying = asyncio.ensure_future(copy(ByHand(remote, CopyOptions()), here, there))
         await remote.reached.wait()
         if not fails:
             copying.cancel()
@@ -86,7 +86,7 @@ def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
     async def main() -> list[str]:
         remote = Stuck(PACK, late=True)
         copying = asyncio.ensure_future(
-            ByHand(remote, How()).get_archive(There(str(tmp_path), "app:"), lambda data: None)
+            ByHand(remote, CopyOptions()).get_archive(SandboxPath(str(tmp_path), "app:"), lambda data: None)
         )
         await remote.reached.wait()
         copying.cancel()
@@ -100,7 +100,7 @@ def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
 class Silent(Stuck):
     """A sandbox that answers nothing any more once the script has begun."""
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         if self.reached.is_set():
             self.cleaning.set()
             await asyncio.get_running_loop().create_future()
@@ -123,7 +123,7 @@ def test_a_second_interrupt_ends_it_while_it_cleans_up(
 
     async def main() -> None:
         interrupts, remote = Interrupts(), Silent(script)
-        copying = asyncio.ensure_future(interrupts.guard(copy(ByHand(remote, How()), here, there)))
+        copying = asyncio.ensure_future(interrupts.guard(copy(ByHand(remote, CopyOptions()), here, there)))
         await remote.reached.wait()
         interrupts.interrupt()
         await remote.cleaning.wait()

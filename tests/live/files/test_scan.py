@@ -20,7 +20,7 @@ OLD = 1_000_000_000
 
 
 def entries(tree: ScannedTree) -> dict[str, object]:
-    return {name: (found.path, found.entry, found.seal) for name, found in tree.found.items()}
+    return {name: (found.path, found.entry, found.signature) for name, found in tree.found.items()}
 
 
 @given(first=EDITS, second=EDITS)

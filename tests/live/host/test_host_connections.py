@@ -14,7 +14,7 @@ from functools import partial
 import httpx
 import pytest
 
-from sbxcompose.host.http.accept import AcceptedClient, Gate
+from sbxcompose.host.http.accept import AcceptedClient, Acceptor
 from sbxcompose.host.http.exchange import AsgiMessage, AsgiScope
 from sbxcompose.host.http.pending_clients import MOST, PendingClients
 from sbxcompose.host.http.protocol import Activity, Connection
@@ -138,7 +138,7 @@ def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> 
 
     async def main() -> None:
         tasks = TaskOwner()
-        gate = Gate(tasks, PendingClients[AcceptedClient](patience=0.2))
+        acceptor = Acceptor(tasks, PendingClients[AcceptedClient](patience=0.2))
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             listener.setblocking(False)
             says = {
@@ -150,7 +150,9 @@ def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> 
             clients = {name: socket.create_connection(listener.getsockname()) for name in says}
             for name, client in clients.items():
                 client.sendall(says[name])  # is there before the limited time begins, however slow this machine is
-            gate.listen(listener, partial(Connection, answer, Activity(tasks), trusted=False, gate=gate), trusted=False)
+            acceptor.listen(
+                listener, partial(Connection, answer, Activity(tasks), trusted=False, acceptor=acceptor), trusted=False
+            )
             streams = {name: await asyncio.open_connection(sock=client) for name, client in clients.items()}
             for name in ("silent", "slow", "asks"):
                 await streams[name][0].read()  # to the end
@@ -161,7 +163,7 @@ def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> 
                 writer.write(head + b"\r\n")
             for _, writer in streams.values():
                 writer.close()
-            gate.stop(listener)
+            acceptor.stop(listener)
 
     done: AsgiMessage = {"type": "http.response.body", "body": b"", "more_body": False}
     head = b"GET / HTTP/1.1\r\nHost: x\r\n"

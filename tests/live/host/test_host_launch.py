@@ -212,17 +212,17 @@ def test_an_idle_host_ends(host_environ: Home) -> None:
 
 def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None:
     def work(host: LiveHost, idle: float) -> None:
-        gate = host_environ.root / "gate"
-        os.mkfifo(gate)
+        acceptor = host_environ.root / "gate"
+        os.mkfifo(acceptor)
         keeper = os.pidfd_open(host.status["keeper_pid"])
         try:
-            host.box(isolation="none").shell(f"read _ < {gate}", "web")
+            host.box(isolation="none").shell(f"read _ < {acceptor}", "web")
             assert not select.select([keeper], [], [], 2 * idle)[0]
-            gate.write_text("go\n")
+            acceptor.write_text("go\n")
             assert select.select([keeper], [], [], 120)[0]
         finally:
             os.close(keeper)
-            gate.unlink()
+            acceptor.unlink()
 
     in_time(host_environ, work)
 

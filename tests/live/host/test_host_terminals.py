@@ -298,12 +298,12 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
 
 def test_an_end_that_no_server_saw_is_reported_by_the_next_one(host: LiveHost, tmp_path: Path) -> None:
     box = host.box(isolation="none")
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    session = Session(box, "sh", "-c", f"read x <{gate}; echo last words; exit 3")
+    acceptor = tmp_path / "gate"
+    os.mkfifo(acceptor)
+    session = Session(box, "sh", "-c", f"read x <{acceptor}; echo last words; exit 3")
     pid = host.status["pid"]
     os.kill(pid, signal.SIGSTOP)  # the server hears nothing any more
-    gate.write_text("go\n")
+    acceptor.write_text("go\n")
     os.kill(pid, signal.SIGKILL)
 
     async def body() -> None:

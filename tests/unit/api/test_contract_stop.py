@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from sbxcompose.api.models import Asked, ProcessInfo, StartRequest
+from sbxcompose.api.models import ProcessInfo, StartRequest, StopCommand
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.wire import Answer, HttpRequest
 
@@ -21,14 +21,14 @@ class Daemon:
     local = True
 
     def __init__(self, stubborn: bool) -> None:
-        self.asked: list[str] = []
+        self.stop_command: list[str] = []
         self._over = asyncio.Event()
         self._stubborn = stubborn
 
     async def request(self, request: HttpRequest) -> Answer:
         method, path = request.method, request.path
         signal = f" {request.body['signal']}" if path.endswith("/signal") else ""
-        self.asked.append(f"{method} {path.removeprefix('/api/v1/processes/')}{signal}")
+        self.stop_command.append(f"{method} {path.removeprefix('/api/v1/processes/')}{signal}")
         if signal or (method == "DELETE" and not self._stubborn):
             self._over.set()
         if method == "DELETE":
@@ -37,15 +37,20 @@ class Daemon:
 
 
 def stopped(
-    extensions: tuple[str, ...], signal: int, grace: float, asked: Asked | None = None, *, stubborn: bool = False
+    extensions: tuple[str, ...],
+    signal: int,
+    grace: float,
+    stop_command: StopCommand | None = None,
+    *,
+    stubborn: bool = False,
 ) -> list[str]:
     """Return what the daemon was asked."""
 
     async def main() -> list[str]:
         daemon = Daemon(stubborn)
         client = SandboxClient(cast(Any, daemon), "box", extensions)
-        await client.stop("web", signal=signal, grace=grace, asked=asked)
-        return daemon.asked
+        await client.stop("web", signal=signal, grace=grace, stop_command=stop_command)
+        return daemon.stop_command
 
     return asyncio.run(main())
 
@@ -55,15 +60,15 @@ def test_our_extension_carries_signal_and_grace() -> None:
 
 
 @pytest.mark.parametrize(
-    "signal,grace,asked",
+    "signal,grace,stop_command",
     [
         pytest.param(15, 10.0, ["DELETE web"], id="as-the-contract-does"),
         pytest.param(15, 30.0, ["GET web", "POST web/signal 15", "GET web", "DELETE web"], id="a-longer-grace"),
         pytest.param(2, 3.0, ["GET web", "POST web/signal 2", "GET web", "DELETE web"], id="another-signal"),
     ],
 )
-def test_the_contract_alone_is_asked_step_by_step(signal: int, grace: float, asked: list[str]) -> None:
-    assert stopped((), signal, grace) == asked
+def test_the_contract_alone_is_asked_step_by_step(signal: int, grace: float, stop_command: list[str]) -> None:
+    assert stopped((), signal, grace) == stop_command
 
 
 @pytest.mark.parametrize("signal", [9, 15])
@@ -72,5 +77,5 @@ def test_without_grace_a_process_is_killed(signal: int) -> None:
 
 
 def test_a_command_that_may_take_no_time_is_not_run() -> None:
-    asked = Asked(StartRequest(command="quit"), {})
-    assert stopped((), 15, 0.0, asked, stubborn=True) == ["DELETE web", "POST web/signal 9"]
+    stop_command = StopCommand(StartRequest(command="quit"), {})
+    assert stopped((), 15, 0.0, stop_command, stubborn=True) == ["DELETE web", "POST web/signal 9"]

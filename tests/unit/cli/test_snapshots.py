@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.announce import Announcement, Tone, announced
+from sbxcompose.cli.view.announce import Announcement, Severity, announced
 from sbxcompose.cli.view.errors import error_text
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.plan import plan_lines
@@ -76,7 +76,7 @@ WEB = [HeldUpInstance(Instance("main", "web", number), f"web.{number}", ("migrat
 (WEB_HELD_UP,) = held_up(WEB).values()
 
 
-def said(name: str, text: str, tone: Tone = Tone.PLAIN) -> Announcement:
+def said(name: str, text: str, tone: Severity = Severity.PLAIN) -> Announcement:
     return Announcement(Instance("main", name), text, tone)
 
 
@@ -117,7 +117,7 @@ def wait(style: Style, width: int) -> list[str]:
     """The end of `up --wait`, bad and good."""
     api = Report(Instance("main", "api"), "api", "exited with code 3", lines=("Traceback", "KeyError: 'DATABASE_URL'"))
     web = Report(Instance("main", "web"), "web", "waits for api", waits_for=("api",))
-    lines = [announced(said("api", "exited with code 3", Tone.BAD), NAMES.instance, style)]
+    lines = [announced(said("api", "exited with code 3", Severity.BAD), NAMES.instance, style)]
     lines += verdict_lines(Failed((api,), (web,)), 2.34, style, "sbxcompose up api")
     return [*lines, *verdict_lines(Success(5, 1), 1.84, style)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.client.timings import MomentsSeen, recorded
+from sbxcompose.client.timings import TimingRecorder, recorded
 from sbxcompose.engine.event_record import EventRecord
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone
 from sbxcompose.plan.observed import Exit, Instance, Phase
@@ -31,7 +31,7 @@ def awaited(instance: Instance) -> StepDone:
 
 def test_the_first_start_counts_and_what_showed_readiness_first() -> None:
     now = [0.0]
-    seen = MomentsSeen(lambda: now[0])
+    seen = TimingRecorder(lambda: now[0])
     ended = replace(row("job"), phase=Phase.EXITED, exit=Exit(code=0), one_shot=True)
     events: Mapping[float, EngineEvent] = {
         1.0: started(DB),
@@ -48,7 +48,7 @@ def test_the_first_start_counts_and_what_showed_readiness_first() -> None:
 
 def test_what_fails_at_once_counts_from_its_next_run() -> None:
     now = [0.0]
-    seen = MomentsSeen(lambda: now[0])
+    seen = TimingRecorder(lambda: now[0])
     alive = replace(row("db"), phase=Phase.RUNNING, pid=7)
     crashed = replace(alive, phase=Phase.BACKING_OFF, pid=None, exit=Exit(code=1), failed_runs=1)
     again = replace(alive, run=2, exit=Exit(code=1), failed_runs=1)
@@ -74,7 +74,7 @@ def test_what_fails_at_once_counts_from_its_next_run() -> None:
 
 
 def test_what_fails_after_it_was_stable_was_ready() -> None:
-    seen = MomentsSeen(lambda: 1.0)
+    seen = TimingRecorder(lambda: 1.0)
     seen.on_event(started(DB))
     seen.on_event(RowChanged(replace(row("db"), phase=Phase.BACKING_OFF, pid=None, exit=Exit(code=1)), None))
     assert seen.moments() == {DB: Moments(1.0)}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from sbxcompose.api.follow import OutputChunk, RunOutputEnded
 from sbxcompose.api.frames import StartNote
 from sbxcompose.client.output import LineReader, OutputLine
-from sbxcompose.engine.read_logs import Said
+from sbxcompose.engine.read_logs import InstanceLogEvent
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 
@@ -14,8 +14,8 @@ def reader(*secrets: str) -> LineReader:
     return LineReader(lambda instance: instance.process, KnownSecrets(secrets))
 
 
-def chunk(data: bytes, stream: int = 1, run: int = 1) -> Said:
-    return Said(WEB, OutputChunk("web.1", stream, run, 1500, data))
+def chunk(data: bytes, stream: int = 1, run: int = 1) -> InstanceLogEvent:
+    return InstanceLogEvent(WEB, OutputChunk("web.1", stream, run, 1500, data))
 
 
 def texts(lines: object) -> list[str]:
@@ -41,7 +41,7 @@ def test_the_end_of_a_run_ends_its_last_line_and_no_other() -> None:
     lines = reader()
     assert texts(lines.feed(chunk(b"last words"))) == []
     assert texts(lines.feed(chunk(b"next run", run=2))) == []
-    assert texts(lines.feed(Said(WEB, RunOutputEnded("web.1", 1, 2000, 0, None)))) == ["last words"]
+    assert texts(lines.feed(InstanceLogEvent(WEB, RunOutputEnded("web.1", 1, 2000, 0, None)))) == ["last words"]
     assert texts(lines.finish()) == ["next run"]
 
 
@@ -52,5 +52,5 @@ def test_control_sequences_go_and_secrets_are_masked() -> None:
 def test_what_a_run_was_started_with_is_masked() -> None:
     lines = reader()
     note = StartNote(name="web.1", run=1, time=1000, secrets=["hunter2"], up=None, life=None)
-    assert texts(lines.feed(Said(WEB, note))) == []
+    assert texts(lines.feed(InstanceLogEvent(WEB, note))) == []
     assert texts(lines.feed(chunk(b"hunter2\n"))) == ["***"]

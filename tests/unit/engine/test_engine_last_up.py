@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.last_up import UpTimes, came_up, since_last_up, up_times
-from sbxcompose.engine.read_logs import From
+from sbxcompose.engine.read_logs import LogStart
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 
 WEB, DB = Instance("main", "web"), Instance("main", "db")
@@ -61,9 +61,9 @@ def test_what_ended_before_the_last_down_is_older_unless_all_did() -> None:
 
 
 def test_the_place_in_a_log_that_is_asked_for() -> None:
-    begin = From(tail=5, since_up={WEB: 3, DB: None})
+    begin = LogStart(tail=5, since_up={WEB: 3, DB: None})
     assert begin.place(WEB, has_notes=True) == {"log": "web.1", "tail": 5, "since_run": 3}
     assert begin.place(DB, has_notes=True) == {"log": "db.1", "tail": 0}
     assert begin.place(Instance("main", "new"), has_notes=True) == {"log": "new.1", "tail": 5}
     assert begin.place(WEB, has_notes=False) == {"log": "web.1", "tail": 5, "latest": True}
-    assert From(run=2).place(WEB, has_notes=True) == {"log": "web.1", "run": 2}
+    assert LogStart(run=2).place(WEB, has_notes=True) == {"log": "web.1", "run": 2}

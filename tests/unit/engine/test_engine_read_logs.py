@@ -12,7 +12,7 @@ import pytest
 from sbxcompose.api import follow
 from sbxcompose.api.outages import Outages
 from sbxcompose.engine import read_logs as module
-from sbxcompose.engine.read_logs import From, read_logs
+from sbxcompose.engine.read_logs import LogStart, read_logs
 from sbxcompose.plan.observed import Instance
 
 
@@ -32,7 +32,7 @@ def test_rows_are_watched_no_more_once_output_is_followed(monkeypatch: pytest.Mo
     connection = SimpleNamespace(name="main", client=client, outages=Outages(), unwatch=unwatch, turns=None)
 
     async def main() -> None:
-        async for _ in read_logs([cast(Any, connection)], [Instance("main", "web")], From(), going_on=going_on):
+        async for _ in read_logs([cast(Any, connection)], [Instance("main", "web")], LogStart(), going_on=going_on):
             pass
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ import pytest
 from sbxcompose.errors import Refused, SbxError, Unreachable
 from sbxcompose.files import parts
 from sbxcompose.files.parts import BodyLimit, write_in_parts
-from sbxcompose.files.remote import Ran
+from sbxcompose.files.remote import RemoteResult
 
 PATH = "/work space/it's"
 
@@ -34,15 +34,15 @@ class Server:
             raise Refused("length limit exceeded", status=413)
         self.files[path] = data
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         if arguments[0] == "rm":
             for name in arguments[3:]:
                 self.files.pop(name, None)
-            return Ran(0, "")
+            return RemoteResult(0, "")
         script, (path, *names) = arguments[2], arguments[4:]
         before = self.files.get(path, b"") if script == parts.JOIN else b""
         self.files[path] = before + b"".join(self.files.pop(name) for name in names)
-        return Ran(0, "")
+        return RemoteResult(0, "")
 
 
 async def _cut(data: bytes, size: int) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from sbxcompose.errors import SbxError, Unreachable
 from sbxcompose.files import persistent
 from sbxcompose.files.persistent import TRIES, PersistentFiles
-from sbxcompose.files.remote import Ran, Streamed
+from sbxcompose.files.remote import RemoteResult, Streamed
 
 
 class Cut:
@@ -33,7 +33,7 @@ class Cut:
     async def write(self, path: str, contents: bytes | Streamed) -> None:
         raise NotImplementedError
 
-    async def run(self, arguments: tuple[str, ...]) -> Ran:
+    async def run(self, arguments: tuple[str, ...]) -> RemoteResult:
         self.tries.pop(0)
         raise Unreachable("cut")
 

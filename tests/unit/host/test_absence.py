@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sbxcompose.host.base import absence
-from sbxcompose.host.base.absence import AbsenceTimer
+from sbxcompose.host.base.absence import IdleTimer
 
 
 def block(seconds: float) -> None:
@@ -24,7 +24,7 @@ def test_a_client_that_comes_while_the_process_has_no_turn_is_not_too_late(monke
     async def check() -> list[str]:
         happened: list[str] = []
         over = asyncio.Event()
-        timer = AbsenceTimer(0.001, lambda: happened.append("ended"))
+        timer = IdleTimer(0.001, lambda: happened.append("ended"))
 
         def come() -> None:
             happened.append("come")
@@ -46,7 +46,7 @@ def test_without_a_client_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPa
 
     async def check() -> None:
         over = asyncio.Event()
-        AbsenceTimer(0.001, over.set)
+        IdleTimer(0.001, over.set)
         block(0.02)
         await over.wait()
 

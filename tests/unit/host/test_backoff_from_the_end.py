@@ -12,9 +12,9 @@ from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.keeper.client import Exited
 from sbxcompose.host.supervise import lifecycle_driver
 from sbxcompose.host.supervise.lifecycle_steps import back_off
-from sbxcompose.host.supervise.lifecycle_types import Now
+from sbxcompose.host.supervise.lifecycle_types import ProcessContext
 from sbxcompose.host.supervise.processes import Processes
-from sbxcompose.host.supervise.state import BackingOff, Paused, ProcessRecord, Stopped
+from sbxcompose.host.supervise.state import BackingOff, ProcessRecord, Stopped, SuspendedBackoff
 from tests.unit.host.fake_keeper import FakeKeeper
 
 NOW = 2_000.0
@@ -24,10 +24,10 @@ NOW = 2_000.0
 def test_what_is_recorded_and_shown_counts_from_the_end_too(late_ms: int, left_ms: int) -> None:
     request = StartRequest(command="false", name="web")
     record = ProcessRecord(1, request, "web", 0, Stopped(0))
-    running, _ = back_off(record, 500, Now(10_000, late_ms=late_ms))
+    running, _ = back_off(record, 500, ProcessContext(10_000, late_ms=late_ms))
     assert running.state == BackingOff(10_000 + left_ms)
-    paused, _ = back_off(record, 500, Now(10_000, paused=True, late_ms=late_ms))
-    assert paused.state == Paused(left_ms)
+    paused, _ = back_off(record, 500, ProcessContext(10_000, paused=True, late_ms=late_ms))
+    assert paused.state == SuspendedBackoff(left_ms)
 
 
 @pytest.mark.parametrize("ended, waits", [(NOW, 0.5), (NOW - 0.125, 0.375), (NOW - 60, 0.0), (NOW + 1, 0.5)])

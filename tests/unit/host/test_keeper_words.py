@@ -19,7 +19,7 @@ from sbxcompose.host.keeper.options import KeeperOptions, keeper_argv
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
-from sbxcompose.host.keeper.unit_cache import KnownUnit, KnownUnits
+from sbxcompose.host.keeper.unit_cache import CachedUnit, KnownUnits
 from sbxcompose.host.keeper.unowned import may_be_of
 from sbxcompose.linux.processes import ProcessStat
 
@@ -195,7 +195,7 @@ def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
     other = Unit.handed_over(unit.describe(), {})
     assert other.describe() == unit.describe()
     assert not other.ours
-    unit.hunt.left_behind.append("13 sleep")
+    unit.clean_up.left_behind.append("13 sleep")
     end = unit.end()
     told = {"unit": "a", "pid": 12, "status": 9, "at": 2.5, "oom_killed": True, "oom_kills": 2}
     assert end == {**told, "left_behind": ["13 sleep"]}
@@ -209,10 +209,10 @@ def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
 )
 def test_a_new_keeper_knows_that_the_leader_was_sent_sigkill(sent: dict[str, Any]) -> None:
     unit = Unit("a", 12, 1.5, "{}")
-    assert not Unit.handed_over(KnownUnit(unit.describe(), {}).write()[0], {}).sigkilled
+    assert not Unit.handed_over(CachedUnit(unit.describe(), {}).write()[0], {}).sigkilled
     for name, value in sent.items():
         setattr(unit, name, value)
-    told, _ = KnownUnit(unit.describe(), {}).write()
+    told, _ = CachedUnit(unit.describe(), {}).write()
     assert Unit.handed_over(told, {}).sigkilled
 
 

@@ -24,7 +24,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     KillRequested,
     KillRun,
     LifecycleEvent,
-    Now,
+    ProcessContext,
     RestartRequested,
     RunAdopted,
     RunExited,
@@ -39,10 +39,9 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StopRequested,
     StopRun,
 )
-from sbxcompose.host.supervise.restart import Tally
+from sbxcompose.host.supervise.restart import RestartHistory
 from sbxcompose.host.supervise.state import (
     BackingOff,
-    Paused,
     ProcessRecord,
     ProcessState,
     RequestedStop,
@@ -50,9 +49,10 @@ from sbxcompose.host.supervise.state import (
     Running,
     Starting,
     Stopped,
+    SuspendedBackoff,
 )
 
-NOW = Now(100_000, next_handle=9, log_end=77)
+NOW = ProcessContext(100_000, next_handle=9, log_end=77)
 STARTED_AT = 90_000
 CHECK = HealthCheckConfig(type="tcp", port=1)
 REQUEST = StartRequest(
@@ -85,9 +85,9 @@ def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
     healthy = transition(checked, HealthChecked(Health("healthy")), NOW)[0]
     assert exited(healthy, STARTED_AT + 999) == 3, "it was healthy, but not for long"
     assert exited(healthy, STARTED_AT + 1_000) == 0
-    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), Now(STARTED_AT + 1_000))[0]
+    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), ProcessContext(STARTED_AT + 1_000))[0]
     assert exited(unhealthy, STARTED_AT + 2_000) == 1, "it was a good run until it became unhealthy"
-    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), Now(STARTED_AT + 999))[0]
+    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), ProcessContext(STARTED_AT + 999))[0]
     assert exited(unhealthy, STARTED_AT + 2_000) == 3
     again = replace(record(Starting(3), ENDED), failed_runs=2, health=Health("healthy"))
     assert transition(again, StartFailed("no such file"), NOW)[0].failed_runs == 3
@@ -104,7 +104,7 @@ STATES = {
     "restarting": record(Running(ending("restart"))),
     "unhealthy": record(Running(ending("unhealthy"))),
     "backing off": record(BackingOff(100_400), ENDED),
-    "paused": record(Paused(300), ENDED),
+    "paused": record(SuspendedBackoff(300), ENDED),
     "stopped": record(Stopped(50), ENDED),
 }
 
@@ -368,7 +368,7 @@ TABLE = {
         "backoff over": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "healthy": "-",
         "unhealthy": "-",
-        "sandbox paused": "Paused(400) | CancelTimer()",
+        "sandbox paused": "SuspendedBackoff(400) | CancelTimer()",
         "sandbox resumed": "-",
         "input closed": "-",
     },
@@ -463,7 +463,7 @@ def test_an_exit_is_recorded() -> None:
     exit_ = LastExit(exit_code=3, ended_at=99_500)
     after, _ = transition(STATES["running"], RunExited(2, exit_, "its output was lost"), NOW)
     assert after.run == replace(ALIVE, ended=exit_, stdin_open=False)
-    assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", Tally(1, 1))
+    assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", RestartHistory(1, 1))
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_a_run_that_was_lost_with_the_host_begins_again_if_failures_restart_it(
     lost = RunLost(LastExit(ended_at=99_500), "the host ended while it ran")
     after, _ = transition(record(Running(), request=request_), lost, NOW)
     assert after.state == (Starting(9) if starts else Stopped(77))
-    assert (after.last_error, after.tally, after.failed_runs) == ("the host ended while it ran", Tally(), 0)
+    assert (after.last_error, after.tally, after.failed_runs) == ("the host ended while it ran", RestartHistory(), 0)
 
 
 @pytest.mark.parametrize(
@@ -584,11 +584,11 @@ def test_an_input_that_was_closed_is_closed_again_after_adoption() -> None:
 @pytest.mark.parametrize(
     "state, event, expected",
     [
-        ("running", RunExited(2, LastExit(exit_code=1, ended_at=99_500)), Paused(500)),
-        ("restarting", RunExited(2, LastExit(exit_code=0, ended_at=99_500)), Paused(0)),
-        ("stopped", RestartRequested(), Paused(0)),
-        ("paused", HostRestarted(), Paused(300)),
-        ("starting", StartFailed("no"), Paused(500)),
+        ("running", RunExited(2, LastExit(exit_code=1, ended_at=99_500)), SuspendedBackoff(500)),
+        ("restarting", RunExited(2, LastExit(exit_code=0, ended_at=99_500)), SuspendedBackoff(0)),
+        ("stopped", RestartRequested(), SuspendedBackoff(0)),
+        ("paused", HostRestarted(), SuspendedBackoff(300)),
+        ("starting", StartFailed("no"), SuspendedBackoff(500)),
     ],
 )
 def test_nothing_begins_while_the_sandbox_is_paused(state: str, event: LifecycleEvent, expected: ProcessState) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
 from sbxcompose.api.wire_errors import refusal
-from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
+from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, UseOtherName, after_failure
 from sbxcompose.errors import Conflict, NotFound, Unreachable
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.supervise.process import SupervisedProcess
@@ -130,10 +130,10 @@ def test_an_ended_row_is_not_restarted_beside_a_live_run(world: World) -> None:
 
 def test_a_process_is_listed_while_it_is_being_started(tmp_path: Path) -> None:
     async def scenario() -> None:
-        gate = asyncio.Event()
+        acceptor = asyncio.Event()
         world = World(tmp_path)
         await (await world.start(f"web.{A}")).stop()
-        world.keeper._pause = lambda: _wait(gate)
+        world.keeper._pause = lambda: _wait(acceptor)
         starting = asyncio.create_task(world.start(f"web.{A}"))
         await asyncio.sleep(0)
         info = world.rows()[f"web.{A}"]
@@ -141,7 +141,7 @@ def test_a_process_is_listed_while_it_is_being_started(tmp_path: Path) -> None:
         assert (info.managed.status, info.pid, info.status) == ("starting", 0, "running")
         assert world.processes.row(info.handle or 0) is world.processes.find(f"web.{A}")
         assert await refused(world.start(f"web.{B}")) == ("INSTANCE_RUNNING", True, f"web.{A}")
-        gate.set()
+        acceptor.set()
         assert (await starting).info().pid > 0
 
     asyncio.run(scenario())
@@ -161,16 +161,16 @@ def test_a_failed_start_gives_the_name_back_to_the_row_that_had_it(world: World)
 
 def test_a_process_that_is_stopped_while_it_starts_is_stopped(tmp_path: Path) -> None:
     async def scenario() -> None:
-        gate = asyncio.Event()
+        acceptor = asyncio.Event()
         world = World(tmp_path)
-        world.keeper._pause = lambda: _wait(gate)
+        world.keeper._pause = lambda: _wait(acceptor)
         starting = asyncio.create_task(world.start(f"web.{A}"))
         await asyncio.sleep(0)
         row = world.processes.find(f"web.{A}")
         assert row is not None
         stopping = asyncio.create_task(row.stop())
         await asyncio.sleep(0)
-        gate.set()
+        acceptor.set()
         await asyncio.gather(starting, stopping)
         assert world.running == []
         managed = row.info().managed
@@ -180,8 +180,8 @@ def test_a_process_that_is_stopped_while_it_starts_is_stopped(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
-async def _wait(gate: asyncio.Event) -> None:
-    await gate.wait()
+async def _wait(acceptor: asyncio.Event) -> None:
+    await acceptor.wait()
 
 
 # -- what the engine makes of a refusal --------------------------------------------------------------------
@@ -208,8 +208,8 @@ def conflict(live: bool | None) -> Conflict:
         (conflict(True), [], False, Retry()),
         (conflict(True), [row(f"web.{A}", "stopped")], True, Retry()),
         (conflict(None), [row(f"web.{A}", "stopped")], False, Retry()),
-        (conflict(None), [row(f"web.{A}", "stopped")], True, TakeName(f"web.{A}.1")),
-        (conflict(None), [row(f"web.{A}", "stopped"), row(f"web.{A}.1", "stopped")], True, TakeName(f"web.{A}.2")),
+        (conflict(None), [row(f"web.{A}", "stopped")], True, UseOtherName(f"web.{A}.1")),
+        (conflict(None), [row(f"web.{A}", "stopped"), row(f"web.{A}.1", "stopped")], True, UseOtherName(f"web.{A}.2")),
         (conflict(True), [row(f"web.{B}", "running")], False, StopRival(f"web.{B}")),
         (conflict(True), [row(f"web.2.{B}", "running")], False, Retry()),
         (conflict(True), [row("web.cccccccc", "running")], False, Retry()),
@@ -284,7 +284,7 @@ class Client:
                     return
                 case StopRival(rival):
                     await self._stop(rival)
-                case TakeName(other):
+                case UseOtherName(other):
                     name = other
             refused_before = True
 

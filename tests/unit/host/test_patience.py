@@ -32,7 +32,7 @@ def test_a_unit_is_given_up_once_what_it_left_behind_has_had_its_turn(
     monkeypatch.setattr(termination, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(termination, "is_starved", lambda processes: now < 1000 + starved_until)
     unit = Unit("web", 1, 0.0, "")
-    unit.hunt.killed_at = now
+    unit.clean_up.killed_at = now
     tested = Termination(cast(Loop, None), cast(Freezer, None), lambda unit: None)
     while not tested.has_failed(unit):
         assert unit.deadline == now + POLL_INTERVAL

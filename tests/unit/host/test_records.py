@@ -11,7 +11,7 @@ from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, St
 from sbxcompose.host.supervise import records as module
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.records import Records
-from sbxcompose.host.supervise.restart import Tally
+from sbxcompose.host.supervise.restart import RestartHistory
 from sbxcompose.host.supervise.state import (
     BackingOff,
     ProcessRecord,
@@ -45,7 +45,7 @@ def whole(state: ProcessState) -> ProcessRecord:
         run=RUN,
         runs=[[1, 3]],
         restarts=2,
-        tally=Tally(2, 1),
+        tally=RestartHistory(2, 1),
         health=Health("starting", 1, 2, "refused"),
         last_exit=LastExit(exit_code=1, ended_at=3),
         last_error="gave up",

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthStatus, RestartConfig, RestartPolicyWord
 from sbxcompose.host.supervise.restart import (
+    NoRestart,
     RestartAfter,
+    RestartHistory,
     RunEnding,
-    StayDown,
-    Tally,
     after_exit,
     backoff_ms,
     remaining_ms,
@@ -51,22 +51,22 @@ def test_a_good_run_lasted_a_second_and_was_healthy_if_it_has_a_check(
     ],
 )
 def test_the_policy_decides(policy: RestartPolicyWord, ending: RunEnding, again: bool) -> None:
-    decision = after_exit(RestartConfig(policy=policy), Tally(), ending)
+    decision = after_exit(RestartConfig(policy=policy), RestartHistory(), ending)
     assert isinstance(decision, RestartAfter) is again
     if not again:
-        assert decision == StayDown(None)
+        assert decision == NoRestart(None)
 
 
 def test_the_backoff_doubles_up_to_its_limit() -> None:
     policy = RestartConfig(policy="always", initial_backoff_ms=500, max_backoff_ms=3_000)
-    tally, delays = Tally(), []
+    tally, delays = RestartHistory(), []
     for _ in range(5):
         decision = after_exit(policy, tally, CRASH)
         assert isinstance(decision, RestartAfter)
         delays.append(decision.delay_ms)
         tally = decision.tally
     assert delays == [500, 1_000, 2_000, 3_000, 3_000]
-    assert tally == Tally(automatic=5, in_a_row=5)
+    assert tally == RestartHistory(automatic=5, in_a_row=5)
 
 
 def test_the_limit_holds_for_the_first_backoff_too() -> None:
@@ -75,29 +75,31 @@ def test_the_limit_holds_for_the_first_backoff_too() -> None:
 
 def test_a_steady_run_makes_old_crashes_forgotten_but_not_their_number() -> None:
     policy = RestartConfig(initial_backoff_ms=500, max_backoff_ms=30_000)
-    decision = after_exit(policy, Tally(automatic=7, in_a_row=7), RunEnding(failed=True, ran_ms=30_001))
-    assert decision == RestartAfter(500, Tally(automatic=8, in_a_row=1))
+    decision = after_exit(policy, RestartHistory(automatic=7, in_a_row=7), RunEnding(failed=True, ran_ms=30_001))
+    assert decision == RestartAfter(500, RestartHistory(automatic=8, in_a_row=1))
 
 
 @pytest.mark.parametrize("max_backoff, ran, steady", [(1_000, 10_001, True), (1_000, 10_000, False)])
 def test_a_run_is_steady_after_ten_seconds_at_least(max_backoff: int, ran: int, steady: bool) -> None:
     policy = RestartConfig(initial_backoff_ms=10, max_backoff_ms=max_backoff)
-    decision = after_exit(policy, Tally(automatic=3, in_a_row=3), RunEnding(failed=True, ran_ms=ran))
-    assert decision == RestartAfter(10 if steady else 80, Tally(4, 1 if steady else 4))
+    decision = after_exit(policy, RestartHistory(automatic=3, in_a_row=3), RunEnding(failed=True, ran_ms=ran))
+    assert decision == RestartAfter(10 if steady else 80, RestartHistory(4, 1 if steady else 4))
 
 
 def test_it_gives_up_after_max_restarts_and_says_so() -> None:
     policy = RestartConfig(max_restarts=2)
-    decision = after_exit(policy, Tally(automatic=2, in_a_row=2), CRASH)
-    assert decision == StayDown("gave up after 2 restarts")
+    decision = after_exit(policy, RestartHistory(automatic=2, in_a_row=2), CRASH)
+    assert decision == NoRestart("gave up after 2 restarts")
 
 
 def test_no_restarts_at_all_are_distinguished_from_giving_up() -> None:
-    assert after_exit(RestartConfig(max_restarts=0), Tally(), CRASH) == StayDown("not restarted: max_restarts is 0")
+    assert after_exit(RestartConfig(max_restarts=0), RestartHistory(), CRASH) == NoRestart(
+        "not restarted: max_restarts is 0"
+    )
 
 
 def test_a_success_does_not_count_as_giving_up() -> None:
-    assert after_exit(RestartConfig(max_restarts=0), Tally(), SUCCESS) == StayDown(None)
+    assert after_exit(RestartConfig(max_restarts=0), RestartHistory(), SUCCESS) == NoRestart(None)
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**6))

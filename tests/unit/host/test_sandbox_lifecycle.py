@@ -16,6 +16,8 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     ExpireSandbox,
     FreezeFailed,
     FreezeSandbox,
+    ProxyRequestBegan,
+    ProxyRequestEnded,
     RecordFirst,
     RecordSoon,
     RefuseRequest,
@@ -26,31 +28,43 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     SandboxFrozen,
     SandboxLife,
     SandboxMade,
-    SandboxNow,
     SandboxPatched,
     SandboxStage,
     SandboxThawed,
+    SandboxTime,
     ServerRestarted,
     SetTimeout,
     SuspendRequested,
-    SuspensionPutOff,
+    SuspensionPostponed,
     ThawFailed,
     ThawSandbox,
     TimeoutReached,
-    VisitBegan,
-    VisitEnded,
 )
 from sbxcompose.host.sandboxes.timeouts import Traffic
 
 S = SandboxStage
-NOW = SandboxNow(1_000_000, 500.0)
+NOW = SandboxTime(1_000_000, 500.0)
 FIRST, SOON, FREEZE, THAW = RecordFirst(), RecordSoon(), FreezeSandbox(), ThawSandbox()
 REFUSED = "refused"
 
 EVENTS: list[SandboxEvent] = [
     *(SandboxMade(), SandboxPatched({"image": "new"}), SuspendRequested(), ResumeRequested(), CopyRequested()),
-    *(CopyFinished(), SandboxFrozen(), FreezeFailed(), SandboxThawed(), ThawFailed(), VisitBegan(), VisitEnded()),
-    *(TimeoutReached(), SuspensionPutOff(), EndRequested("why"), SandboxEnded({"outcome": "why"}), ServerRestarted()),
+    *(
+        CopyFinished(),
+        SandboxFrozen(),
+        FreezeFailed(),
+        SandboxThawed(),
+        ThawFailed(),
+        ProxyRequestBegan(),
+        ProxyRequestEnded(),
+    ),
+    *(
+        TimeoutReached(),
+        SuspensionPostponed(),
+        EndRequested("why"),
+        SandboxEnded({"outcome": "why"}),
+        ServerRestarted(),
+    ),
 ]
 Expected = tuple[SandboxStage, list[SandboxEffect]] | str
 
@@ -211,12 +225,12 @@ class TestTimeouts:
         assert transition(self.due(traffic=1), TimeoutReached(), NOW)[1] == [CancelTimeout()]
 
     def test_one_that_could_not_be_suspended_is_tried_again_later(self) -> None:
-        assert transition(self.due(), SuspensionPutOff(), NOW)[1] == [SetTimeout(60.0)]
+        assert transition(self.due(), SuspensionPostponed(), NOW)[1] == [SetTimeout(60.0)]
 
     def test_a_request_sets_no_timer_and_its_end_only_where_there_is_none(self) -> None:
-        visited, effects = transition(self.due(), VisitBegan(), NOW)
+        visited, effects = transition(self.due(), ProxyRequestBegan(), NOW)
         assert (visited.traffic.under_way, effects) == (1, [])
-        left, effects = transition(visited, VisitEnded(), NOW)
+        left, effects = transition(visited, ProxyRequestEnded(), NOW)
         assert (left.traffic, effects) == (Traffic(0, 500.0), [SetTimeout(60.0, if_unset=True)])
 
     def test_one_that_was_resumed_has_its_whole_time_again(self) -> None:

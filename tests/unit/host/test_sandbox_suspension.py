@@ -81,11 +81,11 @@ def test_one_that_cannot_be_resumed_stays_suspended_and_can_be_resumed_later(tmp
         box.begin_to_suspend()
         await at_rest(box)
         with pytest.raises(Problem, match="cannot be resumed: the keeper failed"):
-            async with box.visit():
+            async with box.proxy_request():
                 raise AssertionError("it stands still")
         assert (box.status, box.workload.paused) == ("suspended", True)
         keeper.thaws = True
-        async with box.visit():
+        async with box.proxy_request():
             assert (box.status, box.workload.paused) == ("running", False)
 
     asyncio.run(check())

@@ -7,7 +7,7 @@ from sbxcompose.host.logs.slow_client import (
     LEAST,
     LINES_PER_SECOND,
     MOST,
-    IdleLooks,
+    IdleCounter,
     SlowClient,
     loses_the_rest,
 )
@@ -49,12 +49,12 @@ def test_only_the_typescript_sdk_loses_lines() -> None:
 
 
 def test_a_client_has_handed_on_everything_once_it_is_found_idle_several_times_in_a_row() -> None:
-    looks = IdleLooks(since=100.0)
+    looks = IdleCounter(since=100.0)
     found = [looks.observe(idle, 100.0) for idle in (True, True, False, *[True] * IDLE_POLLS)]
     assert found == [False] * (2 + IDLE_POLLS) + [True]
 
 
 def test_one_that_always_has_something_to_do_is_not_waited_for_forever() -> None:
-    looks = IdleLooks(since=100.0)
+    looks = IdleCounter(since=100.0)
     assert not looks.observe(False, 100.0 + MOST - 0.1)
     assert looks.observe(False, 100.0 + MOST)

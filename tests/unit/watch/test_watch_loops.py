@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.watch.loops import QUICK, SAME, SIMILAR, FileChange, Likeness, LoopDetector, RestartLoop, pause
+from sbxcompose.watch.loops import QUICK, SAME, SIMILAR, FileChange, LoopCriteria, LoopDetector, RestartLoop, pause
 
 TICK = 1 / 1024
 """Seconds; multiples of it are added to the start of a run, and taken from it, without being rounded."""
@@ -34,7 +34,7 @@ def runs(offsets: Sequence[float]) -> list[FileChange]:
     return [change(run, offset) for run, offset in enumerate(offsets, 1)]
 
 
-def unlike(likeness: Likeness, offsets: Iterable[float]) -> list[float]:
+def unlike(likeness: LoopCriteria, offsets: Iterable[float]) -> list[float]:
     """Without those that are like the one before."""
     kept: list[float] = []
     for offset in offsets:

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.draw import screen
-from sbxcompose.cli.top.requests import Act, TopRequest
+from sbxcompose.cli.top.requests import TopAction, TopRequest
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.plan.observed import Instance
 from tests.unit.cli.top.project import NOW, model
@@ -86,10 +86,10 @@ def test_keys_and_mouse_become_requests() -> None:
     _, asked = drive(script)
     worker, crash = Instance("main", "worker", 1), Instance("main", "crash")
     assert asked == [
-        TopRequest(Act.RESTART, worker),
-        TopRequest(Act.SIGNAL, worker, "HUP"),
-        TopRequest(Act.STOP, crash),
-        TopRequest(Act.LEAVE),
+        TopRequest(TopAction.RESTART, worker),
+        TopRequest(TopAction.SIGNAL, worker, "HUP"),
+        TopRequest(TopAction.STOP, crash),
+        TopRequest(TopAction.LEAVE),
     ]
 
 
@@ -103,7 +103,7 @@ def test_text_is_selected_with_the_mouse() -> None:
         await pilot.press("ctrl+c")
 
     _, asked = drive(script)
-    assert asked == [TopRequest(Act.COPY, text="listening")]
+    assert asked == [TopRequest(TopAction.COPY, text="listening")]
 
 
 def test_another_size_is_drawn_at_once() -> None:
@@ -172,7 +172,11 @@ def test_keys_are_held_while_it_connects() -> None:
 
     _, asked = drive(script)
     worker = Instance("main", "worker", 1)
-    assert asked == [TopRequest(Act.RESTART, worker), TopRequest(Act.STOP, worker), TopRequest(Act.LEAVE)]
+    assert asked == [
+        TopRequest(TopAction.RESTART, worker),
+        TopRequest(TopAction.STOP, worker),
+        TopRequest(TopAction.LEAVE),
+    ]
 
 
 def test_it_may_be_left_while_a_shell_has_the_terminal() -> None:

@@ -13,7 +13,7 @@ from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.effects import Effects
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
-from sbxcompose.cli.top.requests import Act, Pane, TopRequest
+from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.cli.top.run import stay_connected
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Unreachable
@@ -120,13 +120,13 @@ def test_the_port_is_opened_in_a_browser_or_else_its_url_is_copied(monkeypatch: 
 
     async def script(parts: Parts) -> None:
         monkeypatch.setattr("sbxcompose.cli.top.effects.has_browser", lambda: True)
-        await parts.done(TopRequest(Act.OPEN, WEB))
+        await parts.done(TopRequest(TopAction.OPEN, WEB))
         assert (opened, parts.said) == (["http://127.0.0.1:8080/"], "opened http://127.0.0.1:8080/")
         monkeypatch.setattr("sbxcompose.cli.top.effects.has_browser", lambda: False)
-        await parts.done(TopRequest(Act.OPEN, WEB))
+        await parts.done(TopRequest(TopAction.OPEN, WEB))
         assert (len(opened), parts.app.copied) == (1, ["http://127.0.0.1:8080/"])
         assert parts.said == "web: http://127.0.0.1:8080/ (copied; no browser found)"
-        await parts.done(TopRequest(Act.OPEN, DB))
+        await parts.done(TopRequest(TopAction.OPEN, DB))
         assert parts.said == "db has no `port` in the file"
         assert parts.model.message is not None
         assert parts.model.message.bad
@@ -138,7 +138,7 @@ def test_the_explanation_is_made_anew_when_processes_change(monkeypatch: pytest.
     monkeypatch.setattr("sbxcompose.cli.top.effects.RENEW", 0.0)
 
     async def script(parts: Parts) -> None:
-        await parts.done(TopRequest(Act.WHY, WEB))
+        await parts.done(TopRequest(TopAction.WHY, WEB))
         assert "running" in parts.model.text[0]
         parts.session.rows = (row("db"),)
         parts.feed._stir()
@@ -159,9 +159,9 @@ def test_the_explanation_is_made_anew_when_processes_change(monkeypatch: pytest.
 
 def test_a_shell_gets_the_keys_that_follow_its_own() -> None:
     async def script(parts: Parts) -> None:
-        parts.effects(TopRequest(Act.SHELL, Instance("main", "gone")))
+        parts.effects(TopRequest(TopAction.SHELL, Instance("main", "gone")))
         assert parts.app.ignores_keys
-        await parts.done(TopRequest(Act.SHELL))
+        await parts.done(TopRequest(TopAction.SHELL))
         assert not parts.app.ignores_keys
 
     try_out(script)

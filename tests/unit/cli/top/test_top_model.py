@@ -7,7 +7,7 @@ import pytest
 from sbxcompose.cli.top.draw import screen
 from sbxcompose.cli.top.keys import COMMANDS, KEYS
 from sbxcompose.cli.top.model import _COMMANDS, TopModel
-from sbxcompose.cli.top.requests import Act, Pane, TopRequest
+from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
@@ -39,20 +39,28 @@ def test_every_key_has_a_meaning_and_a_command_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "key, act",
-    [("s", Act.START), ("x", Act.STOP), ("r", Act.RESTART), ("t", Act.SHELL), ("o", Act.OPEN), ("w", Act.WHY)],
+    "key, action",
+    [
+        ("s", TopAction.START),
+        ("x", TopAction.STOP),
+        ("r", TopAction.RESTART),
+        ("t", TopAction.SHELL),
+        ("o", TopAction.OPEN),
+        ("w", TopAction.WHY),
+    ],
 )
-def test_keys_ask_for_something_to_be_done_to_the_selected_process(key: str, act: Act) -> None:
+def test_keys_ask_for_something_to_be_done_to_the_selected_process(key: str, action: TopAction) -> None:
     shown = model()
-    assert press(shown, key) == [TopRequest(act, WEB)]
-    assert press(shown, "down", "down", key) == [TopRequest(act, Instance("main", "worker", 2))]
+    assert press(shown, key) == [TopRequest(action, WEB)]
+    assert press(shown, "down", "down", key) == [TopRequest(action, Instance("main", "worker", 2))]
 
 
 def test_keys_for_the_project() -> None:
     shown = model()
     assert press(shown, "u", "p", "S", "m", "q") == [
-        TopRequest(Act.UP), TopRequest(Act.PLAN), TopRequest(Act.STATS), TopRequest(Act.MOUSE), TopRequest(Act.LEAVE)
-    ]  # fmt: skip
+        *(TopRequest(TopAction.UP), TopRequest(TopAction.PLAN), TopRequest(TopAction.STATS)),
+        *(TopRequest(TopAction.MOUSE), TopRequest(TopAction.LEAVE)),
+    ]
     assert (shown.measured, shown.mouse) == (False, False)
     assert press(shown, "§", "f12") == []
 
@@ -81,7 +89,7 @@ def test_the_selection_stays_with_its_process_and_at_the_edges() -> None:
 def test_why_follows_the_selection() -> None:
     shown = model()
     shown.show(Pane.WHY, ["web is fine"])
-    assert press(shown, "down") == [TopRequest(Act.WHY, Instance("main", "worker", 1))]
+    assert press(shown, "down") == [TopRequest(TopAction.WHY, Instance("main", "worker", 1))]
     press(shown, "escape")
     assert shown.pane is Pane.LOGS
 
@@ -173,8 +181,8 @@ def test_lines_that_retention_has_dropped_do_not_stop_scrolling() -> None:
 
 def test_a_signal_is_typed() -> None:
     shown = model()
-    assert press(shown, "K", *"HUP", "enter") == [TopRequest(Act.SIGNAL, WEB, "HUP")]
-    assert press(shown, "K", "enter") == [TopRequest(Act.SIGNAL, WEB, "TERM")]
+    assert press(shown, "K", *"HUP", "enter") == [TopRequest(TopAction.SIGNAL, WEB, "HUP")]
+    assert press(shown, "K", "enter") == [TopRequest(TopAction.SIGNAL, WEB, "TERM")]
     assert press(shown, "K", "x", "escape") == []
     assert shown.prompt is None
 
@@ -193,10 +201,10 @@ def test_leaving_an_up_asks_what_is_to_become_of_it() -> None:
     assert press(shown, "q") == []
     assert "s stop everything" in " ".join(drawn(shown).split())
     assert press(shown, "escape") == []
-    assert press(shown, "q", "l") == [TopRequest(Act.LEAVE)]
-    assert press(shown, "ctrl+c", "ctrl+c") == [TopRequest(Act.STOP_ALL)]
+    assert press(shown, "q", "l") == [TopRequest(TopAction.LEAVE)]
+    assert press(shown, "ctrl+c", "ctrl+c") == [TopRequest(TopAction.STOP_ALL)]
     assert "Ctrl-C kills" in drawn(shown)
-    assert press(shown, "ctrl+c") == [TopRequest(Act.KILL_ALL)]
+    assert press(shown, "ctrl+c") == [TopRequest(TopAction.KILL_ALL)]
 
 
 def test_a_drag_selects_without_prefixes_and_copies() -> None:
@@ -205,8 +213,8 @@ def test_a_drag_selects_without_prefixes_and_copies() -> None:
     shown.drag_from(0, 0)
     shown.drag_to(1, 200)
     assert shown.view.anchor is not None
-    assert shown.drop() == [TopRequest(Act.COPY, text="listening on http://127.0.0.1:8080\nwaiting for jobs")]
-    assert press(shown, "ctrl+c") != [TopRequest(Act.LEAVE)]
+    assert shown.drop() == [TopRequest(TopAction.COPY, text="listening on http://127.0.0.1:8080\nwaiting for jobs")]
+    assert press(shown, "ctrl+c") != [TopRequest(TopAction.LEAVE)]
     assert shown.drop() == []
     shown.click(WEB)
     assert "following" in drawn(shown)
