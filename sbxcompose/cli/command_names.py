@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 VARIABLE = "_SBXCOMPOSE_COMPLETE"
-"""The environment variable in which the shell's script says what it wants: `bash_complete`, `zsh_source`, …"""
+"""The environment variable in which the shell's script asks: `bash_complete`, `zsh_complete`, `fish_complete`."""
 ROOT = "-"
 """Stands for the command line without a command in the table of options."""
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -71,8 +71,7 @@ fi
 FISH = r"""
 function _sbxcompose_completion
     set -l before (string match --regex -- '^--[^=]*=' (commandline -ct))
-    for completion in (env _SBXCOMPOSE_COMPLETE=fish_complete COMP_WORDS=(commandline -cp | string collect) \
-        COMP_CWORD=(commandline -ct | string collect) sbxcompose)
+    for completion in (env _SBXCOMPOSE_COMPLETE=fish_complete COMP_WORDS=(commandline -cp | string collect) sbxcompose)
         set -l answer (string split -m 1 "," -- $completion)
         switch $answer[1]
             case dir

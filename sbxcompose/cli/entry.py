@@ -61,9 +61,9 @@ def _version() -> int:
 
 def _complete() -> int:
     """Answer the script of a shell, without a fork server: it is not faster than this."""
-    from sbxcompose.cli.quick_completion import print_quick_answer
+    from sbxcompose.cli.quick_completion import print_answer
 
-    return 0 if print_quick_answer() else _run()
+    return print_answer()
 
 
 def _run() -> int:

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from sbxcompose.cli import completion
-from sbxcompose.cli.command_names import COMMANDS, VARIABLE
+from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
 from sbxcompose.errors import NotWritten, SbxError
 
@@ -71,11 +70,6 @@ class CommandGroup(click.Group):
         command: click.Command = module.command
         _add_examples(cmd_name, command)
         return command
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing it."""
-        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
-        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -177,8 +171,6 @@ def _version(ctx: click.Context, value: bool) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Raises only `NotWritten`."""
     try:
-        if (instruction := os.environ.get(VARIABLE)) is not None:
-            return completion.answer(cli, instruction)
         # Not `cli.main`: that has its own ideas of what ends a command, and of the exit codes.
         with cli.make_context("sbxcompose", list(arguments)) as context:
             result = cli.invoke(context)

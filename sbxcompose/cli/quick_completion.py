@@ -1,6 +1,7 @@
 """Shell completion without importing click: commands, options, and what their values and arguments can be.
 
-A line with a mistake is left to `cli.completion`, which answers in the same way.
+Nothing is asked of a host or a cloud: completion must answer while a person types. The numbers of runs are read from
+the files of this machine's host. A file with mistakes completes nothing, and says nothing.
 """
 
 from __future__ import annotations
@@ -13,51 +14,32 @@ from sbxcompose.cli.command_names import COMMANDS, VARIABLE
 from sbxcompose.cli.quick_line import CommandLevel, Parameter, read_line, split_line, subcommands
 from sbxcompose.cli.quick_values import GLOBAL_OPTIONS, Answer, ValueRequest, values
 
-_BREAKS = "=:"
-"""Characters at which bash begins another word (COMP_WORDBREAKS)."""
-
 
 def quick_answer(environ: Mapping[str, str]) -> str | None:
-    """Return what is to be printed for the shell's script; None if this request is not for here."""
+    """Return what is to be printed for the shell's script; None if no script of ours asks."""
     shell, _, wish = environ.get(VARIABLE, "").partition("_")
     if wish != "complete" or shell not in ("bash", "zsh", "fish"):
         return None
-    given, incomplete = words_of(shell, environ)
-    found = _found(given, incomplete)
-    if found is None:
-        return None
-    cut = (
-        len(incomplete) - len(current) if incomplete.endswith(current := environ.get("COMP_CURRENT", incomplete)) else 0
-    )
-    return "".join(_shown(shell, answer, cut) for answer in found)
-
-
-def words_of(shell: str, environ: Mapping[str, str]) -> tuple[list[str], str]:
-    """Return the words after the program's name that are complete, and the one that is not.
-
-    Our scripts give the line up to the cursor; those of click, for bash and zsh, all words and which of them it is.
-    """
     words, unfinished = split_line(environ.get("COMP_WORDS", ""))
-    at = environ.get("COMP_CWORD", "")
-    if shell != "fish" and at.isdecimal():
-        return words[1 : int(at)], words[int(at)] if int(at) < len(words) else ""
-    incomplete = words.pop() if unfinished and words else ""
-    return words[1:], incomplete
+    incomplete = words.pop() if unfinished else ""
+    # In bash only what stands behind the last break of the word (COMP_WORDBREAKS) is replaced.
+    current = environ.get("COMP_CURRENT", incomplete)
+    cut = len(incomplete) - len(current) if incomplete.endswith(current) else 0
+    return "".join(_shown(shell, answer, cut) for answer in _found(words[1:], incomplete))
 
 
-def _found(given: list[str], incomplete: str) -> list[Answer] | None:
-    """Return what can stand here; None if the line has a mistake."""
+def _found(given: list[str], incomplete: str) -> list[Answer]:
+    """Return what can stand here; nothing behind a command that is unknown."""
     levels = read_line(given)
     if levels is None:
-        return None
+        return []
     level = levels[-1]
     if level.pending is not None:
         return _values(levels, level.pending, incomplete)
     if incomplete.startswith("-") and not level.ended:
         return _option(levels, incomplete)
     if len(levels) == 1:
-        # Without a beginning of a command that matches, click offers options.
-        return _commands({name: text for name, (_, text) in COMMANDS.items()}, incomplete) or None
+        return _commands({name: text for name, (_, text) in COMMANDS.items()}, incomplete)
     if level.argument() is None:
         return _commands(subcommands(level.name), incomplete)
     return _values(levels, level.argument(), incomplete)
@@ -114,18 +96,12 @@ def _shown(shell: str, answer: Answer, cut: int) -> str:
             return f"{kind},{value}\t{text}\n" if text else f"{kind},{value}\n"
 
 
-def print_quick_answer() -> bool:
-    """Answer a request of the shell's script if that can be done quickly."""
+def print_answer() -> int:
+    """Answer a request of the shell's script and return the exit code."""
     answer = quick_answer(os.environ)
     if answer is None:
-        _prepare_for_click()
-        return False
+        print(f"error: invalid value `{os.environ[VARIABLE]}` for {VARIABLE}", file=sys.stderr)
+        print("hint: `sbxcompose completion SHELL` prints the script that sets it", file=sys.stderr)
+        return 2
     sys.stdout.write(answer)
-    return True
-
-
-def _prepare_for_click() -> None:
-    """Give click the place of the incomplete word, which our scripts leave to us."""
-    shell = os.environ.get(VARIABLE, "").partition("_")[0]
-    given, incomplete = words_of(shell, os.environ)
-    os.environ.setdefault("COMP_CWORD", incomplete if shell == "fish" else str(len(given) + 1))
+    return 0

@@ -79,7 +79,10 @@ class CommandLevel:
         return self._arguments[-1] if self._arguments and self._arguments[-1].many else None
 
     def read(self, words: Iterator[str]) -> str | None:
-        """Read options and arguments; return the command that follows in a group of them. Raises `UnknownOption`."""
+        """Read options and arguments; return the command that follows in a group of them.
+
+        An option that the command does not have is passed over: what follows it can still be completed.
+        """
         for word in words:
             if self.pending is not None:
                 self._give(self.pending, word)
@@ -106,9 +109,7 @@ class CommandLevel:
         option = self.option(name)
         if option is not None:
             self._begin(option, value if equals else None)
-        elif word.startswith("--"):
-            raise UnknownOption(word)
-        else:
+        elif not word.startswith("--"):
             self._read_letters(word)
 
     def _read_letters(self, word: str) -> None:
@@ -116,7 +117,7 @@ class CommandLevel:
         for at, letter in enumerate(word[1:], 2):
             option = self.option(f"-{letter}")
             if option is None:
-                raise UnknownOption(word)
+                continue
             self._begin(option, word[at:] or None)
             if option.has_value:
                 break
@@ -129,21 +130,14 @@ class CommandLevel:
             self._give(option, value or "")
 
 
-class UnknownOption(Exception):
-    """The line has an option that its command does not have."""
-
-
 def read_line(words: list[str]) -> list[CommandLevel] | None:
-    """Return the levels of a line: the program itself, a command, and a command of that one; None for a mistake."""
+    """Return the levels of a line: the program itself, a command, and a command of that one; None if it is unknown."""
     levels, rest, name = [CommandLevel(ROOT)], iter(words), ""
-    try:
-        while (command := levels[-1].read(rest)) is not None:
-            name = f"{name} {command}".lstrip()
-            levels.append(CommandLevel(name))
-            if not levels[-1].known:
-                return None
-    except UnknownOption:
-        return None
+    while (command := levels[-1].read(rest)) is not None:
+        name = f"{name} {command}".lstrip()
+        levels.append(CommandLevel(name))
+        if not levels[-1].known:
+            return None
     return levels
 
 

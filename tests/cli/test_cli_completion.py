@@ -65,6 +65,7 @@ def completions(sbx: Sbx, *words: str) -> list[str]:
         (["host", "st"], ["status", "stop"]),
         (["shell", "ma"], ["main"]),
         (["no-such-command", "w"], []),
+        (["up", "--no-such-option", "wo"], ["worker"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
