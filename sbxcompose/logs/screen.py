@@ -22,6 +22,9 @@ _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _MAX_ROWS_OF_A_LINE: Final = 3
 _NO_WRAP: Final = b"\x1b[?7l"
 _WRAP: Final = b"\x1b[?7h"
+_ERASE: Final = b"\x1b[K\x1b[C\x1b[J\r"
+"""Erases the row and all below it. Not `\x1b[J` alone: in the first column of the first row tmux takes that for the
+clearing of the whole screen, and moves what it shows into its history (its option `scroll-on-clear`)."""
 
 
 class Screen:
@@ -81,7 +84,7 @@ class Screen:
         drawn, self._drawn = self._drawn, []
         if not drawn:
             return b""
-        return b"\r" + (b"" if self._at_first_row else _rows_up(self._rows(drawn) - 1)) + b"\x1b[J"
+        return b"\r" + (b"" if self._at_first_row else _rows_up(self._rows(drawn) - 1)) + _ERASE
 
     def redrawn(self) -> bytes:
         """Return what draws the lines again after `erased`, and what was written then."""

@@ -18,7 +18,11 @@ processes:
   web: {{command: "read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}, depends_on: [db]}}
   worker: {{command: "{FOREVER}", depends_on: [web]}}
 """
+SLOW_TO_STOP = """
+processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; do sleep 0.1; done"}}
+"""
 WAITING = r"{} of 3 processes {}\r\n  db +starting[^\n]*\n  web +waiting[^\n]*for db\r\n  worker +waiting[^\n]*for web"
+ERASED = r"\x1b\[3A\r\x1b\[K\x1b\[C\x1b\[J\r(?:\x1b\[\?7l)?"
 COMMANDS = {
     "up": ("ready", 0),
     "up -d": ("started", 1),
@@ -63,16 +67,14 @@ def test_it_counts_and_says_what_waits_for_what_and_never_contradicts_a_line(sbx
 
 def test_on_a_terminal_a_block_says_what_is_waited_for_while_stopping_too(sbx: Sbx) -> None:
     gate = Gate(sbx)
-    sbx.write("""
-processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; do sleep 0.1; done"}}
-""")
+    sbx.write(SLOW_TO_STOP)
     sbx.run("up", "-d")
     with sbx.start("down", terminal=True) as down:
         down.wait_for(r"web.*stopping.*[1-9] s.*sent SIGTERM, SIGKILL follows after 10 s")
         gate.open()
         shown = down.wait().stdout
     drawn = shown.count("stopping")
-    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\r\x1b\[J", shown)), "each is taken away"
+    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\r\x1b\[K\x1b\[C\x1b\[J", shown)), "each is taken away"
     assert plain(shown).endswith("s\n")
 
 
@@ -87,7 +89,9 @@ processes:
         up.wait_for("0 of 2 processes ready\r\n.*db.*starting.*\r\n.*web.*waiting.*for db")
         gate.open()
         shown = up.wait_for(r"half\r\n(?:\x1b\[\?7l)?0 of 2 processes ready")
-        assert re.search(r"for db[^\n]*\r\x1b\[2A\r\x1b\[J[^\n]*half", shown), "the block has been taken away before"
+        assert re.search(r"for db[^\n]*\r\x1b\[2A\r\x1b\[K\x1b\[C\x1b\[J[^\n]*half", shown), (
+            "the block has been taken away before"
+        )
         gate.open()
         shown = up.wait_for("2 processes ready in")
         up.interrupt()
@@ -101,7 +105,9 @@ def test_ctrl_z_takes_the_block_away_and_fg_draws_it_again(sbx: Sbx) -> None:
         up.wait_for("db.*starting")
         up.press("\x1a")
         shown = up.wait_for("STOPPED")
-        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\r\x1b\[J", shown)), "it is taken away"
+        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\r\x1b\[K\x1b\[C\x1b\[J", shown)), (
+            "it is taken away"
+        )
         up.press("\n")
         up.wait_for("STOPPED(.|\n)*starting")
         up.interrupt()
@@ -116,11 +122,11 @@ def test_it_is_made_anew_for_another_size_and_what_the_old_one_has_become_is_tak
         up.wait_for(r"0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
         up.resize(30, 40)
         up.wait_for(
-            r"\x1b\[3A\r\x1b\[J(?:\x1b\[\?7l)?0 of 3 processes ready\r\n"
+            rf"{ERASED}0 of 3 processes ready\r\n"
             r"  db +starting[^\n]{,30}…\r\n  web +waiting[^\n]{,30}\r\n"
         )
         up.resize(30, 100)
-        up.wait_for(r"\x1b\[3A\r\x1b\[J(?:\x1b\[\?7l)?0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
+        up.wait_for(rf"{ERASED}0 of 3 processes ready\r\n  db +starting[^\n]*web needs it\r\n")
         up.interrupt()
         up.wait()
 
@@ -157,7 +163,7 @@ def test_without_colours_it_moves_the_cursor_and_nothing_else(sbx: Sbx, variable
         gate.open()
         sequences = set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", up.wait().stdout))
     assert any(sequence.endswith("m") for sequence in sequences) is (variable is None)
-    assert {sequence[-1] for sequence in sequences} - {"m"} == {"A", "J"}
+    assert {sequence[-1] for sequence in sequences} - {"m"} == {"A", "C", "J", "K"}
 
 
 @pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
@@ -185,3 +191,16 @@ def test_nothing_of_it_remains_after_quick_changes_of_the_width(sbx: Sbx, short_
         if command == "up":
             assert [f"line {number} of db" in shown for number in range(40)] == [True] * 40
         assert not re.search(r"of 3 processes|waiting|starting", shown), shown
+
+
+@pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
+def test_nothing_of_it_is_scrolled_back_to_where_it_stood_at_the_top_of_the_screen(sbx: Sbx, short_dir: Path) -> None:
+    gate = Gate(sbx)
+    sbx.write(SLOW_TO_STOP)
+    sbx.run("up", "-d")
+    with Pane(short_dir, sbx.project, sbx.env, "sh", "-c", f"{COMMAND} down; echo over; read _") as pane:
+        pane.wait_for(r"\A +web +stopping")
+        gate.open()
+        pane.wait_for("over")
+        shown = pane.shown(history=True)
+    assert "stopping" not in shown

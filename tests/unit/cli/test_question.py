@@ -32,11 +32,11 @@ def test_lines_and_the_status_block_come_after_the_answer(capsys: pytest.Capture
         shell.echo("web started")
         block.restore()
         block.draw(Live(None, ((Wait("", name="db", standing=WaitState("waiting")), 2.0),)))
-        assert capsys.readouterr().err.endswith("\x1b[Jreplace it? [y/N] ")
+        assert capsys.readouterr().err.endswith("\x1b[J\rreplace it? [y/N] ")
         assert held == ["held"]
     assert held == ["held", "released"]
     assert capsys.readouterr().err == (
-        "web started\n\x1b[?7l  db  starting  1 s\x1b[?7h\r\r\x1b[J\x1b[?7l  db  waiting  2 s\x1b[?7h\r"
+        "web started\n\x1b[?7l  db  starting  1 s\x1b[?7h\r\r\x1b[K\x1b[C\x1b[J\r\x1b[?7l  db  waiting  2 s\x1b[?7h\r"
     )
 
 

@@ -23,7 +23,7 @@ LATER = float("inf")
 
 
 class Terminal(FdSink):
-    """As much of a terminal as is written to: text, line ends, `\\r`, rows up, erasing down, wrapping."""
+    """As much of tmux as is written to: text, line ends, `\\r`, rows up, columns right, erasing, wrapping, history."""
 
     def __init__(self, columns: int = 40, rows: int = 30) -> None:
         self.columns, self.rows = columns, rows
@@ -31,6 +31,7 @@ class Terminal(FdSink):
         """What `columns` will be once the size is told."""
         self.raw = b""
         self.waiting = 0
+        self._history: list[list[str]] = []
         self._cells: list[list[str]] = [[]]
         self._row = self._column = 0
         self._wraps = True
@@ -53,9 +54,10 @@ class Terminal(FdSink):
         elif token.endswith("A") and token.startswith("\x1b"):
             self._row -= int(token[2:-1])
             assert self._row >= 0
-        elif token == "\x1b[J":
-            del self._cells[self._row + 1 :]
-            self._cells[self._row] = self._cells[self._row][: self._column]
+        elif token == "\x1b[C":
+            self._column += 1
+        elif token in ("\x1b[J", "\x1b[K"):
+            self._erase(below=token == "\x1b[J")
         elif not token.startswith("\x1b"):
             if self._column == self.true_columns:
                 if not self._wraps:
@@ -65,6 +67,13 @@ class Terminal(FdSink):
             line[self._column : self._column + 1] = [token]
             self._cells[self._row] = line
             self._column += 1
+
+    def _erase(self, *, below: bool) -> None:
+        if below and self._row == self._column == 0:  # option scroll-on-clear
+            self._history += self._cells
+        if below:
+            del self._cells[self._row + 1 :]
+        self._cells[self._row] = self._cells[self._row][: self._column]
 
     def narrow(self, columns: int) -> None:
         """Wrap what is shown, as terminals do; the cursor stays with its text. Nobody is told of the size."""
@@ -77,8 +86,8 @@ class Terminal(FdSink):
 
     @property
     def text(self) -> str:
-        """What is seen, a line a row."""
-        return "\n".join("".join(row) for row in self._cells)
+        """What is seen, with what can be scrolled back to, a line a row."""
+        return "\n".join("".join(row) for row in (*self._history, *self._cells))
 
 
 def output(terminal: Terminal, *, colour: bool = False) -> LogOutput:
