@@ -16,7 +16,7 @@ from sbxcompose.cli.quick_values import GLOBAL_OPTIONS, Answer, ValueRequest, va
 
 
 def quick_answer(environ: Mapping[str, str]) -> str | None:
-    """Return what is to be printed for the shell's script; None if no script of ours asks."""
+    """Return what is to be printed for the shell's script; None for another request."""
     shell, _, wish = environ.get(VARIABLE, "").partition("_")
     if wish != "complete" or shell not in ("bash", "zsh", "fish"):
         return None

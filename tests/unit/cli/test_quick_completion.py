@@ -241,7 +241,7 @@ def test_that_there_is_nothing_is_kept_until_a_file_is_written(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("value", [None, "", "bash", "bash_source", "tcsh_complete"])
-def test_what_no_script_of_ours_asks_has_no_answer(value: str | None) -> None:
+def test_another_request_has_no_answer(value: str | None) -> None:
     assert quick_answer({} if value is None else {VARIABLE: value, "COMP_WORDS": "sbxcompose up "}) is None
 
 
