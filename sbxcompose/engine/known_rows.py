@@ -21,6 +21,8 @@ class KnownRows:
         self.name = name
         self.clock = clock
         self._rows: dict[str, ProcessInfo] = {}
+        self._keys: dict[int, str] = {}
+        """The key of the row that has a handle."""
         self._ours: dict[Instance, dict[str, ObservedRow]] = {}
         self._moments = RowMoments(self.clock)
         self._asked: set[str] = set()
@@ -66,6 +68,7 @@ class KnownRows:
         key = row_key(info)
         if key in self._asked:
             info = self._as_stopped(info)
+        self._set_handle(key, info)
         self._rows[key] = info
         if is_mark(info):
             self._set_mark(info)
@@ -84,6 +87,13 @@ class KnownRows:
         if row != before:
             self._row_changed(row, before)
 
+    def _set_handle(self, key: str, info: ProcessInfo) -> None:
+        before = self._rows.get(key)
+        if before is not None and before.handle != info.handle:
+            self._keys.pop(before.handle or 0, None)
+        if info.handle:
+            self._keys[info.handle] = key
+
     def _set_mark(self, info: ProcessInfo) -> None:
         """Take note of a `down`: what ended before it no longer counts."""
         mark = order_of(info)
@@ -98,8 +108,15 @@ class KnownRows:
             return info
         return replace(info, managed=replace(info.managed, stop_requested=True))
 
+    def _drop_handle(self, handle: int) -> None:
+        """Forget the row that has a handle now, if one has it."""
+        key = self._keys.get(handle)
+        if key is not None:
+            self._drop(key)
+
     def _drop(self, key: str) -> None:
         info = self._rows.pop(key)
+        self._keys.pop(info.handle or 0, None)
         self._moments.forget(key)
         row = read_row(self.name, info)
         if row is not None:

@@ -39,7 +39,7 @@ def start_request(
     """Return what `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it
     `replaces`.
     """
-    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
+    sandbox = project.sandbox_of(process)
     directory = working_directory(project, sandbox, process)
     in_terminal = process.tty and project.provider_of(sandbox) != "local"
     command = in_script(process.command) if in_terminal else process.command
@@ -89,7 +89,7 @@ def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
 
 def command_request(project: Project, process: Process, instance: Instance, command: tuple[str, ...]) -> StartRequest:
     """Describe a command run the way `process` is: same directory, user and variables, no supervisor, no log."""
-    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
+    sandbox = project.sandbox_of(process)
     directory = working_directory(project, sandbox, process)
     return StartRequest(
         command=command[0],

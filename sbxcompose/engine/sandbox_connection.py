@@ -221,8 +221,7 @@ class SandboxConnection(KnownRows):
                 if known is None or (known.handle or 0) <= (info.handle or 0):
                     self._update(info)
             case follow.RowDropped(handle):
-                for key in [key for key, info in self._rows.items() if info.handle == handle]:
-                    self._drop(key)
+                self._drop_handle(handle)
             case follow.KeyDropped(key):
                 if key in self._rows:
                     self._drop(key)

@@ -9,6 +9,7 @@ observed.
 # takes 2 ms of every command.
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from msgspec import Meta, field, structs
@@ -251,7 +252,7 @@ class Sandbox(ProjectPart, frozen=True):
     connect: tuple[PortConnection, ...] = ()
 
 
-class Project(ProjectPart, frozen=True):
+class Project(ProjectPart, frozen=True, dict=True):
     """A whole project, ready to be compared with what runs.
 
     `directory` is the absolute path of the project; `files` are the files read, in order. `disabled` holds
@@ -274,9 +275,8 @@ class Project(ProjectPart, frozen=True):
 
     def provider_of(self, sandbox: "Sandbox | str") -> ProviderName:
         """Return where a sandbox lives, given it or (which takes longer) its name."""
-        if isinstance(sandbox, Sandbox):
-            return sandbox.provider or self.provider
-        return next((own.provider for own in self.sandboxes if own.name == sandbox), None) or self.provider
+        own = sandbox if isinstance(sandbox, Sandbox) else self.sandbox(sandbox)
+        return (own.provider if own is not None else None) or self.provider
 
     def processes(self) -> Iterator[Process]:
         """Yield all wanted processes, in file order."""
@@ -307,14 +307,35 @@ class Project(ProjectPart, frozen=True):
 
     def successes(self, sandbox: str) -> dict[str, tuple[int, ...]]:
         """Return the exit codes that count as success besides 0, by the processes of a sandbox that have some."""
-        return {
-            process.name: process.success_exit_codes
-            for process in self.every_process()
-            if process.sandbox == sandbox and process.success_exit_codes
-        }
+        return self._successes.get(sandbox, {})
+
+    def sandbox(self, name: str) -> Sandbox | None:
+        """Return the sandbox of that name."""
+        return self._sandboxes.get(name)
+
+    def sandbox_of(self, process: Process) -> Sandbox:
+        """Return the sandbox that a process is in."""
+        return self._sandboxes[process.sandbox]
 
     def process(self, sandbox: str, name: str) -> Process | None:
         """Return the process of that name in that sandbox, whether or not its profile is active."""
-        return next(
-            (process for process in self.every_process() if (process.sandbox, process.name) == (sandbox, name)), None
-        )
+        return self._processes.get((sandbox, name))
+
+    # Made when first asked for: to look through everything for each process takes a thousand times as long for a
+    # thousand of them.
+
+    @cached_property
+    def _sandboxes(self) -> dict[str, Sandbox]:
+        return {sandbox.name: sandbox for sandbox in self.sandboxes}
+
+    @cached_property
+    def _processes(self) -> dict[tuple[str, str], Process]:
+        return {(process.sandbox, process.name): process for process in self.every_process()}
+
+    @cached_property
+    def _successes(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        for process in self.every_process():
+            if process.success_exit_codes:
+                found.setdefault(process.sandbox, {})[process.name] = process.success_exit_codes
+        return found

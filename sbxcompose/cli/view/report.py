@@ -211,7 +211,7 @@ class Reporter:
             return []
         check, port = process.check_of(instance.replica), process.port_of(instance.replica)
         own = [port for port in (port, check.port if check else None) if port]
-        sandbox = next(sandbox for sandbox in self._project.sandboxes if sandbox.name == process.sandbox)
+        sandbox = self._project.sandbox_of(process)
         named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
         return list(dict.fromkeys([*own, *named, *sandbox.ports]))
 

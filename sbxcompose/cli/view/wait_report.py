@@ -211,7 +211,7 @@ class WaitReport:
         standing = standing_of(row, process, condition, check, self._session.clock.now())
         if not process.is_setup:
             return standing
-        own = next(sandbox for sandbox in self._session.project.sandboxes if sandbox.name == process.sandbox)
+        own = self._session.project.sandbox_of(process)
         return replace(standing, details=joined(setup_step(process, own.processes), standing.details))
 
     def _aim(self, instance: Instance) -> Condition:

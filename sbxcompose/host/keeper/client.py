@@ -84,19 +84,21 @@ class KeeperClient(KeeperConnection):
             return []
         base = common_environment(spawns)
         body: Body = {"op": "spawn", "base": base, "spawns": [spawn.write(base) for spawn in spawns]}
+        left: dict[int, Body] = {}
         for index, spawn in enumerate(body["spawns"]):
             spawn["index"] = index
+            left[index] = spawn
         results: dict[int, Spawned | SpawnFailed] = {}
 
         def take(answer: Body, fds: list[int]) -> None:
             for answered in answer["results"]:
                 result = self._spawned(answered, fds)
                 results[answered["index"]] = result
+                left.pop(answered["index"], None)
                 if on_result is not None:
                     on_result(answered["index"], result)
-            body["spawns"] = [spawn for spawn in body["spawns"] if spawn["index"] not in results]
 
-        await self._ask(body, take)
+        await self._ask(body, take, left)
         return [results[index] for index in range(len(spawns))]
 
     async def kill(self, unit: str, signal: int, scope: Literal["group", "everything"] = "group") -> bool:

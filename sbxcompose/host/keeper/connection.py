@@ -22,7 +22,7 @@ from typing import Any, Self
 from sbxcompose.host.keeper.inherit import KeeperRestart, launch
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
-from sbxcompose.host.keeper.unit_cache import Body, KnownUnits, PendingRequest, has_room, read_all, retrieve
+from sbxcompose.host.keeper.unit_cache import Body, KnownUnits, PendingRequest, TakeAnswer, has_room, read_all, retrieve
 from sbxcompose.linux.processes import read_process
 from sbxcompose.tasks import TaskOwner
 
@@ -105,12 +105,12 @@ class KeeperConnection:
             raise RuntimeError(f"the keeper failed: {answer[-1]['problem']}")
         return answer[-1]["result"]
 
-    async def _ask(self, body: Body, take: Callable[[Body, list[int]], None]) -> None:
+    async def _ask(self, body: Body, take: TakeAnswer, spawns: dict[int, Body] | None = None) -> None:
         if self._lost is not None:
             raise self._lost
         self._last_id += 1
         body["id"] = self._last_id
-        pending = PendingRequest(body, self._loop.create_future(), take)
+        pending = PendingRequest(body, self._loop.create_future(), take, spawns or {})
         self._pending[self._last_id] = pending
         if self._replacing is None:
             pending.sent = True
@@ -318,7 +318,8 @@ class KeeperConnection:
         for number, pending in list(self._pending.items()):
             if pending.body["op"] == "spawn":
                 self._report_lost(pending)
-                if not pending.body["spawns"]:
+                pending.body["spawns"] = list(pending.spawns.values())
+                if not pending.spawns:
                     del self._pending[number]
                     pending.future.set_result(None)
                     continue
@@ -328,7 +329,7 @@ class KeeperConnection:
 
     def _report_lost(self, pending: PendingRequest) -> None:
         """Have what is left of spawns that had begun killed, and answer them."""
-        begun = [spawn for spawn in pending.body["spawns"] if spawn["unit"] in self._begun]
+        begun = [spawn for spawn in pending.spawns.values() if spawn["unit"] in self._begun]
         if begun:
             claims = [{"unit": spawn["unit"], "pid": 0, "ticks": 0, "at": 0.0} for spawn in begun]
             self._send({"op": "sweep", "id": 0, "claims": claims})

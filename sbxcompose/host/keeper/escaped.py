@@ -14,7 +14,7 @@ from sbxcompose.linux.processes import children_of, command_of, read_all, read_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
     from sbxcompose.host.keeper.unit import Unit
@@ -40,7 +40,10 @@ class Finder:
     So one look at the keeper's own children tells whether there is anything; all of /proc is read only if so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leaders: Mapping[int, Unit], children: Callable[[int], list[int] | None] = children_of) -> None:
+        self._leaders = leaders
+        """The keeper's children that lead a unit and have not been reaped; changes as they start and end."""
+        self._children = children
         self.exempt: set[int] = set()
         """Children of the keeper that are no unit's: the server."""
         self.inits: dict[int, str] = {}
@@ -51,9 +54,11 @@ class Finder:
 
     def unowned(self, units: Collection[Unit]) -> list[ProcessStat]:
         """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
-        live = {unit.name for unit in units if unit.live}
         seen, self._seen = self._seen, None
         orphans = (self._scan(units) or []) if seen is None else seen
+        if not orphans:
+            return []  # the usual case: nothing is looked through that grows with the number of units
+        live = {unit.name for unit in units if unit.live}
         alone = {pid for pid in orphans if self._orphans.get(pid) not in live}
         if not alone:
             return []
@@ -80,15 +85,14 @@ class Finder:
 
     def _scan(self, units: Collection[Unit]) -> list[int] | None:
         """Return the keeper's children that lead no unit, each inspected once; None if unknown."""
-        children = children_of(os.getpid())
+        children = self._children(os.getpid())
         if children is None:
             return None
         adopted = [adopted_by(init) for init in self.inits]
         if None in adopted:
             return None
         children += [pid for found in adopted if found is not None for pid in found]
-        known = {unit.pid for unit in units if unit.ours and not unit.leader_gone} | self.exempt | self.inits.keys()
-        orphans = [pid for pid in children if pid not in known]
+        orphans = sorted(set(children).difference(self._leaders, self.exempt, self.inits))
         for pid in orphans:
             if pid not in self._orphans:
                 self._classify(pid, units)

@@ -47,6 +47,8 @@ class Freezer:
     def __init__(self, bases: Collection[str]) -> None:
         self._bases = list(bases)
         self._held: int | None = None
+        self._grouped: set[str] = set()
+        """The units that a group was made for."""
         self._over: set[str] = set()
         """Groups of units that are over: the dead stay in a group a little longer than they are seen elsewhere."""
 
@@ -100,9 +102,12 @@ class Freezer:
             for process in generation:  # also those that do not look stopped: the signal may not have arrived
                 _send(process.pid, process.started, signal.SIGCONT)
 
-    def forget(self, name: str) -> None:
+    def forget(self, unit: Unit) -> None:
         """Remove the group of a unit that has ended, if it had one, and those that could not be removed before."""
-        self._over.update(_path(base, name) for base in self._bases)
+        # A keeper before this one may have made groups for what it started.
+        if unit.name in self._grouped or not unit.ours:
+            self._grouped.discard(unit.name)
+            self._over.update(_path(base, unit.name) for base in self._bases)
         self._over = {group for group in self._over if not _remove(group)}
 
     def clear(self) -> list[int]:
@@ -133,6 +138,7 @@ class Freezer:
             try:
                 if self._held is None:
                     self._held = hold(self._bases[0])
+                self._grouped.add(name)
                 group = FreezerGroup.make(_path(self._bases[0], name))
                 group.freeze()
             except OSError:

@@ -60,6 +60,11 @@ class KernelLog:
         self._victims.discard(pid)
         return found
 
+    @property
+    def has_victims(self) -> bool:
+        """Whether it knows of any whose end has not been asked about."""
+        return bool(self._victims)
+
     def forget_all_but(self, pids: set[int]) -> None:
         """Let go of victims other than `pids`, which run: their numbers may be given to others."""
         self._victims &= pids

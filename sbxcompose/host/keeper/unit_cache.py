@@ -12,6 +12,8 @@ from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import FD_NAMES
 
 Body = dict[str, Any]
+TakeAnswer = Callable[[Body, list[int]], None]
+"""Is given each part of an answer, and the descriptors that came with it."""
 
 
 RESERVE = 12
@@ -128,13 +130,15 @@ class KnownUnits:
 class PendingRequest:
     """A request without its whole answer."""
 
-    __slots__ = ("body", "future", "sent", "take")
+    __slots__ = ("body", "future", "sent", "spawns", "take")
 
-    def __init__(self, body: Body, future: asyncio.Future[Any], take: Callable[[Body, list[int]], None]) -> None:
+    def __init__(self, body: Body, future: asyncio.Future[Any], take: TakeAnswer, spawns: dict[int, Body]) -> None:
         self.body = body
         self.sent = False
         self.future = future
         self.take = take
+        self.spawns = spawns
+        """What it asks to be started and has not been answered, by index."""
 
 
 def check_signal(number: int) -> None:

@@ -38,10 +38,14 @@ class Units:
         self._emit = emit
         self._freezer = freezer
         self._kernel_log = kernel_log
-        self.finder = Finder()
-        self._unowned = UnownedProcesses(self.finder)
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
+        self._timed: dict[str, Unit] = {}
+        """Those that have a deadline."""
+        self._next: float | None = None
+        """No deadline of them is earlier."""
+        self.finder = Finder(self._leaders)
+        self._unowned = UnownedProcesses(self.finder)
         self._unsettled: dict[str, Unit] = {}
         self._termination = Termination(loop, freezer, self._settle_later)
         self._census: Census | None = None
@@ -61,13 +65,14 @@ class Units:
     @property
     def deadline(self) -> float | None:
         """When `expire` has something to do next, in monotonic seconds."""
-        return min((unit.deadline for unit in self if unit.deadline is not None), default=None)
+        return self._next
 
     def add(self, unit: Unit) -> None:
         """Keep a unit from now on."""
         self._units[unit.name] = unit
         if not unit.live:
             return
+        self._time(unit)
         if unit.leader_gone:
             self._unsettled[unit.name] = unit
         elif unit.ours:
@@ -98,6 +103,7 @@ class Units:
         deadline = max(deadline, time.monotonic() + grace)
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
+            self._time(unit)
         if not repeated:
             self._termination.signal_group(unit, number)
             self._termination.signal_group(unit, signal.SIGCONT)  # one that is stopped could not end
@@ -150,6 +156,7 @@ class Units:
         for unit in self:
             if unit.live and not unit.killing:
                 unit.deadline = 0.0  # in the past: `expire` kills, and does what else belongs to that
+                self._time(unit)
 
     # -- happening ---------------------------------------------------------------------------------
 
@@ -193,7 +200,8 @@ class Units:
 
     def _was_oom_killed(self, unit: Unit) -> bool:
         named = self._kernel_log.has_killed(unit.pid)
-        self._kernel_log.forget_all_but({unit.pid for unit in self if unit.live})
+        if self._kernel_log.has_victims:
+            self._kernel_log.forget_all_but({unit.pid for unit in self if unit.live})
         return is_victim(
             named=named,
             log_readable=self._kernel_log.readable,
@@ -204,7 +212,9 @@ class Units:
     def expire(self) -> None:
         """Kill the units whose grace is over, and give up on what does not die."""
         now = time.monotonic()
-        for unit in [unit for unit in self if unit.deadline is not None and unit.deadline <= now]:
+        if self._next is None or now < self._next:
+            return
+        for unit in [unit for unit in self._timed.values() if unit.deadline is not None and unit.deadline <= now]:
             if unit.killing:
                 if self._termination.has_failed(unit):
                     self._give_up(unit)
@@ -215,6 +225,15 @@ class Units:
             self._termination.kill(unit, members)
             if unit.leader_gone and not unit.clean_up.watched:
                 self._unsettled[unit.name] = unit
+        timed, self._timed, self._next = self._timed, {}, None
+        for unit in timed.values():
+            self._time(unit)
+
+    def _time(self, unit: Unit) -> None:
+        """Have `expire` look at a unit when its deadline has come, if it has one."""
+        if unit.deadline is not None:
+            self._timed[unit.name] = unit
+            self._next = unit.deadline if self._next is None else min(unit.deadline, self._next)
 
     def _give_up(self, unit: Unit) -> None:
         for pid, _ in unit.clean_up.watched:
@@ -256,6 +275,7 @@ class Units:
         else:
             unit.killing = True
             self._termination.kill(unit, left)
+            self._time(unit)
         if not unit.clean_up.watched:
             self._unsettled[unit.name] = unit
 
@@ -265,7 +285,10 @@ class Units:
     def _finish(self, unit: Unit) -> None:
         self._termination.unwatch(unit)
         unit.end()
-        self._freezer.forget(unit.name)
+        self._timed.pop(unit.name, None)
+        if not self._timed:
+            self._next = None
+        self._freezer.forget(unit)
         unit.close("pidfd")
         self._emit("exited", unit)
 

@@ -33,12 +33,14 @@ class UnownedProcesses:
     def end(self, units: Collection[Unit], ending: Collection[Unit] = ()) -> list[str]:
         """Kill those that are of no live unit but the `ending` ones: "pid command" each."""
         names = {unit.name for unit in ending}
-        others = [unit for unit in units if unit.live and unit.name not in names]
         killed: dict[int, str] = {}
         for _ in range(ROUNDS):
             found = [
                 process for process in self._finder.unowned(units) if (process.pid, process.started) not in self._immune
             ]
+            if not found:
+                break
+            others = [unit for unit in units if unit.live and unit.name not in names]
             doomed = [process for process in found if not may_be_of(process, self._possible(process, others))]
             self._name([process for process in found if process not in doomed])
             if not doomed:

@@ -17,6 +17,9 @@ class RowNames:
     def __init__(self) -> None:
         self._holders: dict[str, SupervisedProcess] = {}
         self._former: dict[int, SupervisedProcess] = {}
+        """The ended rows whose name a starting one has, by the id of that one."""
+        self._successors: dict[int, int] = {}
+        """The id of the starting row by that of the ended one."""
         self._instances: dict[InstanceKey, dict[int, SupervisedProcess]] = {}
 
     def find(self, name: str) -> SupervisedProcess | None:
@@ -55,7 +58,9 @@ class RowNames:
         if name is None:
             return
         if name in self._holders:
-            self._former[process.record.id] = self._holders[name]
+            former = self._holders[name]
+            self._former[process.record.id] = former
+            self._successors[former.record.id] = process.record.id
         self._holders[name] = process
         instance = _instance_of(name)
         if instance is not None:
@@ -63,7 +68,10 @@ class RowNames:
 
     def former(self, process: SupervisedProcess) -> SupervisedProcess | None:
         """Return the ended row that had the name of a starting one before, and forget that it had."""
-        return self._former.pop(process.record.id, None)
+        former = self._former.pop(process.record.id, None)
+        if former is not None:
+            self._successors.pop(former.record.id, None)
+        return former
 
     @property
     def superseded(self) -> frozenset[int]:
@@ -87,7 +95,8 @@ class RowNames:
         name = process.request.name
         if name is None:
             return
-        for successor in [number for number, former in self._former.items() if former is process]:
+        successor = self._successors.pop(process.record.id, None)
+        if successor is not None:
             del self._former[successor]
         if self._holders.get(name) is process:
             del self._holders[name]

@@ -37,7 +37,10 @@ class WatcherTimeouts:
 
     def release(self, process: SupervisedProcess) -> None:
         """Count one less."""
-        self._watching -= Counter([process.record.id])
+        number = process.record.id
+        self._watching[number] -= 1
+        if self._watching[number] <= 0:
+            del self._watching[number]
         self.check(process, PATIENCE)
 
     def check(self, process: SupervisedProcess, patience: float = FIRST_PATIENCE) -> None:

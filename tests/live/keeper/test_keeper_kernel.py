@@ -137,15 +137,14 @@ def test_a_group_is_reached_after_its_leader_is_gone() -> None:
     os.close(child)
 
 
-def test_without_a_list_of_children_everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_list_of_children_everything_is_read() -> None:
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
     ) as leader:
         assert leader.stdout is not None
         leader.stdout.readline()
         unit = Unit("a", leader.pid, 0.0, "")
-        monkeypatch.setattr("sbxcompose.host.keeper.escaped.children_of", lambda pid: None)
-        (left,) = Finder().left_by([unit], [unit])["a"]
+        (left,) = Finder({unit.pid: unit}, lambda pid: None).left_by([unit], [unit])["a"]
         os.killpg(leader.pid, signal.SIGKILL)
         assert left.parent == leader.pid
 
@@ -158,6 +157,6 @@ def test_a_reused_process_id_makes_no_leader() -> None:
         other.stdout.readline()
         unit = Unit("a", other.pid, 0.0, "")
         unit.leader_gone = True  # long ago; then its number was used again
-        left = Finder().left_by([unit], [unit])
+        left = Finder({}).left_by([unit], [unit])
         os.killpg(other.pid, signal.SIGKILL)
         assert left == {}

@@ -1,0 +1,155 @@
+"""What the host does about one process costs the same however many others there are: operations are counted."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sbxcompose.host.keeper.client import KeeperClient, Spawn
+from sbxcompose.host.keeper.endpoint import SLICE
+from sbxcompose.host.keeper.escaped import Finder
+from sbxcompose.host.keeper.freezer import Freezer
+from sbxcompose.host.keeper.loop import Loop
+from sbxcompose.host.keeper.messages import Spawned, SpawnFailed
+from sbxcompose.host.keeper.oom import KernelLog
+from sbxcompose.host.keeper.unit import Unit
+from sbxcompose.host.keeper.unit_cache import TakeAnswer
+from sbxcompose.host.keeper.units import Units
+from sbxcompose.host.keeper.unowned import UnownedProcesses
+from sbxcompose.host.supervise.names import RowNames
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.unwatched import WatcherTimeouts
+from sbxcompose.tasks import TaskOwner
+from tests.support.counting import lines
+
+FEW, MANY = 10, 500
+
+
+def units_of(count: int) -> tuple[Units, list[Unit]]:
+    """Return so many units that run, of processes that are not there."""
+    told: list[Unit] = []
+    log = KernelLog("/no/such/log", "none")
+    units = Units(cast(Loop, None), lambda event, unit: told.append(unit), Freezer([]), log)
+    made = [Unit(f"box.{number}", 1 << 30 | number, 0.0, "{}") for number in range(count)]
+    for unit in made:
+        units.add(unit)
+    return units, made
+
+
+def test_a_turn_of_the_keeper_looks_at_no_unit_to_which_nothing_happens() -> None:
+    def turn(count: int) -> int:
+        units, made = units_of(count)
+        assert units.stop(made[0].name, 15, 1e12)
+
+        def work() -> None:
+            assert units.deadline == 1e12
+            units.expire()
+            units.finish_ended()
+
+        return lines(work)
+
+    assert turn(FEW) == turn(MANY)
+
+
+def test_the_next_deadline_is_that_of_the_unit_that_has_the_earliest() -> None:
+    units, made = units_of(3)
+    seen = []
+    for number, deadline in ((0, 3e12), (1, 2e12), (0, 1e12)):
+        units.stop(made[number].name, 15, deadline)
+        seen.append(units.deadline)
+    units.kill_all()
+    seen.append(units.deadline)
+    units.expire()
+    assert [*seen, units.deadline] == [3e12, 2e12, 1e12, 0.0, None]
+    assert all(unit.killing for unit in made)
+
+
+def test_a_unit_that_is_handed_over_while_it_is_stopped_keeps_its_deadline() -> None:
+    units, _ = units_of(1)
+    unit = Unit("box.a", 1 << 30, 0.0, "{}")
+    unit.deadline = 1e12
+    units.add(unit)
+    assert units.deadline == 1e12
+
+
+def test_the_end_of_a_leader_that_leaves_nothing_behind_looks_at_no_other() -> None:
+    def end(count: int) -> int:
+        made = [Unit(f"box.{number}", 1 << 30 | number, 0.0, "{}") for number in range(count)]
+        leaders = {unit.pid: unit for unit in made[1:]}
+        finder = Finder(leaders, lambda pid: list(leaders))
+        unowned = UnownedProcesses(finder)
+
+        def work() -> None:
+            assert finder.left_by(made[:1], made) == {}
+            assert unowned.end(made, made[:1]) == []
+
+        return lines(work)
+
+    assert end(FEW) == end(MANY)
+
+
+def row(number: int, name: str) -> SupervisedProcess:
+    request = SimpleNamespace(name=name, end_unwatched=False)
+    return cast(SupervisedProcess, SimpleNamespace(record=SimpleNamespace(id=number), request=request))
+
+
+def test_a_row_that_takes_the_name_of_an_ended_one_costs_the_same_among_many() -> None:
+    def renew(count: int) -> int:
+        names = RowNames()
+        former = [row(number, f"p{number}.12345678") for number in range(count)]
+        later = [row(count + number, f"p{number}.12345678") for number in range(count)]
+        for process in [*former, *later]:
+            names.take(process)
+        assert names.superseded == set(range(count))
+
+        def work() -> None:
+            assert names.former(later[0]) is former[0]
+            names.forget(former[0])
+
+        counted = lines(work)
+        assert names.find(later[0].request.name or "") is later[0]
+        return counted
+
+    assert renew(FEW) == renew(MANY)
+
+
+def test_a_superseded_row_that_is_forgotten_is_no_former_one() -> None:
+    names, former, later = RowNames(), row(1, "p.12345678"), row(2, "p.12345678")
+    names.take(former)
+    names.take(later)
+    names.forget(former)
+    assert (names.former(later), names.starting()) == (None, [])
+
+
+def test_who_stops_watching_one_of_many_costs_the_same() -> None:
+    def release(count: int) -> int:
+        watched = WatcherTimeouts(lambda: False, TaskOwner())
+        rows = [row(number, "p") for number in range(count)]
+        for process in rows:
+            watched.hold(process)
+        return lines(lambda: watched.release(rows[0]))
+
+    assert release(FEW) == release(MANY)
+
+
+class Answered(KeeperClient):
+    """Has started whatever it is asked to start, as many at a time as the keeper does."""
+
+    def __init__(self) -> None:
+        """Speak to no keeper."""
+
+    async def _ask(self, body: dict[str, Any], take: TakeAnswer, spawns: dict[int, Any] | None = None) -> None:
+        while spawns:
+            take({"results": [{"index": index} for index in list(spawns)[:SLICE]]}, [])
+
+    def _spawned(self, body: dict[str, Any], fds: list[int]) -> Spawned | SpawnFailed:
+        return SpawnFailed("", 0)
+
+
+def test_each_answer_to_many_starts_costs_the_same() -> None:
+    def start(count: int) -> int:
+        spawns = [Spawn(f"box.{number}", ["true"], {}) for number in range(count)]
+        return lines(lambda: asyncio.run(Answered().spawn_many(spawns)))
+
+    assert start(800) < 10.5 * start(80)
