@@ -64,6 +64,8 @@ class ProcessTable:
         self._rows: dict[int, SupervisedProcess] = {}
         self._unclaimed: dict[int, SupervisedProcess] = {}
         """The rows that were loaded, of which the keeper has not told anything yet."""
+        self._live: set[int] = set()
+        """The ids of the rows that run, or will."""
         self._runs = Runs()
         self._names = RowNames()
         self._keys = StartKeys()
@@ -115,7 +117,7 @@ class ProcessTable:
     @property
     def busy(self) -> bool:
         """Whether any row runs, or will."""
-        return any(row.live for row in self._rows.values())
+        return bool(self._live)
 
     @property
     def running(self) -> int:
@@ -174,6 +176,7 @@ class ProcessTable:
         record = process.record
         if record.run is None or record.id not in self._rows:
             return False
+        self._note_live(process)
         recorded = self._records.record(record)
         self._runs.put(process, *before)
         unit = process.unit
@@ -187,6 +190,12 @@ class ProcessTable:
             self._ended.prune(process)
             self.idle()
         return recorded
+
+    def _note_live(self, process: SupervisedProcess) -> None:
+        if process.live:
+            self._live.add(process.record.id)
+        else:
+            self._live.discard(process.record.id)
 
     def shows_change(self, process: SupervisedProcess) -> None:
         """Tell those who watch that the row is shown differently; nothing recorded has changed."""
@@ -209,6 +218,7 @@ class ProcessTable:
         record = process.record
         self._records.remove(record)
         del self._rows[record.id]
+        self._live.discard(record.id)
         self._ended.remove(process)
         self._runs.remove(process)
         self._names.forget(process)

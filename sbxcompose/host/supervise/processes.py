@@ -119,6 +119,7 @@ class Processes(ProcessTable):
                 raise
             raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
         self._rows[handle] = self._units[spawn.unit] = process
+        self._note_live(process)
         self._names.take(process)
         self._keys.take(process)
         if is_new:
@@ -166,6 +167,7 @@ class Processes(ProcessTable):
         record = process.record
         self._records.remove(record)
         self._rows.pop(record.id, None)
+        self._live.discard(record.id)
         self._units.pop(self.unit(record.id), None)
         former = self._names.give_back(process)
         self._keys.forget(process)
@@ -184,6 +186,7 @@ class Processes(ProcessTable):
                 self._logs.add(record.log)
             process = SupervisedProcess(self, record, self._logs[record.log])
             self._rows[record.id] = self._unclaimed[record.id] = process
+            self._note_live(process)
             self._names.take(process)
             self._keys.take(process)
             if record.run is not None:

@@ -40,7 +40,10 @@ class EndedRows:
 
     def release(self, process: SupervisedProcess) -> None:
         """Undo one `hold`."""
-        self._held -= Counter([process.record.id])
+        number = process.record.id
+        self._held[number] -= 1
+        if self._held[number] <= 0:
+            del self._held[number]
         self.prune(process)
 
     def prune(self, process: SupervisedProcess) -> None:

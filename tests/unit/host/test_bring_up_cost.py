@@ -13,7 +13,7 @@ from sbxcompose.host.keeper.client import Exited
 from sbxcompose.host.routes.watch import WatchConnection
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
-from tests.support.counting import calls_counted
+from tests.support.counting import calls_counted, lines
 from tests.unit.host.fake_keeper import FakeKeeper
 
 MOST_CALLS = 475
@@ -52,6 +52,10 @@ class HostedProject:
         ]
         await self._processes.start(requests, lambda _, outcome: outcomes.append(outcome))
         assert all(isinstance(outcome, SupervisedProcess) for outcome in outcomes), outcomes
+
+    def runs(self) -> bool:
+        """Whether any of them runs."""
+        return self._processes.busy
 
     async def down(self) -> None:
         """Have all of them end."""
@@ -96,3 +100,16 @@ def test_nothing_costs_more_with_the_age_of_the_host(tmp_path: Path) -> None:
         assert [now < 1.1 * before for before, now in zip(young, old, strict=True)] == [True, True], (young, old)
 
     asyncio.run(lives())
+
+
+def test_whether_anything_runs_is_known_without_a_look_at_all_that_has_ended(tmp_path: Path) -> None:
+    async def cost(count: int) -> int:
+        project = HostedProject(tmp_path / str(count), count)
+        seen = [project.runs()]
+        for work in (project.up, project.down):
+            await work()
+            seen.append(project.runs())
+        assert seen == [False, True, False]
+        return lines(project.runs)
+
+    assert asyncio.run(cost(3)) == asyncio.run(cost(30))

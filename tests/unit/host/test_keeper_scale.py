@@ -19,6 +19,7 @@ from sbxcompose.host.keeper.units import Units
 from sbxcompose.host.keeper.unowned import UnownedProcesses
 from sbxcompose.host.supervise.names import RowNames
 from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.retention import EndedRows
 from sbxcompose.host.supervise.unwatched import WatcherTimeouts
 from sbxcompose.tasks import TaskOwner
 from tests.support.counting import lines
@@ -91,7 +92,7 @@ def test_the_end_of_a_leader_that_leaves_nothing_behind_looks_at_no_other() -> N
 
 def row(number: int, name: str) -> SupervisedProcess:
     request = SimpleNamespace(name=name, end_unwatched=False)
-    return cast(SupervisedProcess, SimpleNamespace(record=SimpleNamespace(id=number), request=request))
+    return cast(SupervisedProcess, SimpleNamespace(record=SimpleNamespace(id=number, log=name), request=request))
 
 
 def test_a_row_that_takes_the_name_of_an_ended_one_costs_the_same_among_many() -> None:
@@ -114,7 +115,7 @@ def test_a_row_that_takes_the_name_of_an_ended_one_costs_the_same_among_many() -
     assert renew(FEW) == renew(MANY)
 
 
-def test_a_superseded_row_that_is_forgotten_is_no_former_one() -> None:
+def test_a_superseded_row_that_is_forgotten_gives_back_nothing() -> None:
     names, former, later = RowNames(), row(1, "p.12345678"), row(2, "p.12345678")
     names.take(former)
     names.take(later)
@@ -124,11 +125,17 @@ def test_a_superseded_row_that_is_forgotten_is_no_former_one() -> None:
 
 def test_who_stops_watching_one_of_many_costs_the_same() -> None:
     def release(count: int) -> int:
-        watched = WatcherTimeouts(lambda: False, TaskOwner())
+        watched, ended = WatcherTimeouts(lambda: False, TaskOwner()), EndedRows(lambda process: None)
         rows = [row(number, "p") for number in range(count)]
         for process in rows:
             watched.hold(process)
-        return lines(lambda: watched.release(rows[0]))
+            ended.hold(process)
+
+        def work() -> None:
+            watched.release(rows[0])
+            ended.release(rows[0])
+
+        return lines(work)
 
     assert release(FEW) == release(MANY)
 
