@@ -162,7 +162,8 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
             lines = ",".join(str(note.line) for note in notes if note.line)
             place = f"{notes[0].file or name}:{lines}: " if lines else ""
             subjects = ", ".join(dict.fromkeys(note.subject for note in notes))
-            shell.echo(f"  {shell.err.dim(place)}{subjects}: {notes[0].text}")
+            about = "" if place and subjects == notes[0].file else f"{subjects}: "
+            shell.echo(f"  {shell.err.dim(place)}{about}{notes[0].text}")
 
 
 def groups(notes: list[ConvertNote]) -> list[list[ConvertNote]]:

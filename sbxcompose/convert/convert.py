@@ -25,7 +25,7 @@ def convert(document: Document, source: str, read: Callable[[str], str | None]) 
     mistakes: list[Mistake] = []
     match source:
         case "procfile":
-            draft = convert_procfile(document.text)
+            draft = convert_procfile(document)
         case "supervisord":
             draft = _supervisord(document)
         case "pm2":
@@ -37,7 +37,7 @@ def convert(document: Document, source: str, read: Callable[[str], str | None]) 
         case _:
             draft = convert_mprocs(_mapping(document, mistakes))
     for mistake in mistakes:
-        draft.notes.append(ConvertNote(NoteKind.MANUAL, document.name, mistake.message, mistake.line))
+        draft.notes.append(ConvertNote(NoteKind.MANUAL, document.name, mistake.message, mistake.line, document.name))
     if not draft.processes:
         hint = next((str(note) for note in draft.notes if note.kind is NoteKind.MANUAL), None)
         hint = hint or f"it was read as a {source} file; see `--from`"

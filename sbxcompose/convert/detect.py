@@ -7,6 +7,7 @@ import re
 from sbxcompose.errors import InvalidSpec, UsageError
 from sbxcompose.spec.foreign_files import OWN, Tool, by_name, by_shape, by_text
 from sbxcompose.spec.nodes import Document, Mapping
+from sbxcompose.spec.procfile import is_procfile
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
 CANDIDATES = (
@@ -24,7 +25,6 @@ _FORMATS = {
     Tool.MPROCS: "mprocs",
 }
 _PROCFILE_NAME = re.compile(r"procfile(\..*)?|.*\.procfile", re.IGNORECASE)
-_PROCFILE_LINE = re.compile(r"^[A-Za-z0-9_.-]+:[ \t]*\S", re.MULTILINE)
 
 
 def detect(name: str, document: Document) -> str:
@@ -39,7 +39,7 @@ def detect(name: str, document: Document) -> str:
         raise UsageError(f"{document.name} is empty")
     if tool is None and name.endswith((".yaml", ".yml")):
         _check_yaml(document)
-    if tool is None and _PROCFILE_LINE.search(document.text) and not name.endswith((".yaml", ".yml", ".json")):
+    if tool is None and is_procfile(name, document.text):
         return "procfile"
     if tool is not None:
         raise UsageError(f"{document.name} is {tool.file}, which cannot be converted", hint=tool.way_out(document.name))

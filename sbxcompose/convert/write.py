@@ -23,7 +23,7 @@ def render(draft: ProjectDraft, *remarks: str) -> str:
     """Return the file's text, which begins with these remarks."""
     lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {_one_line(remark)}" for remark in remarks)]
     general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is NoteKind.MANUAL]
-    lines += [f"# TODO {_one_line(str(note))}" for note in general]
+    lines += [f"# TODO {_one_line(_general(note))}" for note in general]
     if draft.top:
         lines += ["", *_dump(draft.top)]
     lines += ["", "processes:"]
@@ -33,6 +33,11 @@ def render(draft: ProjectDraft, *remarks: str) -> str:
     if draft.others:
         lines += ["", "# Also here, and not started:", *(f"#   {_one_line(other)}" for other in draft.others)]
     return "\n".join(lines) + "\n"
+
+
+def _general(note: ConvertNote) -> str:
+    """Return a note that is on no process; one on a file as such has its line."""
+    return f"{note.file}:{note.line}: {note.text}" if note.line and note.subject == note.file else str(note)
 
 
 def _ordered(keys: dict[str, Any]) -> dict[str, Any]:

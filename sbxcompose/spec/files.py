@@ -158,7 +158,7 @@ class ProjectReader:
             root = self._yaml(document, optional)
         if not isinstance(root, Mapping):
             if root is not None:
-                hint = "it begins with keys such as `processes:`"
+                hint = "it begins with keys such as `processes:`; a Procfile has lines such as `web: COMMAND`"
                 self.mistakes.append(root.mistake("the file must be a mapping (`key: value`)", hint))
             self.incomplete = self.incomplete or not optional or root is not None
             return None

@@ -24,33 +24,38 @@ _DESCRIBES = frozenset(
     ("name", "provider", "include", "profiles", "env", "env_file", "inherit_env", "secrets", "version", "schema")
 )
 """Keys of a YAML file that may stand there without any process."""
+_OTHER = (".yaml", ".yml", ".json", ".conf", ".cfg", ".ini", ".toml")
+"""Ends of names of other kinds of files, some of which also have lines such as `name: value`."""
 
 
 def is_procfile(name: str, text: str) -> bool:
     """Return whether a file is a Procfile: by what it holds, and where that fits both, by its name (without folders).
 
-    Procfile tools take any name; so does this program, except for what ends like YAML.
+    Procfile tools take any name; so does this program, except for what ends like a file of settings, and for records
+    of fields such as /etc/passwd, which look like `name:command`: under another name some line has a blank behind the
+    colon.
     """
     if _YAML.search(text):
         return False
     if "procfile" in name.lower():
         return True
-    if name.lower().endswith((".yaml", ".yml", ".json")):
+    if name.lower().endswith(_OTHER):
         return False
-    found = [_LINE.fullmatch(line) for line in _lines(text) if not _is_empty(line)]
+    found = [_LINE.fullmatch(line) for line in lines_of(text) if not is_empty(line)]
     names = {line["name"] for line in found if line is not None and line["command"]}
-    return bool(names) and None not in found and not names <= _DESCRIBES
+    is_spaced = any(line is not None and len(line["colon"]) > 1 for line in found)
+    return bool(names) and None not in found and is_spaced and not names <= _DESCRIBES
 
 
 def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
     """Return the root of the tree; lines that are no entry are added to `mistakes`."""
     processes = Mapping(document, 1, 1)
-    for number, line in enumerate(_lines(document.text), 1):
-        if _is_empty(line):
+    for number, line in enumerate(lines_of(document.text), 1):
+        if is_empty(line):
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            mistakes.append(_no_entry(document, number, line))
+            mistakes.append(no_entry(document, number, line))
         elif found["name"] in processes.entries:
             first = processes.entries[found["name"]][0].line
             message = f"the process `{found['name']}` is given twice"
@@ -65,15 +70,17 @@ def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
     return root
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a Procfile, however they end."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _is_empty(line: str) -> bool:
+def is_empty(line: str) -> bool:
+    """Return whether a line is blank or a comment."""
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def _no_entry(document: Document, number: int, line: str) -> Mistake:
+def no_entry(document: Document, number: int, line: str) -> Mistake:
     """Return what is wrong with a line other than `name: command`."""
     if _VARIABLE.match(line.lstrip()):
         message = "a variable is set here, and a line must be `name: command`"

@@ -183,6 +183,8 @@ def test_our_own_file_is_not_converted_again() -> None:
 def test_an_unknown_format_names_the_option() -> None:
     with pytest.raises(UsageError) as caught:
         detect("x.txt", Document("x.txt", "", "/p", "hello\n"))
+    with pytest.raises(UsageError):
+        detect("notes.txt", Document("notes.txt", "", "/p", "to do: buy milk\nand bread\n"))
     assert "--from" in (caught.value.hint or "")
 
 

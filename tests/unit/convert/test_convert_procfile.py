@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.convert.draft import NoteKind
+from sbxcompose.convert.write import render
 from tests.unit.convert.test_convert_others import converted, subjects
 
 
@@ -12,6 +13,18 @@ def test_a_procfile_with_a_name_twice() -> None:
     found = converted("procfile", "web: run\nweb: other\n")
     assert found.processes["web"]["command"] == "run"
     assert [(note.line, note.text) for note in found.notes] == [(2, "`web` is given twice; the second is left out")]
+
+
+def test_a_line_that_is_left_out_is_reported_with_its_number() -> None:
+    found = converted("procfile", "// mine\r\nweb: run\r\nexport A=b\r\n\r\njs@x: node\r\nempty:\r\n")
+    assert list(found.processes) == ["web"]
+    assert {note.line: note.text.partition(":")[0] for note in found.notes} == {
+        1: "a line must be `name",
+        3: "a variable is set here, and a line must be `name",
+        5: "`js@x` cannot be a name",
+        6: "the process `empty` has no command",
+    }
+    assert "# TODO file:3: a variable is set here" in render(found)
 
 
 def test_a_procfile_keeps_its_ports_and_dollars() -> None:
