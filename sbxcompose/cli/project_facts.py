@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sbxcompose.plan.names import shown_name
 from sbxcompose.spec.project import Project
 
 
@@ -10,7 +11,7 @@ def facts_of(project: Project) -> dict[str, list[str]]:
     every = list(project.every_process())
     local = [sandbox for sandbox in project.sandboxes if project.provider_of(sandbox) == "local"]
     return {
-        "process": [process.name for process in every],
+        "process": [shown_name(process.name) for process in every],
         "sandbox": [sandbox.name for sandbox in project.sandboxes],
         "profile": sorted({profile for process in every for profile in process.profiles}),
         "folder": [project.directory],

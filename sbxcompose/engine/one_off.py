@@ -25,7 +25,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.start import start_once
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError, Unreachable
-from sbxcompose.plan.names import Target
+from sbxcompose.plan.names import Target, shown_name
 from sbxcompose.plan.observed import Exit, Instance
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.profiles import check_profiles, check_resolved
@@ -205,7 +205,7 @@ async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, 
     if not result.good or no_deps:
         return result
     for need in _all_needs(session.project, process):
-        title = f"{need.process} is {need.condition}"
+        title = f"{shown_name(need.process)} is {need.condition}"
         waits.titles[title] = None
         try:
             await session.wait_for(need)

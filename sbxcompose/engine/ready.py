@@ -17,6 +17,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
+from sbxcompose.plan.names import shown_name
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
@@ -251,7 +252,8 @@ def _healthy(row: ObservedRow | None) -> bool | None:
 
 def label(instance: Instance) -> str:
     """`web`, or `web.2` for a second replica."""
-    return instance.process if instance.replica == 1 else f"{instance.process}.{instance.replica}"
+    name = shown_name(instance.process)
+    return name if instance.replica == 1 else f"{name}.{instance.replica}"
 
 
 def row_end(row: ObservedRow) -> str:

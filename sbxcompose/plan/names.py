@@ -1,7 +1,10 @@
-"""What people call a process: `web`, `app/web` where two sandboxes have one, `web.2` for a replica."""
+"""What people call a process: `web`, `app/web` where two sandboxes have one, `web.2` for a replica, `setup:1` for the
+first command of `setup`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -12,6 +15,13 @@ from sbxcompose.spec.project import Process, Project
 
 _LISTED = 20
 """A file that defines more processes than this is not recited; close matches are."""
+_SETUP, _SETUP_SHOWN = re.compile(r"@setup([0-9]+)"), re.compile(r"setup:([0-9]+)")
+
+
+def shown_name(process: str) -> str:
+    """Return what people call a process: `@setup1` is `setup:1`, which no process of a file can be called."""
+    found = _SETUP.fullmatch(process)
+    return process if found is None else f"setup:{found[1]}"
 
 
 class Target(Struct, frozen=True):
@@ -54,13 +64,12 @@ class ProcessNames:
 
     def process(self, sandbox: str, process: str) -> str:
         """Return what people call the process."""
-        return f"{sandbox}/{process}" if process in self._ambiguous else process
+        name = shown_name(process)
+        return f"{sandbox}/{name}" if process in self._ambiguous else name
 
     def instance(self, instance: Instance) -> str:
         """Return what people call the instance; the first replica has a number where there are several."""
-        name = instance.process
-        if name in self._ambiguous:
-            name = f"{instance.sandbox}/{name}"
+        name = self.process(instance.sandbox, instance.process)
         if instance.replica > 1 or (instance.sandbox, instance.process) in self._several:
             return f"{name}.{instance.replica}"
         return name
@@ -76,6 +85,8 @@ class ProcessNames:
             raise UsageError(f"a process name must be a string, not {type(given).__name__}", hint=hint)
         sandbox, slash, rest = text.rpartition("/")
         name, dot, replica = rest.partition(".")
+        if (step := _SETUP_SHOWN.fullmatch(name)) is not None:
+            name = f"@setup{step[1]}"
         places = [
             process.sandbox
             for process in self._processes

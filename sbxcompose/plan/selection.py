@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 
 from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.names import ProcessNames, shown_name
 from sbxcompose.plan.observed import Instance
 
 
@@ -37,7 +37,8 @@ def select(
 
 def matches(instance: Instance, pattern: str, label: Callable[[Instance], str]) -> bool:
     """Return whether a pattern matches what an instance is called, or the name of its process."""
-    called = (label(instance), instance.process, f"{instance.sandbox}/{instance.process}")
+    name = shown_name(instance.process)
+    called = (label(instance), name, f"{instance.sandbox}/{name}")
     return any(fnmatchcase(name, pattern) for name in called)
 
 

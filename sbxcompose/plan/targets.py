@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.names import ProcessNames, Target
+from sbxcompose.plan.names import ProcessNames, Target, shown_name
 from sbxcompose.spec.project import Project, Sandbox
 
 
@@ -21,7 +21,7 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]
-        known = [*(process.name for process in project.every_process()), *sandboxes]
+        known = [*(shown_name(process.name) for process in project.every_process()), *sandboxes]
         raise UnknownName("process or sandbox", text, sorted(set(known)) if len(known) <= 20 else ()) from error
 
 

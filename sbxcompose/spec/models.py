@@ -262,7 +262,7 @@ class SandboxModel(WithEnvironment):
         (),
         description=(
             "Commands that must succeed, in order, before any process starts; each runs "
-            "again only if it, or one before it, has changed."
+            "again only if it, or one before it, has changed. They are called `setup:1`, `setup:2`, ..."
         ),
     )
     setup_cache: Annotated[Literal["none", "snapshot"], choice(["none", "snapshot"])] = Field(

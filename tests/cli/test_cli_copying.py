@@ -41,7 +41,7 @@ def test_files_are_there_before_anything_starts_and_only_changes_are_copied_agai
     project(sbx)
     plan = sbx.run("plan").stdout
     assert "2. sync app, after 1: 3 files changed (.gitignore, sbxcompose.yaml, src/a.py)" in plan
-    assert "3. start @setup1, after 2" in plan
+    assert "3. start setup:1, after 2" in plan
     up = sbx.run("up", "-d").stderr
     assert "copied 3 files" in up
     there = workspace(sbx)

@@ -741,16 +741,16 @@ def test_a_new_sandbox_is_kept_between_its_set_up_and_everything_else() -> None:
     shop = replace(shop, sandboxes=(replace(shop.sandboxes[0], setup_cache="snapshot"),))
     assert str(plan_up(shop, MISSING)) == lines(
         "1. create sandbox main: does not exist",
-        "2. start @setup1, after 1: not running",
-        "3. wait until @setup1 is completed, after 2: web needs it",
+        "2. start setup:1, after 1: not running",
+        "3. wait until setup:1 is completed, after 2: web needs it",
         "4. snapshot sandbox main, after 3: its set-up is done",
         "5. start web, after 4: not running",
     )
     found = plan_up(shop, Observed((replace(seen(state=SandboxState.MISSING), setup_snapshot="s1"),)))
     assert str(found) == lines(
         "1. create sandbox main: does not exist; its set-up is restored from a snapshot",
-        "2. start @setup1, after 1: not running",
-        "3. wait until @setup1 is completed, after 2: web needs it",
+        "2. start setup:1, after 1: not running",
+        "3. wait until setup:1 is completed, after 2: web needs it",
         "4. start web, after 3: not running",
     )
     assert [step.action.restored for step in found if isinstance(step.action, Start)] == [True, False]

@@ -31,6 +31,20 @@ def test_names_patterns_and_orphans() -> None:
     assert selected("web.2", "w*") == ["web.2", "web.1", "worker"], "each once"
 
 
+def test_a_setup_command_has_a_name_that_no_process_can_have() -> None:
+    names = ProcessNames(project(process("@setup1"), process("@setup2"), process("web")))
+    known = [Instance("main", name) for name in ("@setup1", "@setup2", "web")]
+
+    def found(text: str) -> list[str]:
+        return [names.instance(instance) for instance in select(known, [text], names, names.instance)]
+
+    assert found("setup:2") == found("@setup2") == found("main/setup:2") == ["setup:2"]
+    assert found("set*") == ["setup:1", "setup:2"]
+    with pytest.raises(UnknownName) as caught:
+        names.resolve("setup:3")
+    assert caught.value.hint == "the file defines `setup:1`, `setup:2`, `web`"
+
+
 def test_what_selects_nothing_is_an_error() -> None:
     with pytest.raises(UnknownName, match="no process named `wen`"):
         selected("wen")
