@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
 
-from sbxcompose.api.wire_errors import CUT_OFF, is_pending, words_of
+from sbxcompose.api.wire_errors import CUT_OFF, is_pending, read_refusal
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CloudRefusals(Struct, frozen=True):
 
     def judge(self, status: int, header: Header, body: bytes, what: str) -> None:
         """Raise what a refusal means for every request; return where that depends on the request."""
-        words, code, _ = words_of(body)
+        words, code, _ = read_refusal(body)
         said = words or f"HTTP {status}"
         if 300 <= status < 400:
             self._redirected(status, header("location") or "elsewhere")

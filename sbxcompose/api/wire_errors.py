@@ -37,7 +37,7 @@ def expect(answer: Answer, what: str) -> Any:
 
 def refusal(status: int, body: bytes, what: str) -> Refused:
     """Return the error for an answer that is not good: the provider's own words, where it gave any."""
-    words, code, hint = words_of(body)
+    words, code, hint = read_refusal(body)
     message = f"{what}: {words or f'HTTP {status}'}"
     match status:
         case 404:
@@ -77,7 +77,7 @@ def sandbox_gone(sandbox: str) -> NotFound:
     return NotFound(f"sandbox {sandbox} is gone", status=404)
 
 
-def not_reached(sandbox: str, status: str, wanted: str, why: str | None) -> Refused:
+def unexpected_state(sandbox: str, status: str, wanted: str, why: str | None) -> Refused:
     """Return the error for a sandbox that is in another state than the one it should have come to."""
     words = f"sandbox {sandbox} is {status}, not {wanted}" + (f": {why}" if why else "")
     return (NotFound if status == "terminated" else Refused)(words, status=0)
@@ -141,7 +141,7 @@ def _live(body: bytes) -> bool | None:
     return live if isinstance(live, bool) else None
 
 
-def words_of(body: bytes) -> tuple[str, str | None, str | None]:
+def read_refusal(body: bytes) -> tuple[str, str | None, str | None]:
     """Read a refusal: a sentence (empty if there is none), a code, a hint (contract, sections 7.1 and 2.5)."""
     text = body.decode("utf-8", "replace").strip()
     try:
@@ -235,7 +235,7 @@ def stalled(command: str, seconds: float) -> Unreachable:
     return Unreachable(words, hint="the connection has stalled; run the command again")
 
 
-def too_slow(place: object, seconds: float, hint: str | None) -> Unreachable:
+def no_answer_in_time(place: object, seconds: float, hint: str | None) -> Unreachable:
     """Return the error for a server that has not answered in time."""
     return Unreachable(f"{place} does not answer within {seconds:g} s", hint=hint)
 

@@ -41,7 +41,7 @@ def run_and_report(shell: Shell, project: Project, operation: Operation, *, outl
             for note in plans[-1].notes:
                 shell.note(str(note))
             await reporter.show_failures(session, result)
-            reporter.sum_up(plans[-1], result, time.monotonic() - begun)
+            reporter.summarize(plans[-1], result, time.monotonic() - begun)
             return 0 if result.good else 1
 
     return run_command(main)

@@ -22,7 +22,7 @@ from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
-from sbxcompose.cli.view.verdict import exited_words, ready_words
+from sbxcompose.cli.view.verdict import exited_words, ready_text
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
 from sbxcompose.engine.attached_up import AttachedUp
@@ -174,7 +174,7 @@ class _AttachedView:
                 self._announce(CANNOT_APPLY, Severity.BAD)
                 self._shell.echo(mistake_words(error))
             case EverythingReady(verdict, seconds):
-                self._announce(ready_words(verdict, seconds))
+                self._announce(ready_text(verdict, seconds))
                 if self._request.timings:
                     self._show_timings(session)
 

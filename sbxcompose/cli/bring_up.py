@@ -92,7 +92,7 @@ class _BackgroundUp:
             await self._reporter.show_failures(session, result)
         if self._request.timings:
             self._reporter.show_timings(self._publisher.timings(session))
-        self._reporter.sum_up(self._plans[-1], result, time.monotonic() - self._begun)
+        self._reporter.summarize(self._plans[-1], result, time.monotonic() - self._begun)
         return 0 if result.good else 1
 
     async def _wait(self, session: Session, states: InstanceStates, bringing: Awaitable[Result]) -> int:

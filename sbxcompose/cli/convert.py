@@ -17,7 +17,7 @@ from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, SbxError, UsageError
 from sbxcompose.plurals import counted
 from sbxcompose.spec.nodes import Document
-from sbxcompose.spec.sources import in_words
+from sbxcompose.spec.sources import read_error_text
 
 _LARGEST = 4 << 20
 """Bytes of a file to convert; the largest seen in public repositories has 60 kB."""
@@ -77,7 +77,7 @@ def text_of(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
     if isinstance(content, int):
-        raise UsageError(f"{path} {in_words(content)}")
+        raise UsageError(f"{path} {read_error_text(content)}")
     return _decoded(str(path), content)
 
 

@@ -50,10 +50,10 @@ async def show_processes(
         listing = list_processes(session, names, everything=everything)
         found, left = await gather_all(listing, session.find_left())
     if left:
-        from sbxcompose.plan.world import left_words
+        from sbxcompose.plan.world import left_text
 
         for sandbox in left:
-            shell.note(left_words(sandbox))
+            shell.note(left_text(sandbox))
     for text in asleep(found.observed, "its processes are listed once it is running"):
         shell.note(text)
     if wanted is not None:

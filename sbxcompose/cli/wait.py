@@ -68,7 +68,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
             return row if row is not None and not row.live else None
 
         session.emit(WaitBegun(instance, wanted[instance], None))
-        row = await connection.until(instance, finished)
+        row = await connection.wait_until(instance, finished)
         session.emit(WaitEnded(instance))
         shell.echo(f"{names.instance(instance)} {row.exit or 'has ended'}")
         return row

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from sbxcompose.api.models import StartRequest
 from sbxcompose.command_line import command_line
 from sbxcompose.engine.one_off import OneOff
-from sbxcompose.engine.ready import own_words
+from sbxcompose.engine.ready import message_without_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
@@ -106,7 +106,7 @@ def not_started() -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        words = own_words(error.message)
+        words = message_without_name(error.message)
         missing = is_missing_command(words)
         # Daemons have codes of their own for this, which are not public.
         if error.status != 500 or not (missing or error.code in (None, "SPAWN_FAILED")):
@@ -165,7 +165,7 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
         yield data
 
 
-def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
+def argv_of(command: str | Sequence[str]) -> tuple[str, ...]:
     """Return the argument vector; a text goes through `sh -c`, as in the file. Raises `UsageError` for none."""
     words = ("sh", "-c", command) if isinstance(command, str) else tuple(command)
     if not words or not all(isinstance(word, str) for word in words):

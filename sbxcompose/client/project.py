@@ -17,10 +17,10 @@ from sbxcompose.client.commands import (
     CommandSettings,
     FinishedCommand,
     adapted,
+    argv_of,
     nothing_running,
     run_to_end,
     running_sandbox,
-    words_of,
 )
 from sbxcompose.client.definition import variables
 from sbxcompose.client.inspect_project import InspectableProject
@@ -218,7 +218,7 @@ class OpenProject(InspectableProject):
         """
         settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
-        words = words_of(command)
+        words = argv_of(command)
         session, _ = self._session()
         async with session:
             await session.observe()
@@ -239,7 +239,7 @@ class OpenProject(InspectableProject):
         """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
         settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
-        words = process.command if command is None else words_of(command)
+        words = process.command if command is None else argv_of(command)
         session, secrets = self._session()
         async with session:
             check_result(await bring_up_needs(session, process, no_deps=no_deps, timeout=None), secrets.hide)

@@ -42,7 +42,7 @@ def detect(name: str, document: Document) -> str:
     if tool is None and is_procfile(name, document.text):
         return "procfile"
     if tool is not None:
-        raise UsageError(f"{document.name} is {tool.file}, which cannot be converted", hint=tool.way_out(document.name))
+        raise UsageError(f"{document.name} is {tool.file}, which cannot be converted", hint=tool.remedy(document.name))
     if name.startswith(OWN):
         raise UsageError(f"{document.name} is not a file of another tool", hint="`sbxcompose config` validates it")
     raise UsageError(f"{document.name}: unknown format", hint="name it with `--from`, for example `--from compose`")

@@ -73,7 +73,7 @@ class ApplyLoop:
         """Wake all waiters to check again. Spurious and merged calls are harmless."""
         self._wake.set()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so; `wake` is called whenever it may have become so."""
         while not condition():
             # Without an `await` between the look and this, no wake-up is lost.
@@ -83,7 +83,7 @@ class ApplyLoop:
     async def run(self) -> None:
         """Do what is wanted, until cancelled. Raises the `SbxError` of the first bring-up."""
         while True:
-            await self.until(lambda: self._wanted.next_work() is not None)
+            await self.wait_until(lambda: self._wanted.next_work() is not None)
             work = self._wanted.next_work()
             assert work is not None
             try:
@@ -93,7 +93,7 @@ class ApplyLoop:
                     raise
                 self._session.emit(ApplyFailed(error))
             self._must_succeed = False
-            # Whoever stays attached waits in `until` for this loop to be at rest.
+            # Whoever stays attached waits in `wait_until` for this loop to be at rest.
             self.wake()
 
     async def _perform(self, work: Work) -> None:
@@ -101,7 +101,7 @@ class ApplyLoop:
         # What the file no longer has is stopped in the order of the file that had it.
         self._session.replace_project(work.project if isinstance(work, StopRemoved) else self._wanted.project)
         try:
-            result = await run_until(self._apply(work), self.until(self._wanted.must_interrupt))
+            result = await run_until(self._apply(work), self.wait_until(self._wanted.must_interrupt))
         except SbxError:
             self._wanted.finished(good=False)
             raise

@@ -79,7 +79,9 @@ class AttachedUp:
         if watch:
             check_selected(self.project, await self._session.observe(), self.options)
             self.watch.switch(on=True)
-            await self._loop.until(lambda: self.watch.established)  # so that no change is missed once something runs
+            await self._loop.wait_until(
+                lambda: self.watch.established
+            )  # so that no change is missed once something runs
         self._loop.bring_up(self.options)
         while True:
             # Also while a plan is carried out: it may wait for what never comes.
@@ -87,12 +89,12 @@ class AttachedUp:
             if self._ends_itself or verdict.ended_by is not None:
                 return verdict
             if self._loop.busy:
-                await self._loop.until(lambda: not self._loop.busy)
+                await self._loop.wait_until(lambda: not self._loop.busy)
                 continue
             if not self.watch.wanted:
                 return verdict
             self._session.emit(WatchMessage(None, "all processes have exited; waiting for file changes"))
-            await self._loop.until(lambda: self._loop.busy or not self.watch.wanted)
+            await self._loop.wait_until(lambda: self._loop.busy or not self.watch.wanted)
 
     async def _emit_when_ready(self) -> None:
         """Tell once that all this command has started, and the rest, is ready."""

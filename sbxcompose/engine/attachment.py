@@ -55,7 +55,7 @@ class AttachedRun:
 
         self._connection.listen(output)
         try:
-            return await self._connection.until(row.instance, self._ended)
+            return await self._connection.wait_until(row.instance, self._ended)
         finally:
             self._connection.unlisten(output)
             for stream, masked in self._streams.items():

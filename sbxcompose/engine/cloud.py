@@ -160,7 +160,7 @@ class CloudProvider:
         info = None
         with suppress(ProviderError, TimeoutError):
             async with asyncio.timeout(FINAL_POLLS):
-                info = await suspended.appeared(lambda: self.find(sandbox))
+                info = await suspended.wait_until_known(lambda: self.find(sandbox))
         if info is not None:
             await self._drop(sandbox, info.id)
         else:
@@ -242,12 +242,12 @@ class CloudProvider:
 
         if seen is not None:
             on_poll(seen, 0.0)
-        return await suspended.until(self._lifecycle, number, "running", on_poll=on_poll)
+        return await suspended.wait_for_status(self._lifecycle, number, "running", on_poll=on_poll)
 
     async def _named(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what was made. Raises `Unsupported` if it could not be found again by its name."""
         name = sandbox.full_name
-        info = await suspended.appeared(lambda: self._lifecycle.find(number))
+        info = await suspended.wait_until_known(lambda: self._lifecycle.find(number))
         if info is None:
             raise Unsupported(
                 f"sandbox {sandbox.name}: {self._settings.api} does not find the sandbox it just created ({number})"
@@ -255,7 +255,7 @@ class CloudProvider:
         if info.name == name:
             return info
         if info.name is None:  # it may only not say so
-            found = await suspended.appeared(lambda: self.find(sandbox))
+            found = await suspended.wait_until_known(lambda: self.find(sandbox))
             if found is not None and found.id == info.id:
                 return info
         called = f"named it `{info.name}`" if info.name is not None else "gave it no name"

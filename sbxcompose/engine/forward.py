@@ -16,7 +16,7 @@ from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, SocketStream
 from sbxcompose.engine.daemon_abilities import Ability, has_tunnels, report_of, unsupported
 from sbxcompose.engine.ports import holder_of
-from sbxcompose.engine.ready import own_words
+from sbxcompose.engine.ready import message_without_name
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.tasks import TaskOwner, Tasks
 
@@ -68,7 +68,7 @@ class PortForward:
             async with await open_tunnel(self._client, self._remote) as tunnel:
                 await carry(local, writer, tunnel)
         except SbxError as error:
-            self._report(own_words(error.message))
+            self._report(message_without_name(error.message))
             _reset(writer)
         except OSError:
             pass  # it has gone

@@ -19,7 +19,7 @@ from sbxcompose.engine.events import (
     StepFailed,
 )
 from sbxcompose.engine.pending_starts import PendingStarts
-from sbxcompose.engine.ready import RunFailed, label, own_words
+from sbxcompose.engine.ready import RunFailed, label, message_without_name
 from sbxcompose.engine.ready_lines import line_so_far
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -157,7 +157,7 @@ class InstanceStates:
                 self._to_start.discard(instance)
             case StepFailed(Step(action=Start(instance=instance)), error):
                 self._to_start.discard(instance)
-                self._errors[instance] = f"could not be started: {own_words(error.message)}"
+                self._errors[instance] = f"could not be started: {message_without_name(error.message)}"
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
             case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
@@ -345,6 +345,6 @@ async def _another_run(
         return (row.name, row.run, row.live) if row is not None else None
 
     before = place(row)
-    await connection.until(
+    await connection.wait_until(
         instance, lambda: True if place(connection.row(instance, process.digest)) != before else None
     )

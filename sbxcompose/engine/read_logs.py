@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
-from sbxcompose.engine.contract.rows import told_apart
+from sbxcompose.engine.contract.rows import distinguishable
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.requests import log_instance, log_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -100,7 +100,7 @@ def _check_runs(connections: Iterable[SandboxConnection], instances: Iterable[In
             continue
         for instance in instances:
             row = connection.row(instance) if instance.sandbox == connection.name else None
-            if row is not None and not told_apart(row.run, run):
+            if row is not None and not distinguishable(row.run, run):
                 raise Unsupported(
                     f"run {run} of {label(instance)}: its provider keeps one record for all runs of a process,"
                     f" in which only the latest, {row.run}, can be found",

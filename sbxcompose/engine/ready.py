@@ -19,7 +19,7 @@ from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
 from sbxcompose.plan.names import shown_name
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
-from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
+from sbxcompose.plan.stability import CRASH_LOOP, counts_in, crash_loop_text, in_crash_loop, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import SharedWork, run_until
 
@@ -115,7 +115,7 @@ class Readiness:
         """As `SandboxConnection.until`, but a stop is an end only if no other command has restarted it soon after."""
         while True:
             try:
-                return await self._connection.until(instance, decide)
+                return await self._connection.wait_until(instance, decide)
             except RunFailed as failed:
                 if not await self._is_restarted(process, failed.row):
                     raise
@@ -124,7 +124,7 @@ class Readiness:
         left = stop_counts_in(stopped, self._connection.clock.now())
         with suppress(TimeoutError):
             async with asyncio.timeout(left):
-                return await self._connection.until(
+                return await self._connection.wait_until(
                     stopped.instance, lambda: self._row(process, stopped.instance) != stopped or None
                 )
         return False
@@ -161,19 +161,19 @@ class Readiness:
         if row.phase is Phase.BACKING_OFF and not stable_is_good:
             failed = max(failed, row.restarts - before + 1)
         if failed >= CRASH_LOOP:
-            raise RunFailed(row, loop_words(row, failed))
+            raise RunFailed(row, crash_loop_text(row, failed))
 
     async def _ready(self, process: Process, instance: Instance, condition: Condition, lasting: bool) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""
         while True:
-            row = await self._connection.until(instance, lambda: _alive(self._row(process, instance)))
+            row = await self._connection.wait_until(instance, lambda: _alive(self._row(process, instance)))
             if await self._gets_ready(process, row, condition, lasting):
                 self._restarts[instance] = row.restarts + 1
                 return row
 
     async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition, lasting: bool) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
-        over = self._connection.until(row.instance, lambda: self._is_over(process, row))
+        over = self._connection.wait_until(row.instance, lambda: self._is_over(process, row))
         try:
             await run_until(self._run_ready(process, row, condition, lasting), over)
         except SbxError:
@@ -192,7 +192,7 @@ class Readiness:
         """Wait until the run that `row` shows is ready."""
         instance = row.instance
         if condition is Condition.READY and process.health_check is not None:
-            await self._connection.until(instance, lambda: _healthy(self._row(process, instance)))
+            await self._connection.wait_until(instance, lambda: _healthy(self._row(process, instance)))
         match process.ready_when if condition is Condition.READY else None:
             case ReadyLine(pattern):
                 await self._line(row, pattern)
@@ -263,7 +263,7 @@ def row_end(row: ObservedRow) -> str:
     return ended(row) if row.exit is not None else "ended"
 
 
-def own_words(message: str) -> str:
+def message_without_name(message: str) -> str:
     """Return the host's words without the managed name, or the route, that stands before them."""
     subject, _, rest = message.partition(": ")
     return rest if parse_name(subject) is not None or subject.startswith("/api/") else message

@@ -58,7 +58,7 @@ class ProjectWatch:
     async def run(self) -> None:
         """Watch whenever it is wanted, until cancelled."""
         while True:
-            await self._loop.until(lambda: self.wanted)
+            await self._loop.wait_until(lambda: self.wanted)
             await self._watch_files()
             self._notify("stopped watching")
 
@@ -70,7 +70,7 @@ class ProjectWatch:
         )
         try:
             work = run_beside(self._file_watch.run(), self._establish())
-            await run_until(work, self._loop.until(lambda: not self.wanted))
+            await run_until(work, self._loop.wait_until(lambda: not self.wanted))
         finally:
             self.established = False
             self._file_watch = None

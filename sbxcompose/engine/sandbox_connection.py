@@ -93,7 +93,7 @@ class SandboxConnection(KnownRows):
         """Have changes of rows told as they happen, as long as it is entered."""
         return self._watch.attention() if self._watch is not None else nullcontext()
 
-    async def until(self, instance: Instance, decide: Callable[[], T | None]) -> T:
+    async def wait_until(self, instance: Instance, decide: Callable[[], T | None]) -> T:
         """Wait until `decide` has an answer, asking it now and after each change of the instance's rows."""
         while (answer := decide()) is None:
             self.check()
@@ -149,7 +149,8 @@ class SandboxConnection(KnownRows):
     async def open(self, *, logs: follow.LogSelection, eager: bool = True, patient: bool = False) -> None:
         """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
 
-        `eager`: changes are wanted as they happen, not only while a caller waits in `until`. `patient`: `open_stream`.
+        `eager`: changes are wanted as they happen, not only while a caller waits in `wait_until`. `patient`:
+        as in `open_stream`.
         """
         selection = follow.WatchSelection(states=True, logs=logs, notes=True)
         watch = open_stream(self.client, selection, eager=eager, patient=patient, turns=self.turns)
@@ -267,7 +268,7 @@ class SandboxConnection(KnownRows):
             marks = [info.managed for info in self._rows.values() if is_mark(info)]
             return True if all(managed is None or managed.status == "stopped" for managed in marks) else None
 
-        await self.until(Instance(self.name, PROCESS), finished)
+        await self.wait_until(Instance(self.name, PROCESS), finished)
 
     def _row_changed(self, row: ObservedRow, before: ObservedRow | None) -> None:
         self._emit(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))

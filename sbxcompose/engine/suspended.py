@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.api.wire_errors import not_reached, sandbox_gone
+from sbxcompose.api.wire_errors import sandbox_gone, unexpected_state
 from sbxcompose.errors import Conflict, Unreachable
 
 Transition = Callable[[], Awaitable[bool]]
@@ -27,16 +27,16 @@ LONGEST_PAUSE = 2.0
 async def suspend(lifecycle: Lifecycle, name: str) -> None:
     """Suspend the sandbox of that name or id and wait until it is. Raises `Refused` where the provider will not."""
     await _ask(lambda: lifecycle.suspend(name))
-    await until(lifecycle, name, "suspended", again=lambda: lifecycle.suspend(name))
+    await wait_for_status(lifecycle, name, "suspended", again=lambda: lifecycle.suspend(name))
 
 
 async def resume(lifecycle: Lifecycle, name: str) -> SandboxInfo:
     """Wake the sandbox of that name or id and wait until it runs; one that is being suspended has to be so first."""
     info = await lifecycle.find(name)
     if info is not None and info.status == "suspending":
-        await until(lifecycle, name, "suspended")
+        await wait_for_status(lifecycle, name, "suspended")
     await _ask(lambda: lifecycle.resume(name))
-    return await until(lifecycle, name, "running", again=lambda: lifecycle.resume(name))
+    return await wait_for_status(lifecycle, name, "running", again=lambda: lifecycle.resume(name))
 
 
 async def _ask(call: Transition) -> None:
@@ -47,7 +47,7 @@ async def _ask(call: Transition) -> None:
         return
 
 
-async def until(
+async def wait_for_status(
     lifecycle: Lifecycle,
     name: str,
     status: str,
@@ -79,13 +79,13 @@ async def until(
             return info
         if info.status == "terminated" or waited > PATIENCE:
             why = next((reason for reason in (info.termination_reason, info.pending_reason) if reason), None)
-            raise not_reached(info.name or name, info.status, status, why)
+            raise unexpected_state(info.name or name, info.status, status, why)
         if again is not None and info.status in ("running", "suspended"):
             await _ask(again)
         await asyncio.sleep(pause_after(waited))
 
 
-async def appeared(find: Callable[[], Awaitable[SandboxInfo | None]]) -> SandboxInfo | None:
+async def wait_until_known(find: Callable[[], Awaitable[SandboxInfo | None]]) -> SandboxInfo | None:
     """Return a sandbox that has just been made, once the server knows it; None if it still does not in the end."""
     begun = time.monotonic()
     while (info := await find()) is None and (waited := time.monotonic() - begun) < SETTLING:

@@ -11,7 +11,7 @@ from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.outcomes import Failed, InstanceState, Pending, Report, Skipped
-from sbxcompose.plan.stability import counts_in, in_crash_loop, loop_words, stable_in, stop_counts_in
+from sbxcompose.plan.stability import counts_in, crash_loop_text, in_crash_loop, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, RestartPolicy
 
 
@@ -226,7 +226,7 @@ class Progress:
         if row is None:
             return f"waits for {_shortened(waits)}" if waits else state.start or "has not been started"
         process = self._graph.processes[node]
-        words = [loop_words(row, row.failed_runs) if self._loops(row) else self._age(row) or doing(row, self._now)]
+        words = [crash_loop_text(row, row.failed_runs) if self._loops(row) else self._age(row) or doing(row, self._now)]
         if row.phase is Phase.RUNNING and not self._is_ready(state, row):
             words.append(unready(process, self._graph.condition(node)))
         if row.live and state.check is not None and state.check != row.last_check:

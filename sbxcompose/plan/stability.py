@@ -111,6 +111,6 @@ def _last_was_good(before: ObservedRow, row: ObservedRow) -> bool:
     return row.exit.at - started >= STABLE_AFTER
 
 
-def loop_words(row: ObservedRow, failed_runs: int) -> str:
+def crash_loop_text(row: ObservedRow, failed_runs: int) -> str:
     """Describe a crash loop, in words that follow the name of its process."""
     return f"has failed {counted(failed_runs, 'time')} in a row: it {ended(row)}"

@@ -21,7 +21,7 @@ Replicas = dict[int, list[ObservedRow]]
 """The rows of one process by replica, the newest last."""
 
 
-def left_words(left: LeftSandbox) -> str:
+def left_text(left: LeftSandbox) -> str:
     """Say that a sandbox is where its file no longer has it, and how to end it."""
     cost = " --terminate" if left.provider != "local" else ""
     if left.running is None:
@@ -106,7 +106,7 @@ class World:
 
     def left_notes(self, *, ends: bool = False) -> list[PlanNote]:
         """Return what may still run where the file no longer has it; nothing if the command `ends` that, too."""
-        return [] if ends else [PlanNote("left", left_words(left), left.name) for left in self.observed.left]
+        return [] if ends else [PlanNote("left", left_text(left), left.name) for left in self.observed.left]
 
     def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
         """Return what runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""

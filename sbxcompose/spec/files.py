@@ -18,7 +18,7 @@ from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.procfile import is_procfile, read_procfile
 from sbxcompose.spec.request import LoadRequest, files_of, named_files
-from sbxcompose.spec.sources import SourceContent, Sources, in_words
+from sbxcompose.spec.sources import SourceContent, Sources, read_error_text
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
 WRITE_ONE = "`sbxcompose init` writes a first one; `-f FILE` names another file"
@@ -227,7 +227,7 @@ class ProjectReader:
             return None
         content = self.sources.read_any(path)
         if isinstance(content, int):
-            self.mistakes.append(item.mistake(f"the included file `{self._name(path)}` {in_words(content)}"))
+            self.mistakes.append(item.mistake(f"the included file `{self._name(path)}` {read_error_text(content)}"))
             self.incomplete = True
             return None
         return self._tree(path, above)
@@ -240,7 +240,7 @@ class ProjectReader:
             hint = "start the program that writes to it, or remove it" if content == errno.ENXIO else None
             if content in _ABSENT and not self.request.files and name in files_of(self.request.environ):
                 hint = "it is named in the variable `SBXCOMPOSE_FILE`"
-            mistakes.append(document.mistake(f"the file {in_words(content)}", hint=hint))
+            mistakes.append(document.mistake(f"the file {read_error_text(content)}", hint=hint))
             return None
         try:
             document.text = content.decode("utf-8-sig")
@@ -264,7 +264,7 @@ def _refuse_foreign(document: Document, tool: Tool | None) -> None:
     """Raise `InvalidSpec` for another tool's file; what else is wrong with it is of no interest."""
     if tool is not None:
         message = f"this is {tool.file}, which sbxcompose does not read"
-        raise InvalidSpec([document.mistake(message, hint=tool.way_out(document.name))])
+        raise InvalidSpec([document.mistake(message, hint=tool.remedy(document.name))])
 
 
 def _not_text(document: Document, content: bytes, position: int) -> Mistake:

@@ -35,7 +35,7 @@ class Tool(Enum):
         """What its file is called, with an article."""
         return self.value[0]
 
-    def way_out(self, name: str) -> str:
+    def remedy(self, name: str) -> str:
         """Return what to do with a file of that name. This is the only place that says so."""
         if self is Tool.TILT:
             return f"write a `sbxcompose.yaml`; {GUIDE}#{self.value[1]} lists what each key becomes there"
@@ -127,7 +127,7 @@ def other_file(names: Iterable[str]) -> str | None:
             return f"there is a `{name}`: run `sbxcompose -f {shlex.quote(name)} up`"
     for name in listed:
         if (tool := by_name(name)) is not None:
-            return f"`{name}` is {tool.file}: {tool.way_out(name)}"
+            return f"`{name}` is {tool.file}: {tool.remedy(name)}"
     return None
 
 

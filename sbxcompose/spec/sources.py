@@ -55,7 +55,7 @@ def _read_all(descriptor: int, size: int) -> SourceContent:
     return b"".join(chunks)
 
 
-def in_words(number: int) -> str:
+def read_error_text(number: int) -> str:
     """Why a file could not be read, after "`x` …"."""
     words = {
         errno.ENOENT: "does not exist",

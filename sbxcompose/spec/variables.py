@@ -12,7 +12,7 @@ from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.nodes import Node
 from sbxcompose.spec.project import Pairs
-from sbxcompose.spec.sources import in_words
+from sbxcompose.spec.sources import read_error_text
 from sbxcompose.spec.unresolved import scope_of
 from sbxcompose.spec.unresolved_part import Unresolved
 from sbxcompose.spec.values import InterpolatedValue, Path, env_position
@@ -61,7 +61,7 @@ class Variables:
         if not isinstance(content, int):
             return self._reader.variables_in(path, content, earlier={**self._reader.dotenv, **earlier})
         if model.required or content not in (errno.ENOENT, errno.ENOTDIR):
-            return {}, [node.mistake(f"the file `{model.path}` {in_words(content)}")]
+            return {}, [node.mistake(f"the file `{model.path}` {read_error_text(content)}")]
         return {}, []
 
 

@@ -160,7 +160,7 @@ class Client:
                 self.ended = not message.get("more_body", False)
             self._news.notify_all()
 
-    async def until(self, holds: Callable[[Client], bool]) -> None:
+    async def wait_until(self, holds: Callable[[Client], bool]) -> None:
         """Wait until the answer is as wanted."""
         async with self._news:
             await self._news.wait_for(lambda: holds(self))

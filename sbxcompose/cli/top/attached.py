@@ -17,7 +17,7 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.run import TopScreen
 from sbxcompose.cli.up_request import UpRequest
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.verdict import exited_words, ready_words
+from sbxcompose.cli.view.verdict import exited_words, ready_text
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,
@@ -125,7 +125,9 @@ class _UpOnScreen:
         self._code = verdict.exit_code
         self._verdict_words = f"{verdict.kind}: {verdict}"
         by_itself = self._request.ends_itself or verdict.ended_by is not None
-        self._feed.remark(exited_words(verdict, by_itself=by_itself) if isinstance(verdict, Success) else str(verdict))
+        self._feed.add_note(
+            exited_words(verdict, by_itself=by_itself) if isinstance(verdict, Success) else str(verdict)
+        )
         if by_itself:
             if self._up.running():
                 await self._stop()
@@ -134,7 +136,7 @@ class _UpOnScreen:
             try:
                 await self._up.mark_down()
             except SbxError as error:  # the host is gone, which has ended everything
-                self._feed.remark(error.message)
+                self._feed.add_note(error.message)
             self._model.attached = False
             self._model.show_message("all processes have exited; q leaves")
         self._publisher.publish(self._session, self._up.wanted, verdict, seconds)
@@ -142,7 +144,7 @@ class _UpOnScreen:
     async def _stop(self) -> None:
         """Stop everything in reverse order, or at once when that is asked for meanwhile."""
         self._model.stopping = True
-        self._feed.remark("stopping everything")
+        self._feed.add_note("stopping everything")
         async with Tasks() as tasks:
             stopping = tasks.start(self._up.stop())
             killing = tasks.start(self._killed.wait())
@@ -156,13 +158,13 @@ class _UpOnScreen:
         match event:
             case PlanMade(plan):
                 for note in plan.notes:
-                    self._feed.remark(f"note: {note}")
+                    self._feed.add_note(f"note: {note}")
             case PlanApplied(result):
                 for text in held_up(result):
-                    self._feed.remark(text)
+                    self._feed.add_note(text)
             case ApplyFailed(error):
-                self._feed.remark("; ".join(filter(None, [error.message, error.hint])))
+                self._feed.add_note("; ".join(filter(None, [error.message, error.hint])))
             case ReloadFailed(error):
-                self._feed.remark(f"{CANNOT_APPLY}: {mistake_words(error)}")
+                self._feed.add_note(f"{CANNOT_APPLY}: {mistake_words(error)}")
             case EverythingReady(verdict, seconds):
-                self._feed.remark(ready_words(verdict, seconds))
+                self._feed.add_note(ready_text(verdict, seconds))

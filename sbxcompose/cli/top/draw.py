@@ -240,8 +240,8 @@ def footer(model: TopModel, width: int) -> Line:
             keys = [("s", "stop everything"), ("l", "leave it running"), ("Esc", "stay")]
             return fit(_hints(keys), width)
         words = {"search": "search: ", "filter": "show lines with: ", "signal": "signal (TERM): "}[model.prompt.kind]
-        remark = [TextSpan(f"  {model.message.text}", "bad")] if model.message is not None else []
-        return fit([TextSpan(f" {words}", "key"), TextSpan(model.prompt.text), TextSpan(" ", "cursor"), *remark], width)
+        note = [TextSpan(f"  {model.message.text}", "bad")] if model.message is not None else []
+        return fit([TextSpan(f" {words}", "key"), TextSpan(model.prompt.text), TextSpan(" ", "cursor"), *note], width)
     if model.message is not None:
         return fit([TextSpan(f" {model.message.text}", "bad" if model.message.bad else "good")], width)
     if model.stopping:

@@ -100,10 +100,10 @@ class TopFeed:
         if self._kept is None:
             for said in self._announcer(event):
                 name = "" if said.instance is None else self._label(said.instance)
-                self.remark(f"{name} {said.text.removeprefix(name + ' ')}".strip(), about=name)
+                self.add_note(f"{name} {said.text.removeprefix(name + ' ')}".strip(), about=name)
         self._stir()
 
-    def remark(self, text: str, about: str = "") -> None:
+    def add_note(self, text: str, about: str = "") -> None:
         """Add a line of this program between the lines of the processes, or of the one that it is `about`."""
         self._add("*", 0, clean_text(self._secrets.hide(text), colours=False), about)
 

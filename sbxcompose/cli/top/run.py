@@ -80,7 +80,7 @@ async def stay_connected(session: Session, feed: TopFeed, poll: asyncio.Event) -
             words = words or error.message
             feed.connected(False)
         if words and words != said:
-            feed.remark(words)
+            feed.add_note(words)
         said = words
         with suppress(TimeoutError):
             async with asyncio.timeout(every):

@@ -11,7 +11,7 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.connection import connection_words
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
-from sbxcompose.engine.ready import own_words, row_end
+from sbxcompose.engine.ready import message_without_name, row_end
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
@@ -180,13 +180,13 @@ def _failed(action: object, words: str, hint: str | None) -> Announcement:
     text = f"{words}; {hint}" if hint else words
     match action:
         case Start(_, instance):
-            return Announcement(instance, f"could not be started: {own_words(text)}", Severity.BAD)
+            return Announcement(instance, f"could not be started: {message_without_name(text)}", Severity.BAD)
         case Await(instance):
             return Announcement(instance, text, Severity.BAD)
         case Sync(sandbox):
             return Announcement(None, f"files could not be copied to {sandbox.name}: {text}", Severity.BAD)
         case Stop(row):
-            return Announcement(row.instance, f"could not be stopped: {own_words(text)}", Severity.BAD)
+            return Announcement(row.instance, f"could not be stopped: {message_without_name(text)}", Severity.BAD)
         case _:
             return Announcement(None, text, Severity.BAD)
 

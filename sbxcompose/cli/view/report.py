@@ -104,7 +104,7 @@ class Reporter:
         """Return the announcement with its name and colour."""
         return announced(said, self._names.instance, self._shell.err)
 
-    def sum_up(self, plan: Plan, result: Result, seconds: float) -> None:
+    def summarize(self, plan: Plan, result: Result, seconds: float) -> None:
         """Say what was done and how long it took."""
         if plan.finished or (plan.empty and not self._stepped):
             self._shell.echo(plan.summary)

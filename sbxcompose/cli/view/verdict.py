@@ -12,7 +12,7 @@ def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str
     """Return the verdict after `seconds`; `reproduce` is a command."""
     headline, *rest = str(verdict).split("\n")
     if isinstance(verdict, Success):
-        return [style.green(ready_words(verdict, seconds)), *rest]
+        return [style.green(ready_text(verdict, seconds)), *rest]
     hint = [f"{style.cyan('hint:')} reproduce it with `{reproduce}`"] if reproduce and verdict.causes else []
     return [f"{style.red(headline.removesuffix(':'))} after {seconds:.1f}s:", *rest, *hint]
 
@@ -24,7 +24,7 @@ def exited_words(verdict: Success, *, by_itself: bool) -> str:
     return f"{headline}: {verdict}" if seen else headline
 
 
-def ready_words(verdict: Success, seconds: float) -> str:
+def ready_text(verdict: Success, seconds: float) -> str:
     """Return that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
     parts = [f"{counted(verdict.ready, 'process')} ready"] if verdict.ready else []
     parts += [f"{verdict.completed} completed"] if verdict.completed else []

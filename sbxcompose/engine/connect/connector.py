@@ -14,7 +14,7 @@ from sbxcompose.engine.connect.access import SandboxFinder
 from sbxcompose.engine.connect.remote_listener import RemoteListener, TakenOver
 from sbxcompose.engine.connect.splice import ConnectionEnd, StreamEnd, TunnelEnd, splice
 from sbxcompose.engine.ports import holder_of
-from sbxcompose.engine.ready import own_words
+from sbxcompose.engine.ready import message_without_name
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.spec.connect import READY, PortLink, SandboxPlace
 from sbxcompose.tasks import TaskOwner
@@ -103,7 +103,7 @@ class Connector:
                     await consumer.write(accepted)
                 await splice(consumer, target)
         except SbxError as error:
-            words = own_words(error.message)
+            words = message_without_name(error.message)
             if self._failing.get(port) != words:
                 self._failing[port] = words
                 self._say(f"{link.listen} -> {link.target.name}: {words}")

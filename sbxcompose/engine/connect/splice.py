@@ -26,7 +26,7 @@ class ConnectionEnd(Protocol):
     async def end(self) -> None:
         """Say that no more will be sent."""
 
-    async def vanished(self) -> None:
+    async def peer_gone(self) -> None:
         """Return when the other side is gone without a word."""
 
 
@@ -38,7 +38,7 @@ class StreamEnd(SocketStream):
         if self._writer.can_write_eof():
             self._writer.write_eof()
 
-    async def vanished(self) -> None:
+    async def peer_gone(self) -> None:
         """Wait forever: the kernel breaks such a connection."""
         await asyncio.Event().wait()
 
@@ -82,7 +82,7 @@ class TunnelEnd:
         with suppress(Closed):
             await self._tunnel.send_close()
 
-    async def vanished(self) -> None:
+    async def peer_gone(self) -> None:
         """Ping; return when the other side is gone without a word."""
         await self._tunnel.keep_alive()
         if self._tunnel.closing:
@@ -94,7 +94,7 @@ async def splice(consumer: ConnectionEnd, target: ConnectionEnd) -> None:
     async with Tasks() as tasks:
         out = tasks.start(_carry(consumer, target))
         back = tasks.start(_carry(target, consumer))
-        gone = [tasks.start(consumer.vanished()), tasks.start(target.vanished())]
+        gone = [tasks.start(consumer.peer_gone()), tasks.start(target.peer_gone())]
         await asyncio.wait({out, back, *gone}, return_when=asyncio.FIRST_COMPLETED)
         if any(task.done() for task in gone):
             return

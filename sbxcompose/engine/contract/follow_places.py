@@ -137,7 +137,7 @@ class FollowPlaces:
         record = self._known[process]
         return now - record.looked_at >= min(max((now - record.wrote_at) / 4, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL)
 
-    def looked(self, process: int, now: float) -> None:
+    def note_polled(self, process: int, now: float) -> None:
         """Note that a process has been looked at."""
         if (record := self._known.get(process)) is not None:
             record.looked_at = now

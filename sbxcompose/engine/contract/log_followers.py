@@ -128,7 +128,7 @@ class LogFollowers:
 
     def check(self) -> None:
         """Look at those without a stream whose time has come. The sandbox is known not to be suspended now."""
-        due = [follower for follower in self._followers.values() if follower.to_be_checked]
+        due = [follower for follower in self._followers.values() if follower.check_due]
         if due and not self._checking:
             self._checking = True
             self._spawn(partial(self._check, due))

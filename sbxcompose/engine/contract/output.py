@@ -102,7 +102,7 @@ class Follower:
         return self._turn.parked
 
     @property
-    def to_be_checked(self) -> bool:
+    def check_due(self) -> bool:
         """Whether it has no stream, and is to be looked at now."""
         return self._turn.is_due()
 
@@ -111,7 +111,7 @@ class Follower:
         try:
             tail = await record_tail(self._client, self._key)
         except Unreachable:
-            self._turn.looked()  # whoever asks for the rows finds out for how long
+            self._turn.note_polled()  # whoever asks for the rows finds out for how long
             return
         except NotFound:
             self._turn.want()  # a follow says so in its place
@@ -120,7 +120,7 @@ class Follower:
             self._target = tail.count
             self._turn.want()
         else:
-            self._turn.looked()
+            self._turn.note_polled()
 
     async def quiet(self) -> None:
         """Wait until the last lines of a run that has ended have come, as far as one can know."""

@@ -80,7 +80,7 @@ def as_it_began(info: ProcessInfo) -> ProcessInfo:
     return replace(info, status="running", exit_code=None, signal=None, ended_at=None, managed=managed)
 
 
-def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
+def unseen_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
     """Return the row as it must have been between two looks that saw one run and then a later one: crashed, to run
     again.
     """
@@ -127,7 +127,7 @@ def rows_with(rows: list[ProcessInfo], wanted: LineRange) -> list[ProcessInfo]:
     return having[-1:]
 
 
-def told_apart(latest: int, run: int) -> bool:
+def distinguishable(latest: int, run: int) -> bool:
     """Return whether the lines of a run can be known from those of others, when the latest is run number `latest`.
 
     Only where the latest run began is known: so the latest can be, and the first where there is one other.

@@ -135,9 +135,9 @@ class FollowTurn:
         """Return whether it is parked, and is to be looked at now."""
         return self._turns.places.is_due(self.number, time.monotonic())
 
-    def looked(self) -> None:
+    def note_polled(self) -> None:
         """Take note that it has been looked at, and nothing is new."""
-        self._turns.places.looked(self.number, time.monotonic())
+        self._turns.places.note_polled(self.number, time.monotonic())
 
     def caught_up(self, *, all_there: bool = False) -> None:
         """Take note that its stream has come to what is new, see `FollowPlaces`."""

@@ -23,10 +23,10 @@ from sbxcompose.engine.contract.rows import (
     incarnation,
     is_news,
     log_of,
-    missed_end,
     pause_after,
     run_of,
     run_over,
+    unseen_end,
 )
 from sbxcompose.engine.contract.turns import FollowTurns
 from sbxcompose.engine.observe import row_key
@@ -272,7 +272,7 @@ class PlainWatch:
                 self._output.follow_new(key, log, known, info)
                 if ended(info):
                     return
-        if known is not None and (between := missed_end(known, info)) is not None:
+        if known is not None and (between := unseen_end(known, info)) is not None:
             await self._emit(follow.RowSeen(between))
         if self._rows.get(key) == info:  # else there is newer news of it already, which is told by itself
             await self._emit(follow.RowSeen(info))

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from sbxcompose import paths
 from sbxcompose.engine.local_host import locate
-from sbxcompose.engine.local_host.locate import PATIENCE, see_log
+from sbxcompose.engine.local_host.locate import PATIENCE, log_hint
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
@@ -145,7 +145,7 @@ def stop(*, force: bool = False) -> bool:
         if _ends(told["keeper_pid"]):
             return True
         # Another command may have started something just then: the host continues, and says so when it is asked again.
-    raise ProviderError("the host has stopped everything but does not exit", hint=see_log())
+    raise ProviderError("the host has stopped everything but does not exit", hint=log_hint())
 
 
 def _ends(pid: int) -> bool:
@@ -204,18 +204,18 @@ def ask(
 
     from sbxcompose.api.transport import HostAddress, Transport
     from sbxcompose.api.wire import HttpRequest
-    from sbxcompose.api.wire_errors import expect, not_an_object, too_slow
+    from sbxcompose.api.wire_errors import expect, no_answer_in_time, not_an_object
 
     async def question() -> Any:
-        async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=see_log())) as host:
+        async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=log_hint())) as host:
             return expect(await host.request(HttpRequest(method, target, body=body)), what)
 
     try:
         answer = asyncio.run(question())
     except TimeoutError:
-        raise too_slow(f"the host at {path}", patience or 0.0, see_log()) from None
+        raise no_answer_in_time(f"the host at {path}", patience or 0.0, log_hint()) from None
     if not isinstance(answer, dict):
-        raise not_an_object(what, see_log())
+        raise not_an_object(what, log_hint())
     return answer
 
 
@@ -232,7 +232,7 @@ def _start(port: int | None, key: str | None) -> Path:
             return Path(told["socket"])
         if told.get("status") != "taken":
             raise ProviderError(
-                f"the host cannot be started: {told.get('message', 'it gave no reason')}", hint=see_log()
+                f"the host cannot be started: {told.get('message', 'it gave no reason')}", hint=log_hint()
             )
         path = locate.find()
         if path is not None:

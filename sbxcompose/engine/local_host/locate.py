@@ -23,7 +23,7 @@ PATIENCE = 15.0
 """Seconds that a host may take to begin, or to end after its processes have."""
 
 
-def see_log() -> str:
+def log_hint() -> str:
     """Return the hint that names the log of the host of our state directory."""
     record = hostrecord.read(paths.lock_path())
     return f"see {paths.log_path() if record is None else record.log}"
@@ -52,7 +52,7 @@ def find() -> Path | None:
         if time.monotonic() > deadline:
             from sbxcompose.api.wire_errors import host_silent  # imports h11
 
-            raise host_silent(see_log())
+            raise host_silent(log_hint())
         time.sleep(0.01)
 
 

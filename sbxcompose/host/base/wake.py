@@ -64,7 +64,7 @@ class ChangeSignal:
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait until `true()`."""
         while not true():
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()

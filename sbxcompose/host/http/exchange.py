@@ -37,7 +37,7 @@ class ExchangeConnection(Protocol):
     def switch(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Answer 101; what has come of the other protocol already."""
 
-    def invite(self) -> None:
+    def send_continue(self) -> None:
         """Tell a client that waits for it to send its body."""
 
     def pause_reading(self) -> None:
@@ -106,7 +106,7 @@ class Exchange:
     async def receive(self) -> AsgiMessage:
         """ASGI: the next piece of the body, or that the client has gone."""
         # Only when the body is wanted: a client that is refused for its headers alone is not made to send it.
-        self._connection.invite()
+        self._connection.send_continue()
         while True:
             if self._body or (self._whole_body and not self._end_told):
                 return self._piece()

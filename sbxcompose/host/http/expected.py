@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import inspect
 
 
-def words_for(kind: Any, *, entry: bool = False) -> str:
+def expected_text(kind: Any, *, entry: bool = False) -> str:
     """Say what a value of that type is, or with `entry` an entry of such a list; completes "x must be …"."""
     found = inspect.type_info(kind)
     if not entry:

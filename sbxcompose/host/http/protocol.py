@@ -220,7 +220,7 @@ class Connection(asyncio.Protocol):
         if self.gone:
             raise ConnectionResetError("the client has gone")
 
-    def invite(self) -> None:
+    def send_continue(self) -> None:
         """Tell a client that waits for it (`Expect: 100-continue`) to send its body."""
         if self._protocol.they_are_waiting_for_100_continue:
             self.send(h11.InformationalResponse(status_code=100, headers=[]))

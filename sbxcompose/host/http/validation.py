@@ -104,11 +104,11 @@ def _read_value(field: FieldInfo, part: bytes) -> Any:
     try:
         value = decode_json(part, type=field.type)
     except ValidationError as error:
-        from sbxcompose.host.http.expected import words_for  # for mistakes only
+        from sbxcompose.host.http.expected import expected_text  # for mistakes only
 
         entry = _ENTRY.search(str(error))
         place = entry[1] if entry is not None else ""
-        raise ValueError(f"{field.name}{place} must be {words_for(field.type, entry=bool(place))}") from None
+        raise ValueError(f"{field.name}{place} must be {expected_text(field.type, entry=bool(place))}") from None
     if _NUL in part and _has_nul(value):
         raise ValueError(f"{field.name} has a NUL character, which no program can be given")
     return value

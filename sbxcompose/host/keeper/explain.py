@@ -61,7 +61,7 @@ def _before_exec(code: int, request: dict[str, Any]) -> str:
     if cwd is not None and code in _DIRECTORY_ERRORS:
         words = {errno.ENOENT: "no such directory", errno.ENOTDIR: "not a directory"}
         return f"{words.get(code, os.strerror(code).lower())}: {cwd}"
-    return f"cannot become user {request['uid']}: {system_words(code)}"
+    return f"cannot become user {request['uid']}: {os_error_text(code)}"
 
 
 def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *, inside: bool) -> str:
@@ -80,10 +80,10 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *,
         return (
             f"{words} (this is one word: separate its arguments, or run it with `sh -c`)" if " " in command else words
         )
-    return f"{system_words(code)}: {command}"
+    return f"{os_error_text(code)}: {command}"
 
 
-def system_words(code: int) -> str:
+def os_error_text(code: int) -> str:
     """Return the system's words for an error, and which limit it means where they do not tell."""
     words = os.strerror(code)
     words = words[:1].lower() + words[1:]

@@ -14,7 +14,7 @@ import time
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
 from sbxcompose.host.keeper.execution import ExecContext, Program
-from sbxcompose.host.keeper.explain import CannotSpawn, explain, system_words
+from sbxcompose.host.keeper.explain import CannotSpawn, explain, os_error_text
 from sbxcompose.host.keeper.fork_exec import check, fork_exec, read_failure
 from sbxcompose.host.keeper.inits import Inits
 from sbxcompose.host.keeper.namespaces import Inside
@@ -125,7 +125,7 @@ class Spawner:
         except OSError as error:
             streams.close_parent()
             known = error.errno is not None and error.strerror == os.strerror(error.errno)
-            words = system_words(error.errno or 0) if known else error.strerror or str(error)
+            words = os_error_text(error.errno or 0) if known else error.strerror or str(error)
             raise CannotSpawn(f"cannot start {request['argv'][0]}: {words}", error.errno or 0) from error
         except ValueError as error:  # characters that no file name can have
             streams.close_parent()

@@ -41,7 +41,7 @@ class UnownedProcesses:
             if not found:
                 break
             others = [unit for unit in units if unit.live and unit.name not in names]
-            doomed = [process for process in found if not may_be_of(process, self._possible(process, others))]
+            doomed = [process for process in found if not may_descend_from(process, self._possible(process, others))]
             self._name([process for process in found if process not in doomed])
             if not doomed:
                 break
@@ -64,6 +64,6 @@ class UnownedProcesses:
                 log(f"process {process.pid} ({command_of(process.pid)}) {words}")
 
 
-def may_be_of(process: ProcessStat, units: Iterable[Unit]) -> bool:
+def may_descend_from(process: ProcessStat, units: Iterable[Unit]) -> bool:
     """Return whether a process may have been started by one of these units: one that began before it."""
     return any(unit.ticks <= process.started + 1 for unit in units)

@@ -118,7 +118,7 @@ class Journal:
         # Each head repeats what was known before it; of the last two one may be new, and without a head (above).
         self._replay(self.segments[-2:])
 
-    def mend(self, first: int = 0) -> None:
+    def repair(self, first: int = 0) -> None:
         """Make indexes anew that were removed or damaged while nothing used them, from a segment on.
 
         Raises `OSError`.

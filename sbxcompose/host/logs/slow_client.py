@@ -25,7 +25,7 @@ IDLE_POLLS = 3
 _DROPS_THE_REST = "tensorlake-rust-sdk/"
 
 
-def loses_the_rest(user_agent: str) -> bool:
+def drops_buffered_lines(user_agent: str) -> bool:
     """Return whether a client is one that drops lines at the end of a body."""
     return user_agent.startswith(_DROPS_THE_REST)
 

@@ -98,7 +98,7 @@ class LogStore(Journal):
 
         Runs may overlap: two processes may write to one log while one replaces the other.
         """
-        self.mend(-1)
+        self.repair(-1)
         time_ms = self.stamp(round(at * 1000))
         run = self.last_run + 1
         self.append(RUN_BEGIN, 0, 0, run, time_ms, self.end, 0)
@@ -177,7 +177,7 @@ class LogStore(Journal):
         `whole_lines` leaves out the rest of lines that began before `position`; `grain_ms` lets chunks that
         are no further apart come as one, with the time of the first.
         """
-        self.mend()
+        self.repair()
         reader = LogReader(self, streams, grain_ms, self.remove_reader)
         if position is None:
             reader.seek_end()

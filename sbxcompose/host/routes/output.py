@@ -16,7 +16,7 @@ from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.logs.follow import events, snapshot
 from sbxcompose.host.logs.lines import END, EVENT_END, json_items
 from sbxcompose.host.logs.segments import STDERR, STDOUT
-from sbxcompose.host.logs.slow_client import SlowClient, loses_the_rest, wait_until_idle
+from sbxcompose.host.logs.slow_client import SlowClient, drops_buffered_lines, wait_until_idle
 from sbxcompose.host.logs.source import OutputRow, OutputSource
 
 STREAMS: Mapping[str, tuple[int, ...]] = {
@@ -51,7 +51,7 @@ def _follow_of(find: Callable[[Request], OutputSource], which: str) -> StreamHan
     async def endpoint(request: Request) -> StreamAnswer:
         source = find(request)
         row = _row(source, request.path_params["process"])
-        loses = loses_the_rest(request.headers.get("user-agent", ""))
+        loses = drops_buffered_lines(request.headers.get("user-agent", ""))
         content = _follow(source, row, which)
         return StreamAnswer(_ending_late(content, request) if loses else content, "text/event-stream")
 

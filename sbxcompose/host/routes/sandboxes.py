@@ -50,7 +50,7 @@ async def made(sandboxes: list[HostedSandbox], patience: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
             for sandbox in sandboxes:
-                await sandbox.until(lambda sandbox=sandbox: sandbox.status in ("running", "terminated"))  # type: ignore[misc]
+                await sandbox.wait_until(lambda sandbox=sandbox: sandbox.status in ("running", "terminated"))  # type: ignore[misc]
 
 
 def made_status(sandboxes: list[HostedSandbox]) -> int:

@@ -36,14 +36,14 @@ async def resume(request: Request) -> Response:
 async def _change(request: Request, sandbox: HostedSandbox, wanted: SandboxStatus) -> Response:
     """202 if it has begun, and 200 if it was so before, or is so within `wait_ms`."""
     wait_ms = query_number(request, "wait_ms", 0, MAX_MILLIS)
-    await sandbox.until(lambda: not sandbox.being_taken_over)
+    await sandbox.wait_until(lambda: not sandbox.being_taken_over)
     if sandbox.status == wanted and not sandbox.in_transition:
         return _answer(request, sandbox, 200)
     begin = sandbox.begin_to_suspend if wanted == "suspended" else sandbox.begin_to_resume
     begin()
     with suppress(TimeoutError):
         async with asyncio.timeout((CHANGE_WAIT * 1000 if wait_ms is None else wait_ms) / 1000):
-            await sandbox.until(lambda: not sandbox.in_transition or sandbox.ending is not None)
+            await sandbox.wait_until(lambda: not sandbox.in_transition or sandbox.ending is not None)
     if sandbox.ending is not None:
         raise Problem(409, f"sandbox {sandbox.info.id} is being terminated", "SANDBOX_TERMINATED")
     reached = sandbox.status == wanted and not sandbox.in_transition

@@ -18,11 +18,11 @@ def sweep(directory: Path, record: str, tasks: TaskOwner) -> None:
     A folder is made before its record, and removed in any order: what has none is left over.
     """
     # Listed now and removed later: what is made meanwhile, and has no record yet, is not among them.
-    for stray in strays(directory, record):
+    for stray in leftover_folders(directory, record):
         tasks.start(_remove(stray))
 
 
-def strays(directory: Path, record: str) -> list[str]:
+def leftover_folders(directory: Path, record: str) -> list[str]:
     """Return the paths of these folders. What does not have an id for a name was not put there by us."""
     paths = [f"{directory}/{name}" for name in damage.names_in(directory) if is_id(name)]
     folders = [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]

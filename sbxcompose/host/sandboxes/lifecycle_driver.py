@@ -83,12 +83,12 @@ class SandboxDriver:
         """Whether something is being done to it."""
         return self._life.stage.in_transition
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait until something is true of it."""
-        await self._news.until(true)
+        await self._news.wait_until(true)
 
     async def _at_rest(self) -> None:
-        await self.until(lambda: not self.in_transition or self.ending is not None)
+        await self.wait_until(lambda: not self.in_transition or self.ending is not None)
 
     def _report(self, event: SandboxEvent) -> None:
         """Change its life by an event, and carry out what follows. Raises `Problem`, and changes nothing, if it is

@@ -105,12 +105,12 @@ class HostedSandbox(SandboxDriver):
                 raise Problem(500, f"sandbox {self.info.id} cannot be resumed: {self._failure}", "NOT_RESUMED")
 
     @asynccontextmanager
-    async def held_still(self) -> AsyncIterator[None]:
+    async def while_frozen(self) -> AsyncIterator[None]:
         """Nothing in it runs meanwhile, so that its files are of one moment. Raises `Problem`."""
         await self._at_rest()
         self._report(CopyRequested())
         try:
-            await self.until(lambda: self._life.stage is not SandboxStage.SNAPSHOTTING)
+            await self.wait_until(lambda: self._life.stage is not SandboxStage.SNAPSHOTTING)
             if self.ending is not None:
                 raise Problem(409, f"sandbox {self.info.id} is being terminated", "SANDBOX_TERMINATED")
             if self._life.stage not in _STANDING_STILL:
@@ -119,14 +119,14 @@ class HostedSandbox(SandboxDriver):
             yield
         finally:
             self._report(CopyFinished())
-            await self.until(lambda: not self.in_transition)
+            await self.wait_until(lambda: not self.in_transition)
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Path]:
         """Its files, of one moment, as long as nothing in it runs: those of its workspace, or the disk of an isolated
         one. Raises `Problem`.
         """
-        async with self.held_still():
+        async with self.while_frozen():
             if self.workload.isolation is None:
                 yield self.workspace
             else:
@@ -144,7 +144,7 @@ class HostedSandbox(SandboxDriver):
             self._report(ProxyRequestEnded())
 
     async def _awake(self) -> None:
-        await self.until(lambda: self.status != "pending" or self.ending is not None)
+        await self.wait_until(lambda: self.status != "pending" or self.ending is not None)
         while self.status in ("suspending", "suspended") and self.ending is None:
             if not self.info.auto_resume:
                 words = f"sandbox {self.info.name} is suspended, and auto_resume is off"
@@ -171,7 +171,7 @@ class HostedSandbox(SandboxDriver):
 
     async def end(self) -> None:
         """Wait for what is being done to it, then end everything in it."""
-        await self.until(lambda: not self.in_transition or self.status == "suspending")
+        await self.wait_until(lambda: not self.in_transition or self.status == "suspending")
         while True:
             await self.end_processes(TERMINATION_GRACE_MS)
             # A start that was under way may have begun a process meanwhile: starts are refused only from `closed` on.

@@ -79,7 +79,7 @@ class Snapshots:
         number = self._begin(sandbox, kind).id
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                await self._news.until(lambda: self.get(number).status != "in_progress")
+                await self._news.wait_until(lambda: self.get(number).status != "in_progress")
         return self.get(number)
 
     def _begin(self, sandbox: HostedSandbox, kind: SnapshotType) -> SnapshotInfo:
@@ -161,7 +161,7 @@ class Snapshots:
     async def delete(self, number: str) -> None:
         """Delete a snapshot and its files; a second request meanwhile waits for the same end. Raises `Problem`."""
         if number in self._deleting:
-            await self._news.until(lambda: number not in self._deleting)
+            await self._news.wait_until(lambda: number not in self._deleting)
             if number not in self._known:
                 return
         info = self.get(number)

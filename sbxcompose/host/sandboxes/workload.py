@@ -78,10 +78,10 @@ class Workload:
 
     async def wait_steady(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
-        await self.processes.until(lambda: otherwise() or not self._in_between())
+        await self.processes.wait_until(lambda: otherwise() or not self._in_between())
 
     def _in_between(self) -> bool:
-        return self.terminals.in_between or self.processes.in_between
+        return self.terminals.is_changing or self.processes.is_changing
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End everything by signal and grace; `grace_ms` limits the time that each may take."""

@@ -120,17 +120,17 @@ async def watch(
     age_ms: Callable[[], int],
     report: Callable[[Health], None],
     look_once: HealthProbe,
-    stranger: Stranger = lambda port, host: None,
+    foreign_listener: Stranger = lambda port, host: None,
 ) -> None:
     """Check a run until it is unhealthy. `report` is called after every check that changed anything.
 
-    A success counts only if it comes from the sandbox. `stranger` is asked when something answers that was not
+    A success counts only if it comes from the sandbox. `foreign_listener` is asked when something answers that was not
     known to be healthy, and not at every check: it reads much of /proc.
     """
     while True:
         seen = await look_once()
         if seen.failure is None and seen.host and (health.status != "healthy" or health.failures):
-            who = await asyncio.to_thread(stranger, config.port or 0, seen.host)
+            who = await asyncio.to_thread(foreign_listener, config.port or 0, seen.host)
             if who is not None:
                 seen = seen._replace(failure=f"{_what(config)}: answered by {who}, which is not part of the sandbox")
         after = after_check(config, health, seen, age_ms())

@@ -19,7 +19,7 @@ class Probes(Struct, frozen=True):
     """How the run is looked at, as `health.watch` has it."""
 
     look: health.HealthProbe
-    stranger: health.Stranger
+    foreign_listener: health.Stranger
 
 
 class Checks:
@@ -47,7 +47,7 @@ class Checks:
         def age_ms() -> int:
             return round((time.monotonic() - began) * 1000)
 
-        checks = health.watch(config, known, age_ms, report, probes.look, probes.stranger)
+        checks = health.watch(config, known, age_ms, report, probes.look, probes.foreign_listener)
         self._task = tasks.start(checks)
 
     def end(self) -> None:

@@ -272,7 +272,7 @@ class LifecycleDriver(ProcessRow):
             return f"its end is not in its log yet: {(problem.strerror or str(problem)).lower()}"
         return None
 
-    def mend_log(self) -> None:
+    def complete_log(self) -> None:
         """Note the latest run's end in its log, should the last server not have been able to."""
         run = self.record.run
         if run is not None and run.ended is not None and run.number in self.log.running:

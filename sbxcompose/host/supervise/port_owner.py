@@ -21,7 +21,7 @@ PORT_FORWARDERS = (
 """How programs are called that listen for processes which are not theirs."""
 
 
-def stranger_on(port: int, host: str, leader: int, tags: Mapping[int, str], keeper: int) -> str | None:
+def foreign_listener_on(port: int, host: str, leader: int, tags: Mapping[int, str], keeper: int) -> str | None:
     """Name the program that listens on `port` of `host`, if it is known to be none of the sandbox's.
 
     `leader` is the process that was started, `tags` are those of all units of the sandbox, which no other host's units

@@ -24,10 +24,10 @@ def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunC
     namespace, keeper = owner.namespace, owner.keeper
     sandbox = owner.unit(run.handle).rpartition(".")[0]
 
-    def stranger(port: int, host: str) -> str | None:
+    def foreign_listener(port: int, host: str) -> str | None:
         if namespace is not None:  # a network of its own has only processes of the sandbox
             return None
-        return port_owner.stranger_on(port, host, run.pid, keeper.tags(sandbox), keeper.pid)
+        return port_owner.foreign_listener_on(port, host, run.pid, keeper.tags(sandbox), keeper.pid)
 
     async def failure_of_command() -> str | None:
         return (await run_command(config.command or [])).failure
@@ -37,4 +37,4 @@ def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunC
             return check_by_command(config, failure_of_command)
         return check_port(config, namespace)
 
-    return Probes(look, stranger)
+    return Probes(look, foreign_listener)

@@ -57,7 +57,7 @@ class SupervisedProcess(LifecycleDriver):
         # Another request may begin the next run as soon as this one has ended: that one is not waited for.
         run = self._latest
         await self._report_and_wait(event)
-        await self._news.until(lambda: self._latest != run or not self.alive)
+        await self._news.wait_until(lambda: self._latest != run or not self.alive)
 
     async def restart(self) -> None:
         """Give it a new run, without backoff; return when that has begun. Raises `Problem`."""
@@ -68,7 +68,7 @@ class SupervisedProcess(LifecycleDriver):
             self._owner.check_room()
         before = self._latest
         await self._report_and_wait(RestartRequested())
-        await self._news.until(lambda: self.handle > before or not self.alive)
+        await self._news.wait_until(lambda: self.handle > before or not self.alive)
         if self.handle <= before:
             raise Problem(500, self.record.last_error or "it was stopped meanwhile", "NOT_STARTED")
 
@@ -103,4 +103,4 @@ class SupervisedProcess(LifecycleDriver):
 
     async def ended(self) -> None:
         """Wait until nothing of it runs or will."""
-        await self._news.until(lambda: not self.live)
+        await self._news.wait_until(lambda: not self.live)

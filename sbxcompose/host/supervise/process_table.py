@@ -246,13 +246,13 @@ class ProcessTable:
         self._news.notify()
 
     @property
-    def in_between(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether any row is just being started or ended."""
-        return any(row.in_between for row in self._rows.values())
+        return any(row.is_changing for row in self._rows.values())
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait until `true()`; looked at again whenever a row changes, and by `recheck`."""
-        await self._news.until(true)
+        await self._news.wait_until(true)
 
     def recheck(self) -> None:
         """Let whoever waits look again."""

@@ -38,7 +38,7 @@ class Processes(ProcessTable):
         none. In a frozen sandbox the start waits until that is resumed. What was started before, with the same key,
         is not started again.
         """
-        await self._news.until(lambda: not self.paused or self._closed)
+        await self._news.wait_until(lambda: not self.paused or self._closed)
         report = self._noting(requests, report)
         begun: list[tuple[int, SupervisedProcess, Spawn]] = []
         repeated: list[tuple[int, SupervisedProcess]] = []
@@ -73,7 +73,7 @@ class Processes(ProcessTable):
         def decided() -> bool:
             return process.record.run is not None or self._keys.find(process.request) is not process or self._closed
 
-        await self._news.until(decided)
+        await self._news.wait_until(decided)
         if process.record.run is not None:
             return process
         try:
@@ -200,7 +200,7 @@ class Processes(ProcessTable):
                 self._units[process.unit] = process
             if not process.live:
                 self._ended.add(process)
-            process.mend_log()
+            process.complete_log()
 
     def adopt(self, adopted: Adopted) -> bool:
         """Take over a run; False if no row wants it."""

@@ -61,7 +61,7 @@ class ProcessRow:
         return isinstance(self.record.state, Running | Starting)
 
     @property
-    def in_between(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether it is being started, or ended."""
         state = self.record.state
         return isinstance(state, Starting) or (isinstance(state, Running) and state.ending is not None)

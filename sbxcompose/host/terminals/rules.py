@@ -50,7 +50,7 @@ class InputRate:
         self._since = 0.0
         self._size = 0
 
-    def too_much(self, size: int, now: float) -> bool:
+    def exceeds_rate(self, size: int, now: float) -> bool:
         """Count `size` bytes that came at `now` (seconds); whether that is too much."""
         if now - self._since >= 1.0:
             self._since, self._size = now, 0

@@ -95,7 +95,7 @@ class Terminal:
 
     async def decided(self) -> None:
         """Wait until its command has begun, or it is known that it will not."""
-        await self.news.until(lambda: bool(self.record.pid) or not self.alive)
+        await self.news.wait_until(lambda: bool(self.record.pid) or not self.alive)
 
     def admits(self, token: str | None) -> bool:
         """Return whether that is its token; takes the same time however much of it is right."""

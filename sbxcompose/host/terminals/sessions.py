@@ -110,7 +110,7 @@ class TerminalSessions:
         # No `await` from the last round of this loop to the end of `_record`: of two requests at once only one may take
         # the last place, or find that no other has its key.
         while True:
-            await self._news.until(lambda: not self._paused)
+            await self._news.wait_until(lambda: not self._paused)
             if self._closed:
                 raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
             earlier = self._earlier(request)
@@ -200,7 +200,7 @@ class TerminalSessions:
         await terminal.decided()
         if terminal.alive:
             await self._keeper.stop(self._unit(terminal), signal.SIGHUP, grace)
-            await terminal.news.until(lambda: not terminal.alive)
+            await terminal.news.wait_until(lambda: not terminal.alive)
 
     async def end(self, grace_ms: int | None = None) -> None:
         """End them all; `grace_ms` limits the time that each may take."""
@@ -255,7 +255,7 @@ class TerminalSessions:
     # -- being suspended ------------------------------------------------------------------------------------
 
     @property
-    def in_between(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether a command is just being started or ended."""
         return any(
             session.alive and (session.terminating or not session.record.pid) for session in self._sessions.values()

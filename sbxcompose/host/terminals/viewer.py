@@ -46,7 +46,7 @@ async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Clos
             return _PROTOCOL, str(error)
         match event:
             case pty.Data(data):
-                if rate.too_much(len(data), time.monotonic()):
+                if rate.exceeds_rate(len(data), time.monotonic()):
                     return POLICY, f"more than {MAX_INPUT} bytes of input within a second"
                 with suppress(Problem):  # it has ended: that is being told
                     await terminal.write(data)
@@ -58,14 +58,14 @@ async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Clos
 
 async def _show(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> CloseReason:
     """Return what the terminal shows, from the viewer's position on, and how it ended."""
-    await terminal.news.until(lambda: viewer.ready)
+    await terminal.news.wait_until(lambda: viewer.ready)
     while True:
         data = terminal.tape.read(viewer.position, _PIECE)
         if data:
             await socket.send(pty.encode_data(data))
             terminal.advance(viewer, len(data))
         elif terminal.alive:
-            await terminal.news.until(lambda: terminal.tape.end > viewer.position or not terminal.alive)
+            await terminal.news.wait_until(lambda: terminal.tape.end > viewer.position or not terminal.alive)
         else:
             code = terminal.record.exit_code or 0
             await socket.send(pty.encode_exit(code))

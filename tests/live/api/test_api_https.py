@@ -43,10 +43,10 @@ class CountingServer:
             yield client
         finally:
             await client.aclose()
-            await self.until(0)
+            await self.wait_until(0)
             server.close()
 
-    async def until(self, count: int) -> None:
+    async def wait_until(self, count: int) -> None:
         """Wait until at most so many connections are open."""
         async with asyncio.timeout(PATIENCE):
             while self.open > count:
@@ -114,9 +114,9 @@ def test_a_request_that_is_cancelled_anywhere_leaves_no_connection(context: ssl.
             while await cancelled_after(client, turns):
                 gc.collect()  # what was dropped unclosed says so
                 assert await ask(client) == b"{}"
-                await server.until(1)
+                await server.wait_until(1)
                 await client.aclose()
-                await server.until(0)
+                await server.wait_until(0)
                 client.abort()  # begins with new connections
                 turns += 1
         assert turns > 5, "it has been cancelled at many places"
@@ -134,7 +134,7 @@ def test_a_handshake_that_is_not_answered_can_be_cancelled(certificate: Path, mo
             request.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request
-            await server.until(0)
+            await server.wait_until(0)
             gc.collect()
 
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

@@ -154,12 +154,12 @@ class Round:
             async def save() -> None:
                 await files.watch([("main", "page")])
                 loop.bring_up(PlanOptions())
-                await loop.until(lambda: not loop.busy)
+                await loop.wait_until(lambda: not loop.busy)
                 self._page.write_text("second\n")
                 while not shown:
                     news.clear()
                     await news.wait()
-                await loop.until(lambda: not loop.busy)
+                await loop.wait_until(lambda: not loop.busy)
 
             await run_beside(save(), loop.run(), files.run())
         assert bytes(shown) == b"second\n", shown

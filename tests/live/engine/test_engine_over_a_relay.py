@@ -211,7 +211,7 @@ def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
     async def late(self: SandboxClient, request: StartRequest, base_env: Env | None = None) -> ProcessInfo:
         info = await start(self, request, base_env)
         link = links[0]
-        await link.until(Instance("main", "job", 1), lambda: ended(link))
+        await link.wait_until(Instance("main", "job", 1), lambda: ended(link))
         return info
 
     def ended(link: SandboxConnection) -> bool | None:

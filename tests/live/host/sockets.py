@@ -70,7 +70,7 @@ class View:
         self.shown = b""
         self.exit_code: int | None = None
 
-    async def until(self, text: bytes, count: int = 1) -> bytes:
+    async def wait_until(self, text: bytes, count: int = 1) -> bytes:
         """Read on until `text` has been shown so often; all that was."""
         while self.shown.count(text) < count:
             await self._next()

@@ -11,7 +11,7 @@ import pytest
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.protocol import MARKER
-from sbxcompose.host.supervise.port_owner import stranger_on
+from sbxcompose.host.supervise.port_owner import foreign_listener_on
 
 SERVE = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
 NOBODY = 2**22 + 1
@@ -30,7 +30,7 @@ def server() -> Iterator[tuple[int, int]]:
 
 def test_a_foreign_process_is_named_with_its_pid(server: tuple[int, int]) -> None:
     pid, port = server
-    said = stranger_on(port, "127.0.0.1", NOBODY, {}, keeper=NOBODY)
+    said = foreign_listener_on(port, "127.0.0.1", NOBODY, {}, keeper=NOBODY)
     assert said is not None
     assert said.startswith(sys.executable)
     assert said.endswith(f"(pid {pid})")
@@ -44,14 +44,14 @@ def test_a_process_of_a_unit_is_known_and_one_of_a_copy_is_foreign() -> None:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        assert stranger_on(port, "127.0.0.1", NOBODY, {ours: unit}, keeper=NOBODY) is None
-        assert stranger_on(port, "127.0.0.1", NOBODY, {theirs: unit}, keeper=os.getpid()) is not None
+        assert foreign_listener_on(port, "127.0.0.1", NOBODY, {ours: unit}, keeper=NOBODY) is None
+        assert foreign_listener_on(port, "127.0.0.1", NOBODY, {theirs: unit}, keeper=os.getpid()) is not None
         process.kill()
 
 
 def test_a_child_of_the_keeper_is_known(server: tuple[int, int]) -> None:
-    assert stranger_on(server[1], "127.0.0.1", NOBODY, {}, keeper=os.getpid()) is None
+    assert foreign_listener_on(server[1], "127.0.0.1", NOBODY, {}, keeper=os.getpid()) is None
 
 
 def test_the_leader_is_known(server: tuple[int, int]) -> None:
-    assert stranger_on(server[1], "127.0.0.1", server[0], {}, keeper=NOBODY) is None
+    assert foreign_listener_on(server[1], "127.0.0.1", server[0], {}, keeper=NOBODY) is None

@@ -24,7 +24,7 @@ def test_a_command_has_a_terminal_and_its_end_is_reported_twice(box: Box) -> Non
 
     async def body() -> View:
         view = await session.view()
-        await view.until(b"hi\r\n")
+        await view.wait_until(b"hi\r\n")
         await view.type("it\n")
         closed = await view.end()
         assert (closed.code, closed.reason) == (1000, "exit:7")
@@ -56,9 +56,9 @@ def test_backspace_takes_a_whole_character(box: Box) -> None:
 
     async def body() -> None:
         view = await session.view()
-        await view.until(b"up\r\n")
+        await view.wait_until(b"up\r\n")
         await view.type("hü\x7fi\n")
-        await view.until(b"got=hi.\r\n")
+        await view.wait_until(b"got=hi.\r\n")
         await view.end()
 
     conversation(body)
@@ -71,13 +71,13 @@ def test_sizes_come_from_the_request_a_frame_or_a_call_and_are_clamped(box: Box)
     async def body() -> None:
         view = await session.view()
         await view.type("\n")
-        await view.until(b"500 1\r\n")
+        await view.wait_until(b"500 1\r\n")
         await view.socket.send(pty.encode_resize(cols=132, rows=43))
         await view.type("\n")
-        await view.until(b"43 132\r\n")
+        await view.wait_until(b"43 132\r\n")
         assert box.ask("POST", f"{session.path}/resize", json={"rows": 10, "cols": 5000}).status_code == 204
         await view.type("\n")
-        await view.until(b"10 1000\r\n")
+        await view.wait_until(b"10 1000\r\n")
         await view.leave()
 
     conversation(body)
@@ -89,7 +89,7 @@ def test_nothing_is_shown_before_ready_then_all_that_was_kept(box: Box) -> None:
 
     async def body() -> None:
         first = await session.view()
-        await first.until(b"hi\r\n")
+        await first.wait_until(b"hi\r\n")
         second = await session.connect()
         await first.type("x\n")
         await first.end()
@@ -107,10 +107,10 @@ def test_two_sockets_share_a_session_and_either_may_leave(box: Box) -> None:
     async def body() -> None:
         one, two = await session.view(), await session.view()
         await one.type("from one\n")
-        await two.until(b"from one\r\n", 2)
+        await two.wait_until(b"from one\r\n", 2)
         await one.leave()
         await two.type("from two\n")
-        await two.until(b"from two\r\n", 2)
+        await two.wait_until(b"from two\r\n", 2)
         await two.leave()
 
     conversation(body)
@@ -122,7 +122,7 @@ def test_a_deleted_session_hangs_up_and_is_known_to_have_ended(box: Box) -> None
 
     async def body() -> None:
         view = await session.view()
-        await view.until(b"up\r\n")
+        await view.wait_until(b"up\r\n")
         assert box.ask("DELETE", session.path).status_code == 204
         closed = await view.end()
         assert (closed.code, closed.reason) == (1001, "session terminated")
@@ -213,9 +213,9 @@ def test_a_slow_reader_makes_the_command_wait_and_misses_nothing(box: Box) -> No
 
     async def body() -> None:
         view = await session.view()
-        await view.until(b"0\n")
+        await view.wait_until(b"0\n")
         await view.type("\n")
-        await view.until(b"\n1000\n")
+        await view.wait_until(b"\n1000\n")
         assert session.info["is_alive"], "it has written into the void"
         await view.end()
         assert view.shown == b"".join(b"%d\n" % number for number in range(lines + 1))
@@ -233,7 +233,7 @@ def test_a_socket_that_is_not_ready_while_a_megabyte_waits_is_closed(box: Box) -
         assert closed.code == 1008
         assert view.shown == b""
         later = await session.view()
-        assert len(await later.until(b"\0", 1_000_000)) <= 2 * 1024 * 1024 + 100
+        assert len(await later.wait_until(b"\0", 1_000_000)) <= 2 * 1024 * 1024 + 100
         await later.leave()
 
     conversation(body)
@@ -253,7 +253,7 @@ def test_an_invalid_frame_is_reported_to_its_sender(box: Box) -> None:
         view = await session.view()
         await view.socket.send(b"\x7fwhat newer ones may say")
         await view.type("still there\n")
-        await view.until(b"still there\r\n", 2)
+        await view.wait_until(b"still there\r\n", 2)
         await view.leave()
 
     conversation(body)
@@ -266,10 +266,10 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
 
     async def before() -> None:
         view = await session.view()
-        await view.until(b"before\r\n")
+        await view.wait_until(b"before\r\n")
         await view.socket.send(pty.encode_resize(cols=91, rows=31))
         await view.type("one\n")
-        await view.until(b"got one\r\n")
+        await view.wait_until(b"got one\r\n")
         info = session.info
         host.kill(victim)
         assert session.info == info
@@ -277,17 +277,17 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
             assert (await view.end()).code == 1006
         else:
             await view.type("kept\n")
-            await view.until(b"got kept\r\n")
+            await view.wait_until(b"got kept\r\n")
             await view.leave()
 
     async def after() -> None:
         view = await session.view()
         await view.type("two\n")
-        shown = await view.until(b"got two\r\n")
+        shown = await view.wait_until(b"got two\r\n")
         assert shown.startswith(b"before\r\none\r\ngot one\r\n")
         rest = await session.view(f"?since={shown.index(b'two')}")
         assert int(rest.socket.headers[pty.POSITION_HEADER]) == shown.index(b"two")
-        assert await rest.until(b"got two\r\n") == b"two\r\ngot two\r\n"
+        assert await rest.wait_until(b"got two\r\n") == b"two\r\ngot two\r\n"
         await rest.type("\x04")
         assert (await rest.end()).reason == "exit:0"
         await view.end()
@@ -336,14 +336,14 @@ def test_a_session_is_suspended_with_its_sandbox_and_a_socket_resumes_it(host: L
 
     async def body() -> None:
         view = await session.view()
-        await view.until(b"up\r\n")
+        await view.wait_until(b"up\r\n")
         await view.leave()
         answer = host.http.post(f"/sandboxes/{box.id}/suspend", params={"wait_ms": 10_000})
         assert answer.status_code == 200, answer.text
         assert host.http.get(f"/sandboxes/{box.id}").json()["status"] == "suspended"
         view = await session.view()
         await view.type("it\n")
-        await view.until(b"got it\r\n")
+        await view.wait_until(b"got it\r\n")
         await view.leave()
 
     conversation(body)

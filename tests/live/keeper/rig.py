@@ -229,7 +229,7 @@ class Output:
         self._fd = fd
         self.data = b""
 
-    async def until(self, found: Callable[[bytes], bool]) -> bytes:
+    async def wait_until(self, found: Callable[[bytes], bool]) -> bytes:
         """Read until what has come satisfies; also at end of file."""
         assert self._fd is not None
         loop = asyncio.get_running_loop()
@@ -250,11 +250,11 @@ class Output:
 
     async def text(self) -> str:
         """All of it."""
-        return (await self.until(lambda _: False)).decode()
+        return (await self.wait_until(lambda _: False)).decode()
 
     async def line(self, number: int = 0) -> str:
         """A line, once it is whole."""
-        data = await self.until(lambda data: data.count(b"\n") > number)
+        data = await self.wait_until(lambda data: data.count(b"\n") > number)
         return data.split(b"\n")[number].decode()
 
 

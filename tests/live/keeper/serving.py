@@ -43,7 +43,7 @@ class Server:
 
         self.tasks.add(asyncio.get_running_loop().create_task(notify()))
 
-    async def until(self, condition: Any) -> None:
+    async def wait_until(self, condition: Any) -> None:
         async with self.news:
             await self.news.wait_for(condition)
 
@@ -56,7 +56,7 @@ class Server:
     async def stop(self) -> None:
         for unit in self.units:
             await self.keeper.stop(unit, signal.SIGTERM, 5)
-        await self.until(lambda: self.exits.keys() >= self.units.keys())
+        await self.wait_until(lambda: self.exits.keys() >= self.units.keys())
         os._exit(SERVER_DONE)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,10 +80,10 @@ class Server:
                 self.units[spawned.unit] = spawned.pid
                 return spawned.pid
             case "new keeper":
-                await self.until(lambda: self.keeper_pid != body["old"])
+                await self.wait_until(lambda: self.keeper_pid != body["old"])
                 return self.keeper_pid
             case "exit of":
-                await self.until(lambda: body["unit"] in self.exits)
+                await self.wait_until(lambda: body["unit"] in self.exits)
                 return self.exits[body["unit"]]
             case "end":
                 os._exit(body["status"])

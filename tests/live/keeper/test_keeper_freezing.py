@@ -287,11 +287,11 @@ def test_terminals_continue_after_a_thaw() -> None:
         spawned, out = await own.spawn("a", "sh", "-i", pty=(24, 80), env={"PATH": os.environ["PATH"], "PS1": ""})
         assert spawned.stdout is not None
         os.write(spawned.stdout, b"sleep 1000 & echo $((40 + 2))\n")
-        await out.until(lambda data: b"42\r\n" in data)
+        await out.wait_until(lambda data: b"42\r\n" in data)
         assert await own.client.freeze("a")
         os.write(spawned.stdout, b"echo $((50 + 5))\n")
         assert await own.client.thaw("a")
-        data = await Output(spawned.stdout).until(lambda data: b"55\r\n" in data)
+        data = await Output(spawned.stdout).wait_until(lambda data: b"55\r\n" in data)
         assert b"topped" not in data
 
     trial(check)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.client.changes import applied, check_result, check_verdict, project_plan
-from sbxcompose.client.commands import FinishedCommand, words_of
+from sbxcompose.client.commands import FinishedCommand, argv_of
 from sbxcompose.engine.result import Result, StepFailure
 from sbxcompose.errors import DeadlinePassed, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
@@ -82,7 +82,7 @@ def test_a_command_can_be_checked() -> None:
 
 
 def test_a_command_is_a_text_for_the_shell_or_a_list() -> None:
-    assert words_of("a | b") == ("sh", "-c", "a | b")
-    assert words_of(["a", "b"]) == ("a", "b")
+    assert argv_of("a | b") == ("sh", "-c", "a | b")
+    assert argv_of(["a", "b"]) == ("a", "b")
     with pytest.raises(UsageError):
-        words_of([])
+        argv_of([])

@@ -103,7 +103,7 @@ class FakeSession:
 
     async def _perform(self, step: Step) -> None:
         await asyncio.sleep(0)
-        await self.until(lambda: step.title not in self.held)
+        await self.wait_until(lambda: step.title not in self.held)
         if step.title in self.broken:
             raise ProcessFailed("it cannot be started")
         self.log.append(step.title)
@@ -118,7 +118,7 @@ class FakeSession:
         self.held.clear()
         self.changed.set()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self.changed.clear()
             await self.changed.wait()
@@ -141,7 +141,7 @@ def test_a_bring_up_is_carried_out_and_then_it_rests() -> None:
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
         for _ in range(3):
             loop.wake()
-            await loop.until(lambda: not loop.busy)
+            await loop.wait_until(lambda: not loop.busy)
 
     assert run(main).log == ["start db", "start web", "applied"]
 
@@ -149,11 +149,11 @@ def test_a_bring_up_is_carried_out_and_then_it_rests() -> None:
 def test_a_restart_interrupts_a_plan_that_waits_for_something_else() -> None:
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
         session.held = {"start web"}
-        await session.until(lambda: "start web" in session.begun)
+        await session.wait_until(lambda: "start web" in session.begun)
         assert loop.restart({Target("main", "db"): "db.py changed"}) == frozenset()
-        await session.until(lambda: session.begun.count("start web") == 2)
+        await session.wait_until(lambda: session.begun.count("start web") == 2)
         session.release()
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
 
     log = run(main).log
     assert [entry for entry in log if entry != "stop db"] == ["start db", "start db", "applied", "start web", "applied"]
@@ -162,20 +162,20 @@ def test_a_restart_interrupts_a_plan_that_waits_for_something_else() -> None:
 def test_a_restart_before_the_start_needs_no_other() -> None:
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
         session.held = {"start db"}
-        await session.until(lambda: "start db" in session.begun)
+        await session.wait_until(lambda: "start db" in session.begun)
         assert loop.restart({WEB: "web.py changed"}) == {WEB}
         session.release()
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
 
     assert run(main).log == ["start db", "start web", "applied"]
 
 
 def test_two_restarts_in_one_moment_are_one_plan() -> None:
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         loop.restart({WEB: "a changed"})
         loop.restart({WEB: "b changed"})
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
 
     session = run(main)
     assert session.log.count("start web") == 2
@@ -186,13 +186,13 @@ def test_a_reload_while_a_removed_process_is_being_stopped_is_not_lost() -> None
     smaller, other = project(process("db")), project(process("db", digest=V2))
 
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         session.held = {"stop web"}
         loop.reload(smaller, PlanOptions())
-        await session.until(lambda: "stop web" in session.begun)
+        await session.wait_until(lambda: "stop web" in session.begun)
         loop.reload(other, PlanOptions())
         session.release()
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         assert session.project is other
         assert loop.project is other
 
@@ -209,13 +209,13 @@ def test_a_failure_of_the_first_bring_up_ends_it_and_a_later_one_does_not() -> N
         run(at_once)
 
     async def later(session: FakeSession, loop: ApplyLoop) -> None:
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         session.failing = True
         loop.restart({WEB: "a changed"})
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         session.failing = False
         loop.restart({WEB: "b changed"})
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
 
     log = run(later).log
     assert "failed: the sandbox cannot be reached" in log
@@ -225,10 +225,10 @@ def test_a_failure_of_the_first_bring_up_ends_it_and_a_later_one_does_not() -> N
 def test_what_a_failure_held_up_is_tried_again_after_a_successful_restart() -> None:
     async def main(session: FakeSession, loop: ApplyLoop) -> None:
         session.broken = {"start db"}
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
         assert session.log == ["applied"]
         session.broken.clear()
         loop.restart({Target("main", "db"): "db.py changed"})
-        await loop.until(lambda: not loop.busy)
+        await loop.wait_until(lambda: not loop.busy)
 
     assert run(main).log == ["applied", "start db", "applied", "start web", "applied"]

@@ -199,7 +199,7 @@ class FakeEnd:
     async def end(self) -> None:
         self.sent.append(b"")
 
-    async def vanished(self) -> None:
+    async def peer_gone(self) -> None:
         await self.gone.wait()
 
 

@@ -181,7 +181,7 @@ class Reader:
                         self.order.append(("row ended", log_of(info) or ""))
                 self._news.notify_all()
 
-    async def until(self, met: Callable[[], bool]) -> None:
+    async def wait_until(self, met: Callable[[], bool]) -> None:
         async with self._news:
             await self._news.wait_for(met)
 
@@ -213,14 +213,14 @@ def test_each_line_comes_once_and_in_order_over_few_streams(breaks: int) -> None
             await daemon.write(name, *(f"before {number}" for number in range(5)))
         reader = Reader(daemon, FollowTurns(streams=STREAMS))
         async with reading(reader):
-            await reader.until(lambda: reader.shown == wanted(daemon))
+            await reader.wait_until(lambda: reader.shown == wanted(daemon))
             daemon.breaks = breaks
             for number in range(60):  # all write, then one alone, then another
                 names = daemon.names if number < 20 else daemon.names[number % 2 :: 5]
                 for name in names:
                     await daemon.write(name, f"line {number}")
                 await asyncio.sleep(0)
-            await reader.until(lambda: reader.shown == wanted(daemon))
+            await reader.wait_until(lambda: reader.shown == wanted(daemon))
             assert daemon.most <= STREAMS
         assert daemon.open == 0
 
@@ -232,14 +232,14 @@ def test_the_last_lines_of_what_ends_come_before_its_end() -> None:
         daemon = Daemon()
         reader = Reader(daemon, FollowTurns(streams=STREAMS), "live")
         async with reading(reader):
-            await reader.until(lambda: reader.synced)
+            await reader.wait_until(lambda: reader.synced)
             for name in daemon.names:
                 await daemon.write(name, "first")
-            await reader.until(lambda: reader.shown == wanted(daemon))
+            await reader.wait_until(lambda: reader.shown == wanted(daemon))
             for name in daemon.names:
                 await daemon.end(name, "last", "words")
             ends = [("row ended", log_name(name)) for name in daemon.names]
-            await reader.until(lambda: set(ends) <= set(reader.order))
+            await reader.wait_until(lambda: set(ends) <= set(reader.order))
         assert reader.shown == wanted(daemon)
         for name in reader.shown:
             kinds = list(dict.fromkeys(kind for kind, log in reversed(reader.order) if log == name))
@@ -256,16 +256,16 @@ def test_a_reader_that_takes_nothing_keeps_no_streams_from_others() -> None:
         blocked, reader = Reader(busy, turns), Reader(other, turns)
         async with reading(blocked, reader):
             await busy.write(busy.names[0], "one")
-            await blocked.until(lambda: blocked.shown == wanted(busy))
+            await blocked.wait_until(lambda: blocked.shown == wanted(busy))
             blocked.resume.clear()
             for number in range(200):  # more than its queue takes
                 for name in busy.names:
                     await busy.write(name, f"{number}")
                 await asyncio.sleep(0)
             await other.write(other.names[-1], "words")
-            await reader.until(lambda: reader.shown == wanted(other))
+            await reader.wait_until(lambda: reader.shown == wanted(other))
             blocked.resume.set()
-            await blocked.until(lambda: blocked.shown == wanted(busy))
+            await blocked.wait_until(lambda: blocked.shown == wanted(busy))
         assert max(busy.most, other.most) <= STREAMS
 
     asyncio.run(main())
@@ -278,7 +278,7 @@ def test_a_suspended_sandbox_is_not_woken_by_those_without_a_stream() -> None:
         async with reading(reader):
             for name in daemon.names:
                 await daemon.write(name, "first")
-            await reader.until(lambda: reader.shown == wanted(daemon))
+            await reader.wait_until(lambda: reader.shown == wanted(daemon))
             daemon.suspended = True
             async with daemon.news:
                 await daemon.news.wait_for(lambda: daemon.looks >= 10)
@@ -287,7 +287,7 @@ def test_a_suspended_sandbox_is_not_woken_by_those_without_a_stream() -> None:
             daemon.suspended = False
             for name in daemon.names:
                 await daemon.write(name, "second")
-            await reader.until(lambda: reader.shown == wanted(daemon))
+            await reader.wait_until(lambda: reader.shown == wanted(daemon))
         # What was on its way as it was suspended counts for the list that it follows.
         assert len(woken) <= PROCESSES + 1, woken
 
@@ -304,7 +304,7 @@ def test_that_streams_are_shared_is_told_once(processes: int, said: int) -> None
             for number in range(5):
                 for name in daemon.names:
                     await daemon.write(name, f"line {number}")
-                await reader.until(lambda: reader.shown == wanted(daemon))
+                await reader.wait_until(lambda: reader.shown == wanted(daemon))
         assert [words[:2] for words in told] == [(processes, STREAMS)] * said
 
     asyncio.run(main())

@@ -13,16 +13,16 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.engine.contract.rows import (
     LineRange,
     as_it_began,
+    distinguishable,
     ended,
     is_news,
     is_older,
     line_run,
     log_of,
-    missed_end,
     pause_after,
     rows_with,
     run_of,
-    told_apart,
+    unseen_end,
 )
 from sbxcompose.engine.contract.watch import PlainWatch
 from sbxcompose.engine.observe import read_row, row_key
@@ -68,7 +68,7 @@ def test_a_line_is_the_latest_runs_or_an_earlier_ones() -> None:
 
 @pytest.mark.parametrize("latest,run,apart", [(1, 1, True), (2, 1, True), (2, 2, True), (3, 1, False), (3, 2, False)])
 def test_only_the_latest_run_can_be_found_among_many(latest: int, run: int, apart: bool) -> None:
-    assert told_apart(latest, run) is apart
+    assert distinguishable(latest, run) is apart
 
 
 def test_a_run_is_looked_for_in_the_newest_row_that_has_had_it() -> None:
@@ -85,14 +85,14 @@ def test_a_row_has_ended_once_its_supervisor_has() -> None:
 
 
 def test_a_crash_between_two_looks_is_reported() -> None:
-    between = missed_end(row(), row(restarts=1, last=FAILED, pid=8, started_at=T + 20))
+    between = unseen_end(row(), row(restarts=1, last=FAILED, pid=8, started_at=T + 20))
     assert between is not None
     seen = read_row("app", between)
     assert seen is not None
     assert seen.phase is Phase.BACKING_OFF
     assert seen.exit is not None
     assert seen.exit.code == 4
-    assert missed_end(row(), row()) is None
+    assert unseen_end(row(), row()) is None
 
 
 def test_what_ended_before_it_was_seen_has_run_before_that() -> None:
@@ -213,7 +213,7 @@ class Suspended:
             self.log.append(what)
             self.asked.notify_all()
 
-    async def until(self, count: int) -> list[str]:
+    async def wait_until(self, count: int) -> list[str]:
         async with self.asked:
             await self.asked.wait_for(lambda: len(self.log) >= count)
         return self.log[:count]
@@ -229,7 +229,7 @@ def polled(client: Suspended, count: int, *, start: bool) -> list[str]:
         if start:
             await watch.started(row(started_at=T + 5))
         try:
-            return await client.until(count)
+            return await client.wait_until(count)
         finally:
             await events.aclose()
 
@@ -264,7 +264,7 @@ def test_the_end_waits_for_a_list_that_is_on_its_way() -> None:
         events = watch.events()
         await anext(events)
         await watch.started(row(started_at=T + 5))
-        await client.until(2)
+        await client.wait_until(2)
         asyncio.get_running_loop().call_soon(held.set)
         await events.aclose()
         assert client.log == ["list", "list", "answered"]

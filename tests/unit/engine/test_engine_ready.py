@@ -10,7 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.engine.listeners import OutputSink
-from sbxcompose.engine.ready import LONGEST_PAUSE, CommandRequest, Readiness, RunFailed, next_try_in, own_words
+from sbxcompose.engine.ready import (
+    LONGEST_PAUSE,
+    CommandRequest,
+    Readiness,
+    RunFailed,
+    message_without_name,
+    next_try_in,
+)
 from sbxcompose.engine.ready_lines import LineWatch
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed
@@ -101,7 +108,7 @@ class Rows:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def until(self, instance: Instance, look: Callable[[], Found | None]) -> Found:
+    async def wait_until(self, instance: Instance, look: Callable[[], Found | None]) -> Found:
         while (found := look()) is None:
             await self._news.wait()
         return found
@@ -179,4 +186,4 @@ def test_a_job_that_was_stopped_has_not_completed_whatever_its_exit_code() -> No
     ],
 )
 def test_only_a_managed_name_is_cut_from_a_message(message: str, words: str) -> None:
-    assert own_words(message) == words
+    assert message_without_name(message) == words

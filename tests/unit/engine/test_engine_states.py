@@ -44,7 +44,7 @@ class Link:
         yield
         self.attention_log.append("left alone")
 
-    async def until(self, instance: Instance, decide: Callable[[], object]) -> object:
+    async def wait_until(self, instance: Instance, decide: Callable[[], object]) -> object:
         while (answer := decide()) is None:
             await asyncio.sleep(0)
         return answer

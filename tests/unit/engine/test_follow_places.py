@@ -155,7 +155,7 @@ def test_the_longer_a_process_is_silent_the_less_often_it_is_looked_at() -> None
         now += 0.25
         if places.is_due(1, now):
             looks.append(now)
-            places.looked(1, now)
+            places.note_polled(1, now)
     pauses = [later - earlier for earlier, later in pairwise(looks)]
     assert looks[0] == MIN_POLL_INTERVAL
     assert pauses == sorted(pauses)
@@ -194,7 +194,7 @@ def test_each_line_is_read_however_few_streams_there_are(
                 if written[number] > read[number]:
                     state.want(number)
                 else:
-                    state.looked(number, now)
+                    state.note_polled(number, now)
         decision = state.decide(now)
         for number in decision.revoked:
             del holders[number]

@@ -20,7 +20,7 @@ from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
 from sbxcompose.host.keeper.unit_cache import CachedUnit, KnownUnits
-from sbxcompose.host.keeper.unowned import may_be_of
+from sbxcompose.host.keeper.unowned import may_descend_from
 from sbxcompose.linux.processes import ProcessStat
 
 REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
@@ -167,7 +167,7 @@ def test_a_process_can_only_be_of_a_unit_that_began_before_it(ticks: list[int], 
     units = [Unit("a", 1, 0.0, "{}") for _ in ticks]
     for unit, moment in zip(units, ticks, strict=True):
         unit.ticks = moment
-    assert may_be_of(ProcessStat(7, stat(7, "x")), units) is may
+    assert may_descend_from(ProcessStat(7, stat(7, "x")), units) is may
 
 
 @pytest.mark.parametrize("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])

@@ -40,7 +40,7 @@ def ask(source: FakeSource, path: str) -> Client:
 
     async def exchange() -> Client:
         async with asking(application(source), f"/api/v1/processes/{path}") as client:
-            await client.until(lambda it: it.ended)
+            await client.wait_until(lambda it: it.ended)
             return client
 
     return asyncio.run(exchange())
@@ -91,15 +91,15 @@ def test_a_follow_replays_then_continues_over_restarts_to_the_end(source: FakeSo
         row = source.start("web")
         row.write(b"past\nhalf")
         async with asking(application(source), "/api/v1/processes/web/output/follow") as client:
-            await client.until(lambda it: b"past" in it.body)
+            await client.wait_until(lambda it: b"past" in it.body)
             row.write(b" a line\n")
             row.exit(1, for_good=False)
             row.begin()
             row.write(b"again\n", STDERR)
-            await client.until(lambda it: b"again" in it.body)
+            await client.wait_until(lambda it: b"again" in it.body)
             row.write(b"no newline")
             row.exit()
-            await client.until(lambda it: it.ended)
+            await client.wait_until(lambda it: it.ended)
             return client
 
     client = asyncio.run(exchange())
@@ -137,7 +137,7 @@ def test_silence_is_broken_by_comments(source: FakeSource, monkeypatch: pytest.M
     async def exchange() -> Client:
         source.start("web")
         async with asking(application(source), "/api/v1/processes/web/output/follow") as client:
-            await client.until(lambda it: it.body.count(b":\n\n") >= 2)
+            await client.wait_until(lambda it: it.body.count(b":\n\n") >= 2)
             return client
 
     assert set(asyncio.run(exchange()).body.split(b"\n\n")) == {b":", b""}
@@ -162,9 +162,9 @@ def test_a_follow_ends_with_its_sandbox(source: FakeSource) -> None:
         row = source.start("web")
         row.write(b"last words\n")
         async with asking(application(source), "/api/v1/processes/web/output/follow") as client:
-            await client.until(lambda it: b"last" in it.body)
+            await client.wait_until(lambda it: b"last" in it.body)
             source.changes.closed()
-            await client.until(lambda it: it.ended)
+            await client.wait_until(lambda it: it.ended)
             return client
 
     assert lines(asyncio.run(exchange())) == ["last words", "EOF"]
@@ -174,7 +174,7 @@ def test_a_client_that_goes_away_frees_everything_also_while_it_is_stalled(sourc
     async def exchange() -> None:
         row = source.start("web")
         async with asking(application(source), "/api/v1/processes/web/output/follow") as client:
-            await client.until(lambda it: it.status == 200)
+            await client.wait_until(lambda it: it.status == 200)
             client.stalled.clear()
             row.write(b"x" * 1000)
             assert source.attached == 4

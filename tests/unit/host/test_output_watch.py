@@ -46,7 +46,7 @@ def look(source: FakeSource, **request: Any) -> list[WatchFrame]:
 
     async def exchange() -> Client:
         async with watching(source, **request) as client:
-            await client.until(lambda it: it.ended)
+            await client.wait_until(lambda it: it.ended)
             assert client.headers[b"content-type"] == frames.MEDIA_TYPE.encode()
             return client
 
@@ -111,14 +111,14 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
         old = source.start("old")
         old.write(b"past\n")
         async with watching(source, states=True, follow=True, logs="live") as client:
-            await client.until(lambda it: frames.SyncedFrame() in decode(it))
+            await client.wait_until(lambda it: frames.SyncedFrame() in decode(it))
             old.write(b"now\n")
             new = source.start("new")
             new.write(b"first\n")
-            await client.until(lambda it: b"first" in it.body)
+            await client.wait_until(lambda it: b"first" in it.body)
             new.exit(0)
             source.drop(old)
-            await client.until(lambda it: frames.Dropped(old.handle) in decode(it))
+            await client.wait_until(lambda it: frames.Dropped(old.handle) in decode(it))
             return decode(client)
 
     found = asyncio.run(exchange())
@@ -132,14 +132,14 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
 def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> None:
     async def exchange() -> list[WatchFrame]:
         async with watching(source, states=True, follow=True, logs="live") as client:
-            await client.until(lambda it: it.status == 200)
+            await client.wait_until(lambda it: it.status == 200)
             for number in range(30):
                 row = source.start(f"job{number % 3}")
                 row.write(b"%d\n" % number * 30_000)
                 row.exit(number)
                 if number % 4 == 0:
                     await asyncio.sleep(0)
-            await client.until(lambda it: tells_of(it, 29))
+            await client.wait_until(lambda it: tells_of(it, 29))
             return decode(client)
 
     def tells_of(client: Client, code: int) -> bool:
@@ -221,10 +221,10 @@ def test_a_returning_client_names_its_positions_and_neither_loses_nor_repeats(so
 def test_a_log_that_is_wanted_may_appear_later(source: FakeSource) -> None:
     async def exchange() -> list[WatchFrame]:
         async with watching(source, follow=True, logs=[{"log": "web", "tail": 0}]) as client:
-            await client.until(lambda it: len(it.body) == len(frame_encoding.SYNCED))
+            await client.wait_until(lambda it: len(it.body) == len(frame_encoding.SYNCED))
             source.start("other").write(b"no")
             source.start("web").write(b"yes")
-            await client.until(lambda it: b"yes" in it.body)
+            await client.wait_until(lambda it: b"yes" in it.body)
             return decode(client)
 
     assert outputs(asyncio.run(exchange())) == b"yes"
@@ -237,10 +237,10 @@ def test_every_log_stands_for_those_that_are_not_named_and_those_that_appear(sou
     async def exchange() -> Client:
         logs = [{"log": "*", "tail": 1}, {"log": "db", "tail": 2}]
         async with watching(source, logs=logs, follow=True) as client:
-            await client.until(lambda it: b"d\n" in it.body)
+            await client.wait_until(lambda it: b"d\n" in it.body)
             source.start("@7").write(b"one-off\n")
             source.start("late").write(b"e\n")
-            await client.until(lambda it: b"e\n" in it.body)
+            await client.wait_until(lambda it: b"e\n" in it.body)
             return client
 
     found = decode(asyncio.run(exchange()))
@@ -265,7 +265,7 @@ def test_silence_is_broken_by_keep_alives(source: FakeSource, monkeypatch: pytes
 
     async def exchange() -> None:
         async with watching(source, follow=True) as client:
-            await client.until(lambda it: decode(it)[-2:] == [frames.KeepAlive()] * 2)
+            await client.wait_until(lambda it: decode(it)[-2:] == [frames.KeepAlive()] * 2)
 
     asyncio.run(exchange())
 
@@ -273,11 +273,11 @@ def test_silence_is_broken_by_keep_alives(source: FakeSource, monkeypatch: pytes
 def test_a_watch_ends_with_its_sandbox(source: FakeSource) -> None:
     async def exchange() -> list[WatchFrame]:
         async with watching(source, follow=True, logs="live") as client:
-            await client.until(lambda it: frames.SyncedFrame() in decode(it))
+            await client.wait_until(lambda it: frames.SyncedFrame() in decode(it))
             row = source.start("web")
             row.write(b"last")
             source.changes.closed()
-            await client.until(lambda it: it.ended)
+            await client.wait_until(lambda it: it.ended)
             return decode(client)
 
     assert outputs(asyncio.run(exchange())) == b"last"
@@ -293,7 +293,7 @@ def test_a_client_that_goes_away_frees_everything(source: FakeSource) -> None:
     async def exchange() -> None:
         row = source.start("web")
         async with watching(source, follow=True, states=True, logs="all") as client:
-            await client.until(lambda it: frames.SyncedFrame() in decode(it))
+            await client.wait_until(lambda it: frames.SyncedFrame() in decode(it))
             client.stalled.clear()
             row.write(b"x")
             client.hang_up()
@@ -309,10 +309,10 @@ def test_what_the_client_has_not_acknowledged_is_kept(tmp_path: Path) -> None:
     async def exchange() -> None:
         row = source.start("web")
         async with watching(source, b"", follow=True, refs=True, acks=True, logs="all") as client:
-            await client.until(lambda it: frames.SyncedFrame() in decode(it, refs=True))
+            await client.wait_until(lambda it: frames.SyncedFrame() in decode(it, refs=True))
             for _ in range(50):
                 row.write(b"x" * 500)
-            await client.until(lambda it: getattr(decode(it, refs=True)[-1], "end", 0) == 25_000)
+            await client.wait_until(lambda it: getattr(decode(it, refs=True)[-1], "end", 0) == 25_000)
             assert row.log.start == 0
             client.say(frame_encoding.encode_ack(1, 25_000) + frame_encoding.encode_ack(99, 5), more=True)
             client.say(b"nonsense", more=True)
@@ -366,12 +366,12 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
 
     async def exchange() -> list[WatchFrame]:
         async with watching(source, logs="all", notes=True, follow=True) as client:
-            await client.until(lambda it: frame_encoding.SYNCED in it.body)
+            await client.wait_until(lambda it: frame_encoding.SYNCED in it.body)
             row.exit(1, for_good=False)
             row.begin()
             source.changes.start_noted(second)
             row.write(b"other\n")
-            await client.until(lambda it: b"other\n" in it.body)
+            await client.wait_until(lambda it: b"other\n" in it.body)
             return decode(client)
 
     found = asyncio.run(exchange())

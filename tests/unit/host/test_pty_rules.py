@@ -22,6 +22,6 @@ def test_a_death_by_signal_is_worded_as_in_shells(status: int | None, code: int)
 
 def test_a_megabyte_a_second_is_let_through_and_no_more() -> None:
     rate = InputRate()
-    assert not rate.too_much(MAX_INPUT, now=100.0)
-    assert rate.too_much(1, now=100.9)
-    assert not rate.too_much(MAX_INPUT, now=101.1)
+    assert not rate.exceeds_rate(MAX_INPUT, now=100.0)
+    assert rate.exceeds_rate(1, now=100.9)
+    assert not rate.exceeds_rate(MAX_INPUT, now=101.1)

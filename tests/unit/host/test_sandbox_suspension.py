@@ -47,7 +47,7 @@ def sandbox(directory: Path, keeper: Freezing) -> HostedSandbox:
 
 
 async def at_rest(box: HostedSandbox) -> None:
-    await box.until(lambda: not box.in_transition)
+    await box.wait_until(lambda: not box.in_transition)
 
 
 def test_a_suspension_that_fails_is_undone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +67,7 @@ def test_a_copy_of_what_cannot_be_suspended_fails_and_the_sandbox_continues(tmp_
         keeper = Freezing(freezes=False)
         box = sandbox(tmp_path, keeper)
         with pytest.raises(Problem, match="cannot be frozen: the keeper failed"):
-            async with box.held_still():
+            async with box.while_frozen():
                 raise AssertionError("it is not suspended")
         assert (box.status, keeper.asked, box.workload.paused) == ("running", ["freeze", "thaw"], False)
 
@@ -96,7 +96,7 @@ def test_a_copy_that_is_given_up_lets_the_sandbox_continue(tmp_path: Path) -> No
         keeper = Freezing()
         box = sandbox(tmp_path, keeper)
         with suppress(OSError):
-            async with box.held_still():
+            async with box.while_frozen():
                 assert box.status == "snapshotting"
                 raise OSError("no room")
         assert (box.status, keeper.asked) == ("running", ["freeze", "thaw"])

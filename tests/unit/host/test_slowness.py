@@ -9,7 +9,7 @@ from sbxcompose.host.logs.slow_client import (
     MOST,
     IdleCounter,
     SlowClient,
-    loses_the_rest,
+    drops_buffered_lines,
 )
 
 
@@ -43,9 +43,9 @@ def test_the_wait_has_a_limit() -> None:
 
 
 def test_only_the_typescript_sdk_loses_lines() -> None:
-    assert loses_the_rest("tensorlake-rust-sdk/0.5.89")
-    assert not loses_the_rest("tensorlake-python-sdk/0.5.163")
-    assert not loses_the_rest("")
+    assert drops_buffered_lines("tensorlake-rust-sdk/0.5.89")
+    assert not drops_buffered_lines("tensorlake-python-sdk/0.5.163")
+    assert not drops_buffered_lines("")
 
 
 def test_a_client_has_handed_on_everything_once_it_is_found_idle_several_times_in_a_row() -> None:

@@ -130,7 +130,7 @@ def test_while_the_sandbox_is_suspended_no_time_passes_and_nothing_begins(tmp_pa
         timers.append(terminal.timer)
         opening = asyncio.ensure_future(terminals.open(PtyRequest(command="sh")))
         await asyncio.sleep(0)
-        begun = [opening.done(), len(keeper.slaves) > 1, terminals.in_between]
+        begun = [opening.done(), len(keeper.slaves) > 1, terminals.is_changing]
         terminals.unpause()
         timers.append(terminal.timer)
         await opening
@@ -215,11 +215,11 @@ def test_a_viewer_that_takes_nothing_blocks_the_command_for_a_while_and_is_dropp
         for viewer in (stuck, quick):
             terminal.make_ready(viewer)
         os.write(slave, b"x" * 1001)
-        await terminal.news.until(lambda: terminal.tape.end == 1001)
+        await terminal.news.wait_until(lambda: terminal.tape.end == 1001)
         terminal.advance(quick, 1001)
         os.write(slave, b"y")
         assert (await stuck.dismissed)[0] == 1008
-        await terminal.news.until(lambda: terminal.tape.end == 1002)
+        await terminal.news.wait_until(lambda: terminal.tape.end == 1002)
         assert not quick.dismissed.done()
 
     with_terminals(tmp_path, work)

@@ -103,7 +103,7 @@ def test_an_included_file_and_the_mistakes_of_others() -> None:
 
 
 def test_the_remedy_does_not_write_over_what_it_reads() -> None:
-    assert Tool.COMPOSE.way_out("sbxcompose.yaml").startswith(
+    assert Tool.COMPOSE.remedy("sbxcompose.yaml").startswith(
         "rename it to `docker-compose.yaml`; `sbxcompose convert docker-compose.yaml -o sbxcompose.yaml` converts it; "
     )
 

@@ -105,7 +105,7 @@ def test_what_happens_is_remarked_once_it_is_news(feed: TopFeed) -> None:
     assert shown(feed) == ["*: web restarted (run 2)"]
     assert shown(feed, "web") == ["*: web restarted (run 2)"]
     assert shown(feed, "db") == []
-    feed.remark("it says \x1b[2J hunter2")
+    feed.add_note("it says \x1b[2J hunter2")
     assert shown(feed)[-1] == "*: it says  ***"
 
 
