@@ -22,7 +22,7 @@ from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
-from sbxcompose.cli.view.verdict import exited_words, ready_text
+from sbxcompose.cli.view.verdict import as_styled, exited_words, ready_text
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
 from sbxcompose.engine.attached_up import AttachedUp
@@ -97,6 +97,8 @@ class _AttachedView:
         self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
+        self._is_timed = False
+        """Whether the timings have been shown."""
         self._publisher = Publisher(shell, request.junit, timings=request.timings)
         self._ci = CiLog(lambda line: view.sink.write([f"{line}\n".encode()]))
         if not request.as_json:
@@ -123,6 +125,8 @@ class _AttachedView:
             raise
         seconds = time.monotonic() - begun
         publisher.decided(session, verdict)
+        if self._request.timings and not self._is_timed:
+            self._show_timings(session)  # it has ended before everything was ready
         if up.running():
             by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
             await self._stop(session, up, interrupts, f"{by}stopping the others")
@@ -181,6 +185,7 @@ class _AttachedView:
     def _show_timings(self, session: Session) -> None:
         from sbxcompose.cli.view.timings import lines
 
+        self._is_timed = True
         timings = self._publisher.timings(session)
         for line in lines(timings, Style(False), None) if timings is not None else ():
             self._announce(line)
@@ -227,8 +232,8 @@ class _AttachedView:
             by_itself = self._request.ends_itself or verdict.ended_by is not None
             self._shell.echo(self._view.secrets.hide(exited_words(verdict, by_itself=by_itself)))
             return
-        headline, newline, rest = self._view.secrets.hide(str(verdict)).partition("\n")
-        self._shell.echo(self._shell.err.red(headline) + newline + rest)
+        headline, *rest = as_styled(self._view.secrets.hide(str(verdict)), self._shell.err)
+        self._shell.echo("\n".join([self._shell.err.red(headline), *rest]))
         if self._ci.enabled:
             command = self._request.how_to_reproduce(self._shell.options)([report.label for report in verdict.causes])
             self._shell.echo(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")

@@ -41,11 +41,19 @@ class Timing(Struct, frozen=True):
     ready: float | None
     after: str | None = None
     ended: float | None = None
+    given_up: float | None = None
+    """When it ended, or else the bring-up failed, without its having been ready."""
 
     @property
     def lasted(self) -> float | None:
-        """Seconds from its start until it ended by itself, or else until it was ready."""
-        return self.took if self.ended is None else max(self.ended - self.started, 0.0)
+        """Seconds from its start until it ended by itself, or else until it was ready or the bring-up failed."""
+        until = next((moment for moment in (self.ended, self.ready, self.given_up) if moment is not None), None)
+        return None if until is None else max(until - self.started, 0.0)
+
+    @property
+    def last_moment(self) -> float:
+        """When it was ready, or else given up; its start if neither is known."""
+        return next(moment for moment in (self.ready, self.given_up, self.started) if moment is not None)
 
     @property
     def took(self) -> float | None:
@@ -70,13 +78,14 @@ def _rounded(seconds: float | None) -> float | None:
 class CriticalSegment(Struct, frozen=True):
     """A part of the critical path: for how long an instance kept what comes after it waiting; None: it never ended.
 
-    `settling`: it has no check, and counts as ready once a run has lasted.
+    `settling`: it has no check, and counts as ready once a run has lasted. `unready`: it was not ready by then.
     """
 
     instance: Instance
     label: str
     seconds: float | None
     settling: bool = False
+    unready: bool = False
 
 
 class Timings(Struct, frozen=True):
@@ -90,8 +99,8 @@ class Timings(Struct, frozen=True):
 
     @property
     def total(self) -> float:
-        """Seconds until the last one was ready, or started."""
-        return max((timing.started if timing.ready is None else timing.ready for timing in self.all), default=0.0)
+        """Seconds until the last one was ready, or the bring-up failed; until its start if neither is known."""
+        return max((timing.last_moment for timing in self.all), default=0.0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the timings for a program."""
@@ -133,10 +142,12 @@ class _Timings:
     def _stretches(self, path: list[Instance]) -> Iterator[CriticalSegment]:
         for instance, following in zip_longest(path, path[1:]):
             started = self._moments[instance].started
-            end = self._ready(instance) if following is None else self._moments[following].started
-            settling = following is None and self._settles(instance)
+            ready, given_up = self._ready(instance), self._given_up(instance)
+            end = (given_up if ready is None else ready) if following is None else self._moments[following].started
+            settling = following is None and ready is not None and self._settles(instance)
+            unready = following is None and given_up is not None
             label = self._names.instance(instance)
-            yield CriticalSegment(instance, label, None if end is None else max(end - started, 0.0), settling)
+            yield CriticalSegment(instance, label, None if end is None else max(end - started, 0.0), settling, unready)
 
     def _node(self, instance: Instance) -> int:
         return self._graph.index[instance.sandbox, instance.process]
@@ -150,6 +161,7 @@ class _Timings:
             self._since_began(self._ready(instance)),
             None if need is None else self._names.instance(need),
             self._since_began(self._in_time(self._moments[instance].ended)),
+            self._since_began(self._given_up(instance)),
         )
 
     def _since_began(self, moment: float | None) -> float | None:
@@ -168,6 +180,13 @@ class _Timings:
         known = self._moments[instance]
         return self._in_time(_stable(known) if self._settles(instance) else known.ready)
 
+    def _given_up(self, instance: Instance) -> float | None:
+        """Return when an instance that was not ready had ended, or else when the bring-up failed."""
+        if self._ready(instance) is not None:
+            return None
+        ended = self._in_time(self._moments[instance].ended)
+        return self._failed_at if ended is None else ended
+
     def _reached(self, instance: Instance, asked: Condition) -> float | None:
         """Return when what others need of an instance was so: dependents rely on a start at once."""
         known = self._moments[instance]
@@ -185,13 +204,17 @@ class _Timings:
         return max(found, default=(0.0, None), key=lambda entry: entry[0])[1]
 
     def _path(self) -> list[Instance]:
-        """Return the instances from the first that was started to the one that was ready last."""
+        """Return the instances from the first that was started to the one that was ready last, or never.
+
+        What ended without being ready is why a bring-up failed; what was still starting then need not be.
+        """
         if not self._moments:
             return []
 
-        def end(instance: Instance) -> float:
-            ready = self._ready(instance)
-            return self._moments[instance].started if ready is None else ready
+        def end(instance: Instance) -> tuple[bool, bool, float]:
+            ready, given_up, known = self._ready(instance), self._given_up(instance), self._moments[instance]
+            moment = next(moment for moment in (ready, given_up, known.started) if moment is not None)
+            return given_up is not None and known.ended is not None, given_up is not None, moment
 
         last: Instance | None = max(self._moments, key=end)
         path: list[Instance] = []

@@ -51,8 +51,25 @@ def test_it_fails_as_the_project_does(sbx: Sbx) -> None:
     assert "::error title=web failed" in failed.stderr
 
 
-@pytest.mark.parametrize("value", ["$(touch hacked)", "a; touch hacked", "`touch hacked`"])
+def test_processes_may_stand_one_a_line(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: exec sleep 1000}, db: {command: exec sleep 1000}, x: {command: 'false'}}\n")
+    assert bring_up(sbx, processes="web\ndb\n").returncode == 0
+    assert {row["name"] for row in sbx.run("ps", "--json").json if row["pid"]} == {"web", "db"}
+
+
+def test_an_old_python_is_refused_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    step = action()["runs"]["steps"][0]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error::sbxcompose needs Python 3.11 or newer")
+
+
+@pytest.mark.parametrize("value", ["$(touch hacked)", "a; touch hacked", "`touch hacked`", "--detach"])
 def test_inputs_are_never_run(sbx: Sbx, value: str) -> None:
     sbx.write("processes: {web: {command: exec sleep 1000}}\n")
-    assert bring_up(sbx, processes=value, timeout=value).returncode == 2
+    assert bring_up(sbx, processes=value).returncode == 2
+    assert bring_up(sbx, timeout=value).returncode == 2
     assert not (sbx.project / "hacked").exists()

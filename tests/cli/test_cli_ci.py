@@ -99,6 +99,18 @@ def test_why_shows_the_timings_of_the_last_up(sbx: Sbx) -> None:
     assert "critical path" in sbx.run("why", "--timings").stdout
 
 
+def test_an_up_that_ends_before_all_is_ready_shows_its_timings(sbx: Sbx) -> None:
+    sbx.write(
+        f"processes:\n  db: {{command: 'echo ok; {FOREVER}', ready_when: {{log: ok}}}}\n"
+        r"""  tests: {command: "printf '\\033[31mred\\n'; exit 7", restart: never, depends_on: [db]}"""
+        "\n"
+    )
+    done = sbx.run("up", "--exit-code-from", "tests", "--timings", code=7, env={"CI": "true"})
+    order_of(done.stdout, "critical path", "(not ready)", "stopping the others")
+    order_of(done.stderr, "tests exited with code 7", "| red")
+    assert "\x1b" not in done.stderr + sbx.run("why", "tests", code=None).stdout
+
+
 def test_github_shows_mistakes_beside_their_lines(dry: Sbx) -> None:
     dry.write("processes:\n  web: {comand: x}\n")
     env = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(dry.project.parent)}

@@ -198,7 +198,7 @@ class Reporter:
             echo_line(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
             return
         echo_line(self._shell.err.dim(f"  last lines of {name}#{run}:"))
-        shown = [self.secrets.hide(clean_text(line)) for line in lines]
+        shown = [self.secrets.hide(clean_text(line, colours=self._shell.err.enabled)) for line in lines]
         for line in shown:
             echo_line(f"  {self._shell.err.dim('|')} {line}")
         for text in whose_port(shown, self._ports(instance)):

@@ -32,7 +32,7 @@ def _critical(timings: Timings) -> str:
 
 
 def _remark(part: CriticalSegment) -> str:
-    return " (has no check)" if part.settling else ""
+    return " (not ready)" if part.unready else " (has no check)" if part.settling else ""
 
 
 def _seconds(span: float | None) -> str:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from sbxcompose.cli.style import Style
 from sbxcompose.client.verdict import Verdict
+from sbxcompose.logs.sanitize import clean_line
 from sbxcompose.plan.judge import Success
 from sbxcompose.plurals import counted
 
 
 def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str | None = None) -> list[str]:
     """Return the verdict after `seconds`; `reproduce` is a command."""
-    headline, *rest = str(verdict).split("\n")
+    headline, *rest = as_styled(str(verdict), style)
     if isinstance(verdict, Success):
         return [style.green(ready_text(verdict, seconds)), *rest]
     hint = [f"{style.cyan('hint:')} reproduce it with `{reproduce}`"] if reproduce and verdict.causes else []
     return [f"{style.red(headline.removesuffix(':'))} after {seconds:.1f}s:", *rest, *hint]
+
+
+def as_styled(text: str, style: Style) -> list[str]:
+    """Return the lines of a verdict; last lines of output keep their colours if `style` has some."""
+    lines = text.split("\n")
+    return lines if style.enabled else [clean_line(line) for line in lines]
 
 
 def exited_words(verdict: Success, *, by_itself: bool) -> str:

@@ -22,7 +22,9 @@ from sbxcompose.cli.ci_formats import (
 from sbxcompose.cli.ci_log import CiLog, in_ci
 from sbxcompose.cli.context import GlobalOptions, Shell
 from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.errors import show_error
+from sbxcompose.cli.view.verdict import verdict_lines
 from sbxcompose.engine.events import BecameReady, EngineEvent, StepDone
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
@@ -170,3 +172,9 @@ def test_what_was_ready_just_before_a_failure_is_not_skipped_in_a_report(tmp_pat
     # The seconds that are shown may count from a later beginning than the session's.
     publisher.publish(session, [DB], FAILED, 3.4)
     assert 'name="db" time="0.000"/>' in (tmp_path / "r.xml").read_text()
+
+
+def test_last_lines_have_colours_only_where_ours_are_on() -> None:
+    plain, coloured = (verdict_lines(Failed((COLOURED,), ()), 1.0, Style(enabled)) for enabled in (False, True))
+    assert "\x1b" not in "".join(plain)
+    assert "\x1b[31mred" in "".join(coloured)

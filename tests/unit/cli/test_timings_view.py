@@ -32,6 +32,11 @@ def test_what_is_not_known_and_what_has_no_check() -> None:
     assert lines(timings(SHOP, {}, 0.0), PLAIN, None) == ["nothing was started"]
 
 
+def test_what_was_never_ready() -> None:
+    shown = lines(timings(SHOP, {WEB: Moments(100.0)}, 100.0, failed_at=103.0), PLAIN, None)
+    assert shown[1:] == ["web      0.00s    -      -     -", "critical path (3.00s): web 3.00s (not ready)"]
+
+
 @pytest.mark.parametrize("width", [30, 60, 200])
 @pytest.mark.parametrize("colours", [False, True])
 def test_no_line_is_wider_than_the_terminal(width: int, colours: bool) -> None:

@@ -106,3 +106,19 @@ def test_what_fails_before_it_is_stable_is_not_ready() -> None:
     found = timings(shop, seen, 100.0).all
     assert [timing.ready for timing in found] == [None, 4.0, None]
     assert [timing.lasted for timing in found] == [None, pytest.approx(3.9), pytest.approx(0.1)]
+
+
+def test_what_was_not_ready_when_a_bring_up_timed_out_has_cost_all_that_time() -> None:
+    seen = {DB: Moments(100.5), CACHE: SEEN[CACHE]}
+    found = timings(SHOP, seen, 100.0, failed_at=103.0)
+    assert parts(found) == [("db", 2.5)]
+    assert found.path[-1].unready
+    assert found.total == 3.0
+    assert [(timing.took, timing.lasted) for timing in found.all] == [(None, 2.5), (pytest.approx(0.4),) * 2]
+
+
+def test_what_failed_is_on_the_critical_path_and_not_what_was_still_starting() -> None:
+    seen = {DB: SEEN[DB], MIGRATE: Moments(103.6, ended=103.7), CACHE: Moments(100.6)}
+    found = timings(SHOP, seen, 100.0, failed_at=103.9)
+    assert parts(found) == [("db", 3.1), ("migrate", 0.1)]
+    assert [part.unready for part in found.path] == [False, True]
