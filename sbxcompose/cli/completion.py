@@ -37,6 +37,9 @@ DIRECTORIES = Completion("directories")
 SIGNALS = Completion("signals")
 FILTERS = Completion("filters")
 """KEY=VALUE of a process filter."""
+STATES = Completion(
+    "choice running starting healthy ready unhealthy backing-off exited completed stopped suspended not-started"
+)
 RUNS = Completion("runs")
 """The numbers of runs whose output is kept, of the processes named so far."""
 PROVIDERS = Completion("choice local tensorlake")

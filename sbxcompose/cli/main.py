@@ -79,7 +79,7 @@ class CommandGroup(click.Group):
         if name not in COMMANDS and not name.startswith("-"):
             from sbxcompose.cli.usage import unknown_command
 
-            raise unknown_command(name, COMMANDS)
+            raise unknown_command(name, COMMANDS, following=args[1:])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

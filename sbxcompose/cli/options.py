@@ -121,6 +121,13 @@ def without_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return arguments[1:] if arguments[:1] == ("--",) else arguments
 
 
+def refuse_late_options(words: tuple[str, ...]) -> None:
+    """Raise `UsageError` for the command of `run web --no-deps`: it would be looked for in vain."""
+    if words and words[0].startswith("-"):
+        hint = "options stand before the name of the process; everything behind it is the command"
+        raise UsageError(f"`{words[0]}` is not a command", hint=hint)
+
+
 detach_option = click.option("-d", "--detach", is_flag=True, help="Run in the background and print the PID.")
 
 

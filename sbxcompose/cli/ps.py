@@ -30,6 +30,8 @@ class PsFormat(Struct, frozen=True):
     """How the list is printed; a table unless something else is asked for."""
 
     quiet: bool = False
+    services: bool = False
+    """Only names of processes, without their replicas."""
     as_json: bool = False
     is_long: bool = False
     template: Template | None = None
@@ -72,6 +74,9 @@ def _print(
     elif look.quiet:
         for entry in found.instances:
             shell.print(entry.label)
+    elif look.services:
+        for name in dict.fromkeys(entry.instance.process for entry in found.instances):
+            shell.print(name)
     elif look.template is not None:
         for line in look.template.lines([fields(entry, project, found.at, hide) for entry in found.instances]):
             shell.print(line)

@@ -7,11 +7,14 @@ import os
 import shutil
 import sys
 import time
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.connection import connection_notes
-from sbxcompose.cli.view.stats import lines
+from sbxcompose.cli.view.stats import fields, lines
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.stats import to_json
 from sbxcompose.client.usage_meter import MeasuredUsage, follow_usage, measure_once
@@ -19,68 +22,81 @@ from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.spec.project import Project
 
+if TYPE_CHECKING:
+    from sbxcompose.cli.view.template import Template
 
-async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], *, as_json: bool) -> int:
+
+class StatsLook(Struct, frozen=True):
+    """How results are printed; a table unless something else is asked for."""
+
+    as_json: bool = False
+    template: Template | None = None
+
+
+async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], look: StatsLook) -> int:
     """Print one result, measured over half a second; the exit code."""
     async with Session(project, emit=connection_notes(shell)) as session:
         found = await measure_once(session, names)
-        if as_json:
+        if look.as_json:
             shell.print_json(to_json(found.report, found.names, time.time()))
         else:
             for text in asleep(session.observed(), "nothing runs in it"):
                 shell.note(text)
-            _print(shell, found)
+            _print(shell, found, look)
     return 0
 
 
 async def follow_stats(
-    shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, *, as_json: bool
+    shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, look: StatsLook
 ) -> int:
     """Print a result every two seconds, as long as anything runs, until Ctrl-C; the exit code."""
     async with Session(project, emit=connection_notes(shell)) as session:
         try:
-            await interrupts.guard(_follow(shell, session, names, as_json=as_json))
+            await interrupts.guard(_follow(shell, session, names, look))
         except Interrupted:
             return 0
     return 0
 
 
-async def _follow(shell: Shell, session: Session, names: tuple[str, ...], *, as_json: bool) -> None:
-    drawing = _Drawing(shell)
+async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: StatsLook) -> None:
+    drawing = _Drawing(shell, look)
     async for found in follow_usage(session, names):
-        if as_json:
+        if look.as_json:
             shell.print(json.dumps(to_json(found.report, found.names, time.time()), separators=(",", ":")))
             sys.stdout.flush()
         else:
             drawing.draw(found)
 
 
-def _print(shell: Shell, found: MeasuredUsage) -> None:
+def _print(shell: Shell, found: MeasuredUsage, look: StatsLook) -> None:
     if not found.names:
         shell.echo("no processes are running")
         return
-    for line in lines(found.report, found.names, shell.out, shell.width):
+    for line in _lines(shell, found, look):
         shell.print(line)
+
+
+def _lines(shell: Shell, found: MeasuredUsage, look: StatsLook) -> list[str]:
+    if look.template is not None:
+        return look.template.lines(fields(found.report, found.names))
+    return lines(found.report, found.names, shell.out, shell.width)
 
 
 class _Drawing:
     """The table, redrawn in place on a terminal that can do that, and printed again elsewhere."""
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, look: StatsLook) -> None:
         self._shell = shell
+        self._look = look
         self._height = 0
         self._in_place = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def draw(self, found: MeasuredUsage) -> None:
         if not self._in_place:
-            _print(self._shell, found)
+            _print(self._shell, found, self._look)
             sys.stdout.flush()
             return
-        rows = (
-            lines(found.report, found.names, self._shell.out, self._shell.width)
-            if found.names
-            else ["no processes are running"]
-        )
+        rows = _lines(self._shell, found, self._look) if found.names else ["no processes are running"]
         room = max(shutil.get_terminal_size().lines - 1, 2)
         if len(rows) > room:
             rows = [*rows[: room - 1], f"and {len(rows) - room + 1} more"]

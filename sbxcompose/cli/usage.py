@@ -6,76 +6,25 @@ Imported only when there is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, LINES_OR_SCREEN, OPTIONS_ELSEWHERE
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
-_ELSEWHERE = {
-    **dict.fromkeys(("list", "status", "state", "jlist", "images"), "`sbxcompose ps` lists what runs"),
-    "stat": "`sbxcompose stats` shows CPU and memory",
-    "projects": "`sbxcompose ls` lists all projects",
-    **dict.fromkeys(("build", "pull", "push", "create"), "nothing has to be prepared: `sbxcompose up` starts"),
-    **dict.fromkeys(("rm", "remove", "delete", "destroy"), "`sbxcompose down` stops, `down --terminate` also deletes"),
-    **dict.fromkeys(("shutdown", "quit", "halt"), "`sbxcompose down` stops the project"),
-    **dict.fromkeys(("ssh", "sh", "bash", "enter", "console"), "`sbxcompose shell` opens a shell"),
-    **dict.fromkeys(("tail", "output", "echo"), "`sbxcompose logs -f` follows the output"),
-    **dict.fromkeys(("check", "validate", "lint", "show"), "`sbxcompose config` checks and shows the file"),
-    **dict.fromkeys(("import", "migrate"), "`sbxcompose convert` converts the files of other tools"),
-    **dict.fromkeys(("reload", "update", "apply", "deploy", "reread"), "`sbxcompose up` applies the file as it is now"),
-    **dict.fromkeys(("diff", "dry-run"), "`sbxcompose plan` shows what `up` would do"),
-    **dict.fromkeys(("resume", "unfreeze"), "`sbxcompose unpause` resumes"),
-    **dict.fromkeys(("suspend", "freeze"), "`sbxcompose pause` suspends"),
-    **dict.fromkeys(("inspect", "describe", "explain"), "`sbxcompose why` explains the state of a process"),
-    **dict.fromkeys(("forward", "port-forward", "tunnel"), "`sbxcompose port` forwards a port"),
-    **dict.fromkeys(("signal", "send"), "`sbxcompose kill -s` sends a signal"),
-    **dict.fromkeys(("serve", "daemon", "server"), "`sbxcompose host serve` runs the host"),
-    **dict.fromkeys(("connect", "fg"), "`sbxcompose attach` connects to a process"),
-    **dict.fromkeys(("monit", "ui"), "`sbxcompose top` shows everything on the whole screen"),
-    **dict.fromkeys(("env", "printenv"), "`sbxcompose exec PROCESS env` shows the variables of a process"),
-    "analyze": "`sbxcompose why --timings` shows what the last `up` waited for",
-    "copy": "`sbxcompose cp` copies files",
-    "help": "`sbxcompose --help` lists the commands, `sbxcompose COMMAND --help` explains one",
-    "info": "`sbxcompose doctor` shows the configuration",
-    "process": "commands take names at once, for example `sbxcompose restart PROCESS`",
-    "project": "`sbxcompose up` applies the file, `sbxcompose down` stops the project",
-    "is-ready": "`sbxcompose wait` waits until processes are ready",
-    **dict.fromkeys(("dependencies", "deps", "tree"), "`sbxcompose graph` shows which process needs which"),
-    "compose": "leave it out: `sbxcompose up` starts",
-}
-"""What commands of other tools are called here."""
 
-_NO_VOLUMES = "leave it out; `sbxcompose down --terminate` deletes the sandboxes with their data"
-_OPTIONS_ELSEWHERE = {
-    "--rm": "leave it out: a command that was run leaves nothing behind",
-    **dict.fromkeys(("--build", "--no-build"), "leave it out: nothing is built here"),
-    **dict.fromkeys(("--pull", "--quiet-pull"), "leave it out: nothing is pulled here"),
-    "--rmi": "leave it out: there are no images here",
-    "--renew-anon-volumes": "leave it out: there are no volumes here",
-    "config --volumes": "leave it out: there are no volumes here",
-    "config --images": "leave it out: there are no images here",
-    "config --format": "`--json` writes JSON",
-    "ps --services": "`sbxcompose config --services` prints the names of the processes",
-    "ps -o": "`-l` shows more, `--format` and `--json` set the format",
-    "up --keep-project": "`-d` runs everything in the background until `sbxcompose down`",
-    "up -D": "`-d` runs everything in the background",
-    "--volumes": _NO_VOLUMES,
-    "-v": _NO_VOLUMES,
-    "--follow": "`up` follows the output unless `-d` is given; `sbxcompose logs -f` follows it later",
-    "--dry-run": "`sbxcompose plan` shows what `up` would do",
-    "--config": "`sbxcompose -f FILE` names the file",
-    "--verbose": "`sbxcompose why` explains, `SBXCOMPOSE_DEBUG=1` shows tracebacks",
-}
-"""What options of other tools are answered with, where a command has none that is similar: of all or of one."""
-
-
-def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose") -> UsageError:
-    """Return the error for a command that does not exist."""
+def unknown_command(
+    name: str, known: Iterable[str], parent: str = "sbxcompose", following: Sequence[str] = ()
+) -> UsageError:
+    """Return the error for a command that does not exist; `following` are the words after it."""
     # What another tool means by a word counts for more than how the word is spelled: `status` is not `stats`.
-    elsewhere = _ELSEWHERE.get(name) if parent == "sbxcompose" else None
+    elsewhere = None
+    if parent == "sbxcompose":
+        words = " ".join((name, *following[:1]))
+        elsewhere = COMMANDS_ELSEWHERE.get(words, COMMANDS_ELSEWHERE.get(name))
     hint = elsewhere or did_you_mean(name, known, f"`{parent} --help` lists the commands")
     return UsageError(f"no command named `{name}`", hint=hint)
 
@@ -95,7 +44,9 @@ def from_click(error: click.ClickException, command: str | None = None) -> Usage
     if isinstance(error, click.MissingParameter):
         return UsageError(f"missing {_parameter(error)}", hint=hint)
     if isinstance(error, click.BadParameter):
-        return UsageError(_bad_value(error), hint=hint)
+        # `-t=false` is how process-compose is told to do without its screen.
+        is_switch = re.search("`=(true|false)`", error.message) is not None
+        return UsageError(_bad_value(error), hint=LINES_OR_SCREEN if is_switch else hint)
     if context is not None and isinstance(context.command, click.Group) and "No such command" in error.message:
         name: str = (re.findall(r"'([^']*)'", error.message) or [""])[0]
         return unknown_command(name, context.command.list_commands(context), path)
@@ -104,14 +55,17 @@ def from_click(error: click.ClickException, command: str | None = None) -> Usage
 
 def _unknown_option(name: str, context: click.Context | None, path: str) -> UsageError:
     message = f"no option `{name}` for `{path}`"
+    called = path.removeprefix("sbxcompose ")
+    elsewhere = OPTIONS_ELSEWHERE.get(f"{called} {name}")
+    if elsewhere is not None:
+        return UsageError(message, hint=elsewhere)
     root = context.find_root() if context is not None else None
     for option in root.command.params if root is not None and root is not context else ():
         if name in (*option.opts, *option.secondary_opts):
             value = f" {option.metavar}" if option.metavar else ""
-            called = path.removeprefix("sbxcompose ")
             return UsageError(message, hint=f"it stands before the command: `sbxcompose {name}{value} {called}`")
     otherwise = f"`{path} --help` lists the options"
-    elsewhere = _OPTIONS_ELSEWHERE.get(f"{path.removeprefix('sbxcompose ')} {name}", _OPTIONS_ELSEWHERE.get(name))
+    elsewhere = OPTIONS_ELSEWHERE.get(name)
     if elsewhere is not None or not name.startswith("--"):
         return UsageError(message, hint=elsewhere or otherwise)
     own = [spelling for option in (context.command.params if context is not None else ()) for spelling in option.opts]

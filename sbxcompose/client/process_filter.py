@@ -21,10 +21,15 @@ _ALIASES = {
 
 
 class ProcessFilter:
-    """Selects statuses by pairs `KEY=VALUE`. Raises `UsageError` for a key or value that does not exist."""
+    """Selects statuses by pairs `KEY=VALUE`, and by `states` of `--status`.
 
-    def __init__(self, pairs: Iterable[str]) -> None:
+    Raises `UsageError` for a key or value that does not exist.
+    """
+
+    def __init__(self, pairs: Iterable[str], states: Iterable[str] = ()) -> None:
         self._wanted: dict[str, list[str]] = {}
+        for state in states:
+            self._wanted.setdefault("status", []).append(_state(state, state, "--status"))
         for pair in pairs:
             key, value = _checked(pair)
             self._wanted.setdefault(key, []).append(value)
@@ -52,13 +57,13 @@ def _checked(pair: str) -> tuple[str, str]:
     return key, value
 
 
-def _state(value: str, pair: str) -> str:
+def _state(value: str, given: str, option: str = "--filter") -> str:
     word = value.lower().replace("-", " ").replace("_", " ")
     wanted = _ALIASES.get(word, word)
     if wanted not in list(ProcessState):
         known = [str(state) for state in ProcessState]
         hint = did_you_mean(word, known, f"status is one of: {', '.join(known)}")
-        raise UsageError(f"invalid value `{pair}` for `--filter`", hint=hint)
+        raise UsageError(f"invalid value `{given}` for `{option}`", hint=hint)
     return wanted
 
 

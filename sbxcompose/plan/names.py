@@ -111,6 +111,8 @@ class ProcessNames:
         return list(dict.fromkeys(found))
 
     def _unknown(self, text: str) -> UnknownName:
+        if "," in text:
+            return UnknownName("process", text, (), hint="separate names by blanks")
         known = [self.process(process.sandbox, process.name) for process in self._processes]
         if len(known) <= _LISTED:
             return UnknownName("process", text, known)

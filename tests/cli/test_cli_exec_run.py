@@ -63,6 +63,13 @@ def test_an_unknown_option_before_the_name_is_refused(sbx: Sbx, arguments: tuple
     assert rows(sbx)["web"]["pid"] is None
 
 
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_an_option_behind_the_name_is_refused(sbx: Sbx, command: str) -> None:
+    sbx.write(WEB)
+    assert "options stand before the name" in refused(sbx, command, "web", "--no-deps")
+    assert rows(sbx)["web"]["pid"] is None
+
+
 def test_a_variable_whose_name_cannot_be_one_is_refused(sbx: Sbx) -> None:
     web(sbx)
     for pair in ("A B=1", "=1", " A"):

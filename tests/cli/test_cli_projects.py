@@ -47,6 +47,10 @@ def test_ls_lists_projects_with_folder_sandboxes_and_what_runs(sbx: Sbx) -> None
     assert line.split()[1] == "2"
     assert line.endswith(str(sbx.project))
     assert sbx.project.name in sbx.run("ls", "-q").stdout.split()
+    pattern = f"name={sbx.project.name[:-1]}?"
+    assert [row["name"] for row in sbx.run("ls", "--filter", pattern, "--format", "json").json] == [sbx.project.name]
+    assert "no projects" in sbx.run("ls", "--filter", "name=no-such-project").stderr
+    assert "write `--filter name=PATTERN`" in refused(sbx, "ls", "--filter", "nam=x")
     sbx.run("down")
     assert listed(sbx)["running"] == 0
 

@@ -14,5 +14,6 @@ def test_filters_and_formats(sbx: Sbx) -> None:
     shown = sbx.run("ps", "--filter", "status=exited", "--format", "{{.Name}}: {{.ExitCode}} {{.Project}}").stdout
     assert shown == f"job: 3 {sbx.project.name}\n"
     assert [row["name"] for row in sbx.run("ps", "--format", "json", "--filter", "name=w*").json] == ["web"]
+    assert sbx.run("ps", "--services", "--status", "running").stdout == "web\n"
     assert "did you mean `status`" in refused(sbx, "ps", "--filter", "statsu=running")
     assert "cannot be used together" in refused(sbx, "ps", "-q", "--json")

@@ -24,6 +24,16 @@ def test_once_for_programs_and_for_people(sbx: Sbx) -> None:
     assert all(process["cpu_percent"] is not None for process in found["processes"])
     shown = sbx.run("stats", "--no-stream", "db").stdout.splitlines()
     assert [line.split()[0] for line in shown] == ["NAME", "db", "(sandbox"]
+    template = r"table {{.Name}}\t{{.PIDs}}"
+    assert sbx.run("stats", "--no-stream", "--format", template).stdout.split() == [
+        "NAME",
+        "PIDS",
+        "web",
+        "3",
+        "db",
+        "1",
+    ]
+    assert sbx.run("stats", "--no-stream", "--format", "json").json["processes"][0]["name"] == "web"
     assert "no process" in refused(sbx, "stats", "dbb")
     sbx.run("down")
     assert sbx.run("stats", "--no-stream").stderr == "no processes are running\n"

@@ -6,7 +6,7 @@ import click
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import Foreground, detach_option, foreground_options, without_separator
+from sbxcompose.cli.options import Foreground, detach_option, foreground_options, refuse_late_options, without_separator
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -41,6 +41,7 @@ def command(
         target = ProcessNames(project).resolve(name)
     except UnknownName as unknown:
         project, target = find_running(shell, project, name, unknown)
+    refuse_late_options(words)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
     requested = beside(project, instance, words)
     return run_in_foreground(shell, project, instance.sandbox, requested, how)

@@ -41,6 +41,15 @@ if TYPE_CHECKING:
     metavar="FORMAT",
     help="Set the format: `table`, `json`, or a template such as `{{.Name}} {{.Status}}`.",
 )
+@click.option(
+    "--status",
+    "states",
+    multiple=True,
+    metavar="STATUS",
+    shell_complete=completion.STATES,
+    help="Show only processes with this status, such as `running` (repeatable).",
+)
+@click.option("--services", "names_only", is_flag=True, help="Print the names of processes only, each once.")
 @json_option
 @click.pass_obj
 def command(
@@ -51,6 +60,8 @@ def command(
     quiet: bool,
     filters: tuple[str, ...],
     template: str | None,
+    states: tuple[str, ...],
+    names_only: bool,
     as_json: bool,
 ) -> int:
     """List the processes of the file, stopped ones too, and orphans that are running.
@@ -61,31 +72,30 @@ def command(
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.ps import show_processes
 
-    look = _look(quiet, as_json, is_long, template)
+    look = _look(template, quiet=quiet, services=names_only, json=as_json, long=is_long)
     wanted = None
-    if filters:
+    if filters or states:
         from sbxcompose.client.process_filter import ProcessFilter
 
-        wanted = ProcessFilter(filters)
+        wanted = ProcessFilter(filters, states)
     project = shell.project()
     return run_simply(lambda: show_processes(shell, project, names, wanted, look, everything=everything))
 
 
-def _look(quiet: bool, as_json: bool, is_long: bool, template: str | None) -> PsFormat:
-    """Return how the list is printed. Raises `UsageError`."""
+def _look(template: str | None, **flags: bool) -> PsFormat:
+    """Return how the list is printed; `flags` are the options of one word. Raises `UsageError`."""
     from sbxcompose.cli.ps import PsFormat
+    from sbxcompose.cli.view.ps import FIELDS
+    from sbxcompose.cli.view.template import chosen_format
 
-    given = [
-        word
-        for word, value in (("--quiet", quiet), ("--json", as_json), ("--long", is_long), ("--format", template))
-        if value
-    ]
+    given = [name for name, value in [*flags.items(), ("format", template)] if value]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} cannot be used together")
-    filled = None
-    if template not in (None, "table", "json"):
-        from sbxcompose.cli.view.ps import FIELDS
-        from sbxcompose.cli.view.template import Template
-
-        filled = Template(template, FIELDS)
-    return PsFormat(quiet=quiet, as_json=as_json or template == "json", is_long=is_long, template=filled)
+        raise UsageError(f"{' and '.join(f'`--{name}`' for name in given)} cannot be used together")
+    as_json, filled = chosen_format(template, FIELDS)
+    return PsFormat(
+        quiet=flags["quiet"],
+        services=flags["services"],
+        as_json=flags["json"] or as_json,
+        is_long=flags["long"],
+        template=filled,
+    )

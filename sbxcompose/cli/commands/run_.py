@@ -16,6 +16,7 @@ from sbxcompose.cli.options import (
     detach_option,
     foreground_options,
     no_deps_option,
+    refuse_late_options,
     without_separator,
 )
 from sbxcompose.errors import NotStarted, UnknownName
@@ -125,4 +126,5 @@ def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[In
         return Instance(project.one_off.sandbox, project.one_off.name, 1), project.one_off, (name, *arguments)
     process = project.process(target.sandbox, target.process)
     assert process is not None, "the name was resolved"
+    refuse_late_options(arguments)
     return Instance(target.sandbox, target.process, target.replica or 1), process, arguments or process.command

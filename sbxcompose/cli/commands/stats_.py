@@ -6,14 +6,21 @@ import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option, names_argument
+from sbxcompose.errors import UsageError
 
 
 @click.command("stats")
 @names_argument
 @click.option("--no-stream", is_flag=True, help="Print one result and exit.")
+@click.option(
+    "--format",
+    "template",
+    metavar="FORMAT",
+    help="Set the format: `table`, `json`, or a template such as `{{.Name}} {{.CPUPerc}}`.",
+)
 @json_option
 @click.pass_obj
-def command(shell: Shell, names: tuple[str, ...], no_stream: bool, as_json: bool) -> int:
+def command(shell: Shell, names: tuple[str, ...], no_stream: bool, template: str | None, as_json: bool) -> int:
     """Show CPU and memory usage of running processes and of their sandboxes, every two seconds until Ctrl-C.
 
     A process counts with all its descendants. CPU is in percent of one core; memory is resident memory, and pages that
@@ -21,9 +28,15 @@ def command(shell: Shell, names: tuple[str, ...], no_stream: bool, as_json: bool
     line, with --no-stream a single document.
     """
     from sbxcompose.cli.async_main import run_command, run_simply
-    from sbxcompose.cli.stats import follow_stats, stats_once
+    from sbxcompose.cli.stats import StatsLook, follow_stats, stats_once
+    from sbxcompose.cli.view.stats import FIELDS
+    from sbxcompose.cli.view.template import chosen_format
 
+    if as_json and template is not None:
+        raise UsageError("`--json` and `--format` cannot be used together")
+    wants_json, filled = chosen_format(template, FIELDS)
+    look = StatsLook(as_json or wants_json, filled)
     project = shell.project()
     if no_stream:
-        return run_simply(lambda: stats_once(shell, project, names, as_json=as_json))
-    return run_command(lambda interrupts: follow_stats(shell, project, names, interrupts, as_json=as_json))
+        return run_simply(lambda: stats_once(shell, project, names, look))
+    return run_command(lambda interrupts: follow_stats(shell, project, names, interrupts, look))

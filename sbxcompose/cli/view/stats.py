@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import fitting, table
@@ -11,6 +12,25 @@ from sbxcompose.client.stats import UsageNow, UsageReport
 from sbxcompose.plan.observed import Instance
 
 HEADER = ("NAME", "CPU", "MEMORY", "MEM %", "PROCS")
+
+FIELDS = ("Name", "Service", "Process", "Sandbox", "Replica", "CPUPerc", "MemUsage", "MemPerc", "PIDs")
+"""What a template of `--format` may name, in Docker's words; `Service` is its word for a process."""
+
+
+def fields(found: UsageReport, names: Mapping[Instance, str]) -> list[dict[str, Any]]:
+    """Return the values of `FIELDS` for each instance in `names` that was measured."""
+    rows = []
+    for instance, name in names.items():
+        if (now := found.instances.get(instance)) is None:
+            continue
+        total = found.sandboxes.get(instance.sandbox)
+        limit = total.memory_limit if total is not None else None
+        share = now.memory / limit * 100 if limit else None
+        usage = memory(now.memory) if limit is None else f"{memory(now.memory)} / {memory(limit)}"
+        where = (instance.process, instance.process, instance.sandbox, instance.replica)
+        values = (name, *where, percent(now.cpu), usage, percent(share), now.processes)
+        rows.append(dict(zip(FIELDS, values, strict=True)))
+    return rows
 
 
 def lines(found: UsageReport, names: Mapping[Instance, str], style: Style, width: int | None) -> list[str]:

@@ -14,6 +14,8 @@ from sbxcompose.spec.similar import did_you_mean
 _PART = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
 _FIELD = re.compile(r"(json\s+)?\.(\w*)")
 _ESCAPES = {r"\t": "\t", r"\n": "\n"}
+_ALIASES = {"names": "Name", "container": "Name", "ports": "Port", "runningfor": "Uptime", "createdat": "StartedAt"}
+"""Docker's names of fields, where they differ."""
 
 
 class Template:
@@ -26,6 +28,8 @@ class Template:
             text = text.replace(written, meant)
         self._text = text
         self._fields = {name.lower(): name for name in fields}
+        aliases = {alias: name for alias, name in _ALIASES.items() if name in fields}
+        self._names = aliases | self._fields
         for part in _PART.findall(text):
             self._read(part)
         if not _PART.search(text):
@@ -42,11 +46,11 @@ class Template:
             raise UsageError(f"cannot use `{{{{{part}}}}}` in `--format`", hint=hint)
         if not found[2]:
             return True, ""
-        if found[2].lower() not in self._fields:
+        if found[2].lower() not in self._names:
             known = list(self._fields.values())
             otherwise = f"fields: {', '.join(known)}"
             raise UsageError(f"no field `{found[2]}` for `--format`", hint=did_you_mean(found[2], known, otherwise))
-        return bool(found[1]), self._fields[found[2].lower()]
+        return bool(found[1]), self._names[found[2].lower()]
 
     def lines(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Return the template filled in for each row; with `table` in columns below a header."""
@@ -67,6 +71,13 @@ class Template:
             return json.dumps(row[name], ensure_ascii=False) if as_json else _words(row[name])
 
         return _PART.sub(value, self._text)
+
+
+def chosen_format(text: str | None, fields: Sequence[str]) -> tuple[bool, Template | None]:
+    """Return whether `--format` wants JSON, and the template if it is one. Raises `UsageError`."""
+    if text in (None, "table", "json"):
+        return text == "json", None
+    return False, Template(text, fields)
 
 
 def _words(value: Any) -> str:

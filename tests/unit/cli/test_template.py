@@ -9,10 +9,10 @@ import pytest
 from sbxcompose.cli.view.template import Template
 from sbxcompose.errors import UsageError
 
-FIELDS = ("Name", "State", "Ready", "Labels", "PID")
+FIELDS = ("Name", "State", "Ready", "Labels", "PID", "Uptime")
 ROWS: list[dict[str, Any]] = [
-    {"Name": "web", "State": "running", "Ready": True, "Labels": {"a": "1", "b": "2"}, "PID": 7},
-    {"Name": "a-long-name", "State": "exited", "Ready": None, "Labels": {}, "PID": None},
+    {"Name": "web", "State": "running", "Ready": True, "Labels": {"a": "1", "b": "2"}, "PID": 7, "Uptime": "3s"},
+    {"Name": "a-long-name", "State": "exited", "Ready": None, "Labels": {}, "PID": None, "Uptime": None},
 ]
 
 
@@ -21,6 +21,7 @@ ROWS: list[dict[str, Any]] = [
     [
         ("{{.Name}}", ["web", "a-long-name"]),
         (r"{{ .name }}\t{{.Ready}}|", ["web\ttrue|", "a-long-name\t|"]),
+        ("{{.Names}} {{.RunningFor}}", ["web 3s", "a-long-name "]),
         ("{{json .Name}} {{.Labels}}", ['"web" a=1,b=2', '"a-long-name" ']),
         (r"table {{.Name}}\t{{.State}}", ["NAME         STATE", "web          running", "a-long-name  exited"]),
     ],
@@ -31,7 +32,7 @@ def test_fields_are_filled_in(text: str, lines: list[str]) -> None:
 
 def test_all_fields_as_json() -> None:
     assert Template("{{json .}}", FIELDS).lines(ROWS[:1]) == [
-        '{"Name": "web", "State": "running", "Ready": true, "Labels": {"a": "1", "b": "2"}, "PID": 7}'
+        '{"Name": "web", "State": "running", "Ready": true, "Labels": {"a": "1", "b": "2"}, "PID": 7, "Uptime": "3s"}'
     ]
 
 

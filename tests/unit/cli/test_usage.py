@@ -8,7 +8,9 @@ import pytest
 
 from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.main import run
-from sbxcompose.cli.usage import _ELSEWHERE
+from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, OPTIONS_ELSEWHERE
+
+PROGRAM = "sbxcompose"
 
 
 def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
@@ -48,8 +50,26 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ("run -xt web", "no option `-x` for `sbxcompose run`", "`sbxcompose run --help` lists the options"),
         ("down -v", "no option `-v` for `sbxcompose down`", "leave it out; `sbxcompose down --terminate` deletes"),
         ("up --quiet-pull", "no option `--quiet-pull` for `sbxcompose up`", "leave it out: nothing is pulled here"),
-        ("up -D", "no option `-D` for `sbxcompose up`", "`-d` runs everything in the background"),
-        ("ps --services", "no option `--services` for `sbxcompose ps`", "`sbxcompose config --services` prints"),
+        ("ps --no-trunc", "no option `--no-trunc` for `sbxcompose ps`", "`sbxcompose ps | cat` prints whole commands"),
+        ("run -v a:b web", "no option `-v` for `sbxcompose run`", "leave it out: processes see the files of the"),
+        ("run -p 80:80 web", "no option `-p` for `sbxcompose run`", "leave it out: a process listens on its port"),
+        ("up -V", "no option `-V` for `sbxcompose up`", "leave it out: there are no volumes here"),
+        ("-v", "no option `-v` for `sbxcompose`", "`-V` shows the version"),
+        ("-D", "no option `-D` for `sbxcompose`", "`sbxcompose up -d` runs everything in the background"),
+        (
+            "up -t=false",
+            "`--timeout`: invalid duration `=false`; examples: `90s`, `500ms`, `1m30s`",
+            "leave it out: `up`",
+        ),
+        (
+            "up --tui=false",
+            "no option `--tui` for `sbxcompose up`",
+            "leave it out: `up` prints lines, and `--ui` shows",
+        ),
+        ("process start web", "no command named `process`", "`sbxcompose start PROCESS` starts processes"),
+        ("process logs web", "no command named `process`", "`sbxcompose logs PROCESS` shows output"),
+        ("process", "no command named `process`", "commands take names at once"),
+        ("project state", "no command named `project`", "`sbxcompose ls` shows how many"),
         ("ps -o wide", "no option `-o` for `sbxcompose ps`", "`-l` shows more"),
         ("config --volumes", "no option `--volumes` for `sbxcompose config`", "leave it out: there are no volumes"),
         ("tree", "no command named `tree`", "`sbxcompose graph` shows which process needs which"),
@@ -103,10 +123,56 @@ def test_a_mistake_is_reported_in_the_style_of_all_others(
 
 
 def test_commands_of_other_tools_lead_to_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in sorted(_ELSEWHERE.keys() - COMMANDS.keys()):
+    for name in sorted(COMMANDS_ELSEWHERE.keys() - COMMANDS.keys()):
         _, hint = said(capsys, name)
         named = re.findall(r"`sbxcompose ([a-z]+)", hint) or re.findall(r"did you mean `([a-z]+)`", hint)
         assert name == "help" or (named and set(named) <= COMMANDS.keys()), name
+
+
+def test_options_of_other_tools_lead_to_something_that_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    general = f"{PROGRAM} --help"
+    for name, expected in OPTIONS_ELSEWHERE.items():
+        called, _, option = name.rpartition(" ")
+        words = (called or "graph").split() if called != PROGRAM else []
+        _, hint = said(capsys, " ".join([*words, option]))
+        assert hint == f"hint: {expected}", name
+        assert general not in hint
+        assert set(re.findall(r"`sbxcompose ([a-z]+)", hint)) <= COMMANDS.keys(), name
+
+
+# What people type who know Docker Compose (reference of its command line, version 2) and process-compose by heart.
+VOCABULARY = """
+up --abort-on-container-failure --always-recreate-deps --attach-dependencies --build --menu --no-build --no-recreate
+up --no-start --pull --quiet-build --quiet-pull -V -y --yes --renew-anon-volumes
+up -D -e -n -u -U -L -l --env --port --log-file --no-server --ordered-shutdown --tui --disable-dotenv --keep-project
+up --keep-tui --detach-on-success --detached-with-tui --hide-disabled --dry-run --theme --sort --reverse --shortcuts
+up --ref-rate --config --namespace --use-uds --unix-socket --address --token-file --logs-truncate --follow
+attach --detach-keys --index
+config --environment --hash --images --lock-image-digests --networks --no-interpolate --no-normalize
+config --format -o --output --no-path-resolution --no-env-resolution --resolve-image-digests --volumes
+cp --all --index
+down --rmi -v --volumes
+events --filter
+exec --index --privileged
+kill --remove-orphans
+logs --index
+port --index --protocol
+ps --no-trunc --orphans
+run --build --cap-add --cap-drop --entrypoint --env-from-file --name -p --publish --pull --quiet-build --quiet-pull
+run --remove-orphans -P --service-ports --use-aliases -v --volume
+start --wait --wait-timeout -c
+stats -a --all
+version -f --format
+wait --down-project
+watch --no-up
+"""
+
+
+@pytest.mark.parametrize("line", VOCABULARY.strip().splitlines())
+def test_options_known_from_other_tools_are_answered(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    name, *options = line.split()
+    unanswered = [option for option in options if f"{PROGRAM} {name} --help" in said(capsys, f"{name} {option}")[1]]
+    assert not unanswered
 
 
 def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:

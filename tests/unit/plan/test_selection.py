@@ -50,3 +50,9 @@ def test_what_selects_nothing_is_an_error() -> None:
         selected("wen")
     with pytest.raises(UsageError, match="no process matches `x\\*`"):
         selected("db", "x*")
+
+
+def test_names_are_separated_by_blanks() -> None:
+    with pytest.raises(UnknownName) as caught:
+        ProcessNames(project(process("web"), process("db"))).resolve("web,db")
+    assert caught.value.hint == "separate names by blanks"
