@@ -140,6 +140,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: when the `up` was given that its runs belong to."""
     life_ms: Moment | None = None
     """Ours: when the project came up that its runs belong to."""
+    beside: str | None = None
+    """Ours: the log of the process whose surroundings a one-off command has, so that lists can name it."""
 
     @property
     def managed(self) -> bool:
@@ -234,6 +236,8 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
     """Ours: the number of the current or latest run in its log, from 1."""
     log: str | None = None
     """Ours: the name of its log."""
+    beside: str | None = None
+    """Ours: what its start said, see `StartRequest`."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

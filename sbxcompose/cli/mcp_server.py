@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -34,7 +35,8 @@ def make_server(options: GlobalOptions) -> MCPServer:
         kind = ToolAnnotations(
             read_only_hint=name in READING, destructive_hint=name in ("exec", "down"), open_world_hint=False
         )
-        server.add_tool(_with_errors(tool), name=name, annotations=kind, structured_output=False)
+        words = inspect.getdoc(tool)  # without the indentation of the source
+        server.add_tool(_with_errors(tool), name=name, description=words, annotations=kind, structured_output=False)
     return server
 
 

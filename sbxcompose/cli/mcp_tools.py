@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,12 +18,13 @@ from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
-from sbxcompose.errors import InvalidSpec, SbxError
+from sbxcompose.errors import InvalidSpec, SbxError, UsageError
 from sbxcompose.logs.filter import LineFilter
-from sbxcompose.plurals import counted
 
 MAX_OUTPUT = 20_000
 """Characters of a command's output that are returned, from its end."""
+MAX_LOGS = 50_000
+"""The same of log lines: what is longer fills the context of a model, or is refused by its client."""
 LONGEST_LINE = 2_000
 
 
@@ -80,19 +82,19 @@ class ProjectTools:
 
         Names may be patterns (`web*`). `since` is a time span (`10m`, `30s`) or a date and time; without it, output
         since the last `up`. `grep` is a regular expression. `run` chooses one run by its number, where 1 is the first.
-        At most `limit` lines are returned.
+        At most `limit` lines are returned, and at most 50000 characters.
         """
+        if limit < 1:
+            raise UsageError(f"invalid value {limit} for `limit`", hint="expected a number of lines from 1 on")
         begin = None if since is None else moment("since", since, time.time())
         lines = LineFilter(grep, ignore_case=ignore_case) if grep is not None else None
-        tail = limit if lines is None and begin is None and run is None else None
+        tail = limit + 1 if lines is None and begin is None and run is None else None
+        newest = NewestLines(limit, MAX_LOGS)
         async with self._project() as project:
-            found = [
-                f"{line.name} {'!' if line.stream == 'stderr' else '|'} {line.text[:LONGEST_LINE]}"
-                async for line in project.logs(*processes or (), since=begin, run=run, tail=tail)
-                if lines is None or lines.keeps(line.text)
-            ]
-        left_out = [f"({counted(len(found) - limit, 'earlier line')} left out)"] if len(found) > limit else []
-        return "\n".join([*left_out, *found[len(found) - min(limit, len(found)) :]]) or "no output"
+            async for line in project.logs(*processes or (), since=begin, run=run, tail=tail):
+                if lines is None or lines.keeps(line.text):
+                    newest.add(f"{line.name} {'!' if line.stream == 'stderr' else '|'} {line.text[:LONGEST_LINE]}")
+        return str(newest) or "no output"
 
     async def restart(self, processes: list[str] | None = None, wait: bool = True, timeout: float = 60) -> str:
         """Restart processes with the definition now in the file; without names, all but completed one-shots.
@@ -139,6 +141,27 @@ class ProjectTools:
             provider=options.provider,
         ) as project:
             yield project
+
+
+class NewestLines:
+    """The newest lines, within a number of lines and of characters; the others are not kept in memory."""
+
+    def __init__(self, count: int, characters: int) -> None:
+        self._count = count
+        self._room = characters
+        self._lines: deque[str] = deque()
+        self._left_out = False
+
+    def add(self, line: str) -> None:
+        """Take the next line."""
+        self._lines.append(line)
+        self._room -= len(line) + 1
+        while len(self._lines) > self._count or (self._room < 0 and len(self._lines) > 1):
+            self._room += len(self._lines.popleft()) + 1
+            self._left_out = True
+
+    def __str__(self) -> str:
+        return "\n".join([*(["(earlier lines are left out)"] if self._left_out else []), *self._lines])
 
 
 def changed_words(changes: AppliedChanges) -> str:

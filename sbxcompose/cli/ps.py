@@ -17,6 +17,7 @@ from sbxcompose.client.processes import ProcessListing, list_processes
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import gather_all
 
@@ -62,12 +63,12 @@ async def show_processes(
         chosen = [entry for entry in found.instances if wanted.selects(process_status(entry, secrets.hide))]
         found = replace(found, instances=tuple(chosen))
     foreign = [process for sandbox in found.observed.sandboxes for process in sandbox.foreign]
-    _print(shell, project.name, found, [] if names or wanted is not None else foreign, look, secrets.hide)
+    _print(shell, project, found, [] if names or wanted is not None else foreign, look, secrets.hide)
     return 0
 
 
 def _print(
-    shell: Shell, project: str, found: ProcessListing, foreign: Sequence[Foreign], look: PsFormat, hide: Hide
+    shell: Shell, project: Project, found: ProcessListing, foreign: Sequence[Foreign], look: PsFormat, hide: Hide
 ) -> None:
     if look.as_json:
         shell.print_json([to_json(entry, found.at, hide) for entry in found.instances])
@@ -78,9 +79,10 @@ def _print(
         for name in dict.fromkeys(entry.instance.process for entry in found.instances):
             shell.print(name)
     elif look.template is not None:
-        for line in look.template.lines([fields(entry, project, found.at, hide) for entry in found.instances]):
+        for line in look.template.lines([fields(entry, project.name, found.at, hide) for entry in found.instances]):
             shell.print(line)
     else:
+        named = ProcessNames(project).instance
         style, width = shell.out, shell.width
-        for line in lines(found.instances, foreign, found.at, style, width, hide, long=look.is_long):
+        for line in lines(found.instances, foreign, found.at, style, width, hide, long=look.is_long, named=named):
             shell.print(line)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from sbxcompose.cli.view.template import Template
 
 
-class StatsLook(Struct, frozen=True):
+class StatsFormat(Struct, frozen=True):
     """How results are printed; a table unless something else is asked for."""
 
     as_json: bool = False
     template: Template | None = None
 
 
-async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], look: StatsLook) -> int:
+async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], look: StatsFormat) -> int:
     """Print one result, measured over half a second; the exit code."""
     async with Session(project, emit=connection_notes(shell)) as session:
         found = await measure_once(session, names)
@@ -47,7 +47,7 @@ async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], loo
 
 
 async def follow_stats(
-    shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, look: StatsLook
+    shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, look: StatsFormat
 ) -> int:
     """Print a result every two seconds, as long as anything runs, until Ctrl-C; the exit code."""
     async with Session(project, emit=connection_notes(shell)) as session:
@@ -58,7 +58,7 @@ async def follow_stats(
     return 0
 
 
-async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: StatsLook) -> None:
+async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: StatsFormat) -> None:
     drawing = _Drawing(shell, look)
     async for found in follow_usage(session, names):
         if look.as_json:
@@ -68,7 +68,7 @@ async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: 
             drawing.draw(found)
 
 
-def _print(shell: Shell, found: MeasuredUsage, look: StatsLook) -> None:
+def _print(shell: Shell, found: MeasuredUsage, look: StatsFormat) -> None:
     if not found.names:
         shell.echo("no processes are running")
         return
@@ -76,7 +76,7 @@ def _print(shell: Shell, found: MeasuredUsage, look: StatsLook) -> None:
         shell.print(line)
 
 
-def _lines(shell: Shell, found: MeasuredUsage, look: StatsLook) -> list[str]:
+def _lines(shell: Shell, found: MeasuredUsage, look: StatsFormat) -> list[str]:
     if look.template is not None:
         return look.template.lines(fields(found.report, found.names))
     return lines(found.report, found.names, shell.out, shell.width)
@@ -85,7 +85,7 @@ def _lines(shell: Shell, found: MeasuredUsage, look: StatsLook) -> list[str]:
 class _Drawing:
     """The table, redrawn in place on a terminal that can do that, and printed again elsewhere."""
 
-    def __init__(self, shell: Shell, look: StatsLook) -> None:
+    def __init__(self, shell: Shell, look: StatsFormat) -> None:
         self._shell = shell
         self._look = look
         self._height = 0

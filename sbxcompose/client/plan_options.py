@@ -77,12 +77,15 @@ def down_options(
 
 
 def wanted_instances(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
-    """Return the wanted instances that the targets (None: all) cover. Raises `NothingSelected` if there are none."""
-    every = instances_of(project.processes())
+    """Return the instances that the targets cover, also of processes that only start by name or whose profile is not
+    active. None: all that are wanted. Raises `NothingSelected` if there are none.
+    """
     if targets is None:
+        every = instances_of(project.processes())
         if not every and project.inactive:
             raise NothingSelected(project)
         return every
+    every = instances_of(project.every_process())
     return {
         instance: process for instance, process in every.items() if any(target.covers(instance) for target in targets)
     }

@@ -10,6 +10,7 @@ from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.down_mark import Order, is_own, is_past, latest_mark, order_of
 from sbxcompose.engine.local_limits import full_disk
+from sbxcompose.engine.requests import log_instance
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
     Exit,
@@ -168,4 +169,5 @@ def _exit(info: ProcessInfo, managed: ManagedInfo, successes: Collection[int] = 
 
 def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:
     name = info.managed.name if info.managed else None
-    return Foreign(sandbox, info.pid, name, (info.command, *info.args), info.status == "running")
+    beside = log_instance(sandbox, info.beside) if info.beside is not None else None
+    return Foreign(sandbox, info.pid, name, (info.command, *info.args), info.status == "running", beside)

@@ -99,6 +99,7 @@ def command_request(project: Project, process: Process, instance: Instance, comm
         user=process.user,
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
+        beside=log_name(instance),
     )
 
 

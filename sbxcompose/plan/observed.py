@@ -155,13 +155,15 @@ class StartFailure(Struct, frozen=True):
 
 
 class Foreign(Struct, frozen=True):
-    """A row that was not started by us: shown, never touched."""
+    """A row that was not started from the file: shown, never touched."""
 
     sandbox: str
     pid: int
     name: str | None
     command: tuple[str, ...]
     running: bool
+    beside: Instance | None = None
+    """The instance that it was run for by `run` or `exec`; None if it was started by something else."""
 
 
 class SandboxState(StrEnum):

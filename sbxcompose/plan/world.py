@@ -109,14 +109,18 @@ class World:
         return [] if ends else [PlanNote("left", left_text(left), left.name) for left in self.observed.left]
 
     def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
-        """Return what runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
+        """Return what runs and is not in the file; in the sandboxes of `ends` it ends with its sandbox."""
         notes = []
         for name in self.sandboxes:
-            count = sum(1 for row in self.seen(name).foreign if row.running)
-            if count:
+            running = [row for row in self.seen(name).foreign if row.running]
+            one_off = [row for row in running if row.beside is not None]
+            found = []
+            if one_off:
+                pids = ", ".join(str(row.pid) for row in one_off)
+                found.append(f"{counted(len(one_off), 'one-off command')} of `run` or `exec` (pid {pids})")
+            if count := len(running) - len(one_off):
                 what = "1 process that was" if count == 1 else f"{count} processes that were"
-                consequence = "ends with it" if name in ends else "left alone"
-                notes.append(
-                    PlanNote("foreign", f"sandbox {name}: {what} not started from the file, {consequence}", name)
-                )
+                found.append(f"{what} not started from the file")
+            consequence = "ends with it" if name in ends else "left alone"
+            notes += [PlanNote("foreign", f"sandbox {name}: {words}, {consequence}", name) for words in found]
         return notes

@@ -63,6 +63,15 @@ def test_an_unknown_option_before_the_name_is_refused(sbx: Sbx, arguments: tuple
     assert rows(sbx)["web"]["pid"] is None
 
 
+def test_a_command_in_the_background_is_listed_with_its_process(sbx: Sbx) -> None:
+    web(sbx)
+    pid = sbx.run("run", "-d", "web", "sleep", "1000").stdout.strip()
+    listed = [line.split() for line in sbx.run("ps").stdout.splitlines()]
+    assert ["(web)", "one-off", pid, "sleep", "1000"] in listed
+    assert "1 one-off command" in sbx.run("down").stderr
+    os.kill(int(pid), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("command", ["run", "exec"])
 def test_an_option_behind_the_name_is_refused(sbx: Sbx, command: str) -> None:
     sbx.write(WEB)

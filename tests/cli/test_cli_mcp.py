@@ -71,7 +71,7 @@ processes:
     assert [text for _, text in failed] == [nope, broken]
     assert "  | boom" in why
     assert (restart, wait, down) == ("restarted: web", "ready", "stopped: web")
-    assert last.startswith("(1 earlier line left out)\nweb ")
+    assert last.startswith("(earlier lines are left out)\nweb ")
 
 
 def test_the_message_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

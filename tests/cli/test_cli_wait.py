@@ -30,6 +30,21 @@ processes:
     assert done.stdout == ""
 
 
+def test_what_is_named_is_waited_for_though_it_only_starts_by_name(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web: {command: exec sleep 1000}
+  job: {command: exit 3, restart: never, autostart: false}
+  late: {command: exec sleep 1000, ready_when: {log: never}, profiles: [more]}
+""")
+    sbx.run("up", "-d", "web", "job", "late")
+    assert "job exited with code 3" in sbx.run("wait", "job", code=1).stderr
+    sbx.run("wait", "--for", "exit", "job", code=3)
+    words = ", not ready yet: waiting for a line that matches `never`"
+    assert words in timed_out(sbx, words, "wait", "late", "--timeout", "TIMEOUT").stderr
+    sbx.run("wait")
+
+
 def test_wait_by_a_command_in_the_sandbox(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: 'touch here; {FOREVER}', ready_when: {{exec: [test, -e, here]}}}}}}\n")
     sbx.run("up", "--wait")

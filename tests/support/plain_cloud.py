@@ -49,7 +49,7 @@ _OURS = {
 }
 _OURS_IN_REQUESTS = {
     *("log", "stop_signal", "stop_grace_ms", "stop_command", "tty", "success_exit_codes"),
-    *("project_directory", "project", "end_unwatched"),
+    *("project_directory", "project", "end_unwatched", "beside"),
 }
 
 

@@ -66,7 +66,8 @@ def command(
 ) -> int:
     """List the processes of the file, stopped ones too, and orphans that are running.
 
-    Foreign processes (started in the sandbox by something else) are shown but never touched. Values of one filter key
+    Commands of `run` and `exec` are shown as one-off, and foreign processes (started in the sandbox by something else)
+    as foreign; neither is touched. Values of one filter key
     are alternatives; several keys must all match.
     """
     from sbxcompose.cli.async_main import run_simply
@@ -85,13 +86,16 @@ def command(
 def _look(template: str | None, **flags: bool) -> PsFormat:
     """Return how the list is printed; `flags` are the options of one word. Raises `UsageError`."""
     from sbxcompose.cli.ps import PsFormat
-    from sbxcompose.cli.view.ps import FIELDS
-    from sbxcompose.cli.view.template import chosen_format
 
     given = [name for name, value in [*flags.items(), ("format", template)] if value]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(f'`--{name}`' for name in given)} cannot be used together")
-    as_json, filled = chosen_format(template, FIELDS)
+    as_json, filled = False, None
+    if template is not None:
+        from sbxcompose.cli.view.ps import FIELDS
+        from sbxcompose.cli.view.template import chosen_format
+
+        as_json, filled = chosen_format(template, FIELDS)
     return PsFormat(
         quiet=flags["quiet"],
         services=flags["services"],

@@ -28,14 +28,16 @@ def command(shell: Shell, names: tuple[str, ...], no_stream: bool, template: str
     line, with --no-stream a single document.
     """
     from sbxcompose.cli.async_main import run_command, run_simply
-    from sbxcompose.cli.stats import StatsLook, follow_stats, stats_once
-    from sbxcompose.cli.view.stats import FIELDS
-    from sbxcompose.cli.view.template import chosen_format
+    from sbxcompose.cli.stats import StatsFormat, follow_stats, stats_once
 
     if as_json and template is not None:
         raise UsageError("`--json` and `--format` cannot be used together")
-    wants_json, filled = chosen_format(template, FIELDS)
-    look = StatsLook(as_json or wants_json, filled)
+    look = StatsFormat(as_json)
+    if template is not None:
+        from sbxcompose.cli.view.stats import FIELDS
+        from sbxcompose.cli.view.template import chosen_format
+
+        look = StatsFormat(*chosen_format(template, FIELDS))
     project = shell.project()
     if no_stream:
         return run_simply(lambda: stats_once(shell, project, names, look))

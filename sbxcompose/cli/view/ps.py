@@ -13,7 +13,7 @@ from sbxcompose.client.process_status import command_of, process_status, state_o
 from sbxcompose.command_line import command_line
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background
-from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
+from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
 from sbxcompose.plurals import counted
 
 Hide = Callable[[str], str]
@@ -75,13 +75,17 @@ def lines(
     hide: Hide,
     *,
     long: bool = False,
+    named: Callable[[Instance], str] = lambda instance: instance.process,
 ) -> list[str]:
-    """Return the table; foreign processes at its end. `long`: with ports and descriptions; `hide` masks secrets."""
+    """Return the table; one-off and foreign processes at its end.
+
+    `long`: with ports and descriptions; `hide` masks secrets; `named`: what the command line calls an instance.
+    """
     rows = [_cells(line, now, style, hide) for line in shown]
     rows += [
         [
-            style.dim(f"({_plain(process.name or str(process.pid))})"),
-            style.dim("foreign"),
+            style.dim(f"({_plain(_foreign_name(process, named))})"),
+            style.dim("foreign" if process.beside is None else "one-off"),
             str(process.pid),
             "",
             "",
@@ -98,6 +102,12 @@ def lines(
         rows = [[*row[:-1], clip(row[-1], LONGEST_COMMAND), *cells] for row, cells in zip(rows, more, strict=True)]
     shown_lines = table(*fitting(header, rows, width), width=width)
     return [style.dim(shown_lines[0]), *shown_lines[1:]]
+
+
+def _foreign_name(process: Foreign, named: Callable[[Instance], str]) -> str:
+    if process.beside is not None:
+        return named(process.beside)
+    return process.name or str(process.pid)
 
 
 def _cells(line: ListedInstance, now: float, style: Style, hide: Hide) -> list[str]:

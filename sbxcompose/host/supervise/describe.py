@@ -51,6 +51,7 @@ def describe(record: ProcessRecord, next_run: int = 1, blocked: str | None = Non
         managed=_managed(record, blocked) if request.managed else None,
         run=run.number,
         log=record.log,
+        beside=request.beside,
     )
 
 
@@ -67,6 +68,7 @@ def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
         managed=_managed(record) if request.managed else None,
         run=next_run,
         log=record.log,
+        beside=request.beside,
     )
 
 

@@ -57,5 +57,6 @@ def test_no_extension_is_sent() -> None:
         secrets=["S"],
         up_ms=1,
         life_ms=1,
+        beside="x.1",
     )
     assert start_body(ours) == {"command": "x"}

@@ -6,7 +6,15 @@ import inspect
 import json
 
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.mcp_tools import MAX_OUTPUT, ProjectTools, changed_words, cut, error_words, status_line
+from sbxcompose.cli.mcp_tools import (
+    MAX_OUTPUT,
+    NewestLines,
+    ProjectTools,
+    changed_words,
+    cut,
+    error_words,
+    status_line,
+)
 from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
@@ -41,6 +49,18 @@ def test_of_a_long_output_the_end_is_kept() -> None:
     assert cut(b"short\n") == "short"
     text = cut(b"a" * 10 + b"b" * MAX_OUTPUT)
     assert text == "(10 characters left out)\n" + "b" * MAX_OUTPUT
+
+
+def test_of_many_lines_the_newest_are_kept() -> None:
+    few, short = NewestLines(2, 100), NewestLines(9, 10)
+    for line in ("one", "two", "three"):
+        few.add(line)
+        short.add(line)
+    assert str(few) == "(earlier lines are left out)\ntwo\nthree"
+    assert str(short) == "(earlier lines are left out)\ntwo\nthree"
+    short.add("much too long a line")
+    assert str(short) == "(earlier lines are left out)\nmuch too long a line"
+    assert str(NewestLines(2, 100)) == ""
 
 
 def test_errors_have_their_causes_and_the_remedy() -> None:

@@ -46,6 +46,12 @@ def test_a_foreign_command_is_harmless_too() -> None:
     assert shown[1].split() == ["(evil)", "foreign", "9", "cat", "''", "***"]
 
 
+def test_a_one_off_command_is_shown_with_the_process_that_it_was_run_for() -> None:
+    one_off = Foreign("main", 9, None, ("sleep", "60"), running=True, beside=WEB)
+    shown = lines([], [one_off], 0.0, Style(enabled=False), None, HIDE, named=lambda instance: "app/web")
+    assert shown[1].split() == ["(app/web)", "one-off", "9", "sleep", "60"]
+
+
 def test_messages_keep_our_colours_and_nothing_else_that_acts() -> None:
     assert harmless("\x1b[31merror:\x1b[0m it said \x1b[2J\x1b]0;x\x07boo\nnext\tone") == (
         "\x1b[31merror:\x1b[0m it said boo\nnext\tone"

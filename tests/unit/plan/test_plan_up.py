@@ -555,6 +555,9 @@ def test_foreign_rows_are_counted_and_left_alone() -> None:
     found = plan_up(project(process("web")), Observed((seen(row("web"), foreign=[shell, shell, ended]),)))
     assert found.empty
     assert notes(found) == ["sandbox main: 2 processes that were not started from the file, left alone"]
+    one_off = replace(shell, pid=9, beside=Instance("main", "web"))
+    found = plan_up(project(process("web")), Observed((seen(row("web"), foreign=[one_off, ended]),)))
+    assert notes(found) == ["sandbox main: 1 one-off command of `run` or `exec` (pid 9), left alone"]
 
 
 # Targets.
