@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,8 +59,10 @@ def sbx_project(pytestconfig: pytest.Config, sbx_options: dict[str, Any]) -> Ite
 
     options = {**sbx_options, "directory": sbx_options.get("directory", str(pytestconfig.rootpath))}
     files = [os.path.join(options["directory"], file) for file in options.pop("files", ())]
-    name = options.pop("project_name", None) or load(*files, **options).name
-    with sync.open_project(*files, **options, project_name=f"{name[:40]}-pytest-{os.getpid()}") as project:
+    with _plain_errors():
+        name = options.pop("project_name", None) or load(*files, **options).name
+    own_name = f"{name[:40]}-pytest-{os.getpid()}"
+    with _plain_errors(), sync.open_project(*files, **options, project_name=own_name) as project:
         pytestconfig.stash[_opened] = project
         try:
             names = pytestconfig.getini("sbxcompose_processes")
@@ -69,6 +71,18 @@ def sbx_project(pytestconfig: pytest.Config, sbx_options: dict[str, Any]) -> Ite
         finally:
             del pytestconfig.stash[_opened]
             project.down(terminate=True)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Fail with what is wrong with the project; a traceback through sbxcompose would hide it."""
+    from sbxcompose.client.error_words import error_words
+    from sbxcompose.errors import SbxError
+
+    try:
+        yield
+    except SbxError as error:
+        pytest.fail(f"sbxcompose: {error_words(error)}", pytrace=False)
 
 
 def free_ports(variables: list[str]) -> dict[str, str]:

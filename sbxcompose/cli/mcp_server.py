@@ -15,7 +15,8 @@ from mcp_types import ToolAnnotations
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.mcp_tools import ProjectTools, error_words
+from sbxcompose.cli.mcp_tools import ProjectTools
+from sbxcompose.client.error_words import error_words
 from sbxcompose.errors import SbxError
 from sbxcompose.tasks import Tasks
 from sbxcompose.version import __version__

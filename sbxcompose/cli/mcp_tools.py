@@ -18,7 +18,7 @@ from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
-from sbxcompose.errors import InvalidSpec, SbxError, UsageError
+from sbxcompose.errors import UsageError
 from sbxcompose.logs.filter import LineFilter
 
 MAX_OUTPUT = 20_000
@@ -196,16 +196,3 @@ def cut(data: bytes) -> str:
     """Return the end of an output as text."""
     text = data.decode("utf-8", "replace").rstrip("\n")
     return text if len(text) <= MAX_OUTPUT else f"({len(text) - MAX_OUTPUT} characters left out)\n{text[-MAX_OUTPUT:]}"
-
-
-def error_words(error: SbxError) -> str:
-    """Return what a failed tool says: the error, its causes with their last lines, and the way out."""
-    if isinstance(error, InvalidSpec):
-        from sbxcompose.cli.style import Style
-        from sbxcompose.spec.report import render
-
-        return render(error, Style(False))
-    hint = [f"hint: {error.hint}"] if error.hint else []
-    notes = [note for note in getattr(error, "__notes__", ()) if note not in hint]
-    told = any(note.startswith(error.message) for note in notes)
-    return "\n".join([*([] if told else [error.message]), *notes, *hint])

@@ -89,8 +89,18 @@ def test_a_project_that_does_not_come_up_is_an_error_with_its_last_lines(sbx: Sb
     sbx.write("processes: {web: {command: 'echo no database; exit 3', restart: never}}\n")
     sbx.write("[pytest]\n", "pytest.ini")
     out = pytest_run(sbx, "def test_one(sbx_project): pass\n", code=1)
-    assert "ProcessFailed: web exited with code 3" in out
-    assert "| no database" in out
+    assert "sbxcompose: web exited with code 3\n  | no database\n" in out
+    assert "Error" not in out
+    assert "sbxcompose/" not in out, "a traceback"
+
+
+def test_mistakes_in_the_file_are_shown_beside_their_lines(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {comand: x}}\n")
+    sbx.write("[pytest]\n", "pytest.ini")
+    out = pytest_run(sbx, "def test_one(sbx_project): pass\n", code=1)
+    assert "sbxcompose.yaml:1:19: unknown key `comand`" in out
+    assert "did you mean `command`?" in out
+    assert "sbxcompose/" not in out, "a traceback"
 
 
 def test_options_can_be_computed(sbx: Sbx) -> None:

@@ -12,10 +12,10 @@ from sbxcompose.cli.mcp_tools import (
     ProjectTools,
     changed_words,
     cut,
-    error_words,
     status_line,
 )
 from sbxcompose.client.changes import AppliedChanges
+from sbxcompose.client.error_words import error_words
 from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.errors import InvalidSpec, Mistake, ProcessFailed, UsageError
