@@ -28,7 +28,7 @@ async def list_processes(session: Session, names: Collection[str], *, everything
     """
     project = session.project
     observed = await session.observe()
-    entries = named(listing(project, observed, everything=everything), project, names)
+    entries = named(listing(project, observed, everything=everything or bool(names)), project, names)
     seen = await readiness_of(session, entries)
     now = time.time()
     return ProcessListing(tuple(with_readiness(entries, project, seen, now)), observed, now)

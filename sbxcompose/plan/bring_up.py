@@ -18,6 +18,7 @@ from sbxcompose.plan.start_notes import start_notes
 from sbxcompose.plan.step_builder import StepBuilder
 from sbxcompose.plan.steps import Plan, PlanNote
 from sbxcompose.plan.world import ASLEEP, World
+from sbxcompose.plurals import counted
 from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import Sandbox
 
@@ -204,6 +205,7 @@ class BringUp:
             yield from self._world.foreign_notes(frozenset(self._scope.replaced))
         else:
             yield from self._left_alone()
+            yield from self._surplus_left_alone()
 
     def _sandbox_notes(self) -> Iterator[PlanNote]:
         unseen = self._unseen()
@@ -227,6 +229,16 @@ class BringUp:
                 if row is not None and row.live and row.digest != process.digest:
                     text = f"{label} runs an older definition; `sbxcompose up {label}` replaces it"
                     yield PlanNote("outdated", text, process.sandbox)
+
+    def _surplus_left_alone(self) -> Iterator[PlanNote]:
+        """Say what `scale` has added and neither `start` nor `restart` deals with."""
+        for node, replicas in sorted(self._scope.named.items()):
+            process = self._graph.processes[node]
+            for row in self._world.live_rows(node) if replicas is None else ():
+                if row.instance.replica > process.replicas:
+                    label = self._world.names.instance(row.instance)
+                    text = f"{label} is left as it is: the file has {counted(process.replicas, 'replica')}"
+                    yield PlanNote("surplus", f"{text}; `sbxcompose up` stops it", process.sandbox)
 
 
 def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:

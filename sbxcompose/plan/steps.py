@@ -194,7 +194,8 @@ class PlanNote(Struct, frozen=True):
     `replicas` (that share the port of a health check), `port` (one that is taken), `success_exit_codes` (that the
     provider does not know),
     `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
-    `suspended` (a sandbox was left suspended), `kept` (sandboxes in the cloud that outlive a `down`).
+    `surplus` (a replica beyond those of the file was left alone), `suspended` (a sandbox was left suspended),
+    `kept` (sandboxes in the cloud that outlive a `down`).
     """
 
     kind: str

@@ -6,6 +6,16 @@ from tests.cli.looking import FOREVER, refused
 from tests.support.command import Sbx
 
 
+def test_a_process_that_is_named_is_listed_whatever_starts_it(sbx: Sbx) -> None:
+    sbx.write(
+        f"processes: {{web: {{command: {FOREVER}}}, seed: {{command: 'true', restart: never, autostart: false}}}}\n"
+    )
+    assert sbx.run("ps", "-q").stdout == "web\n"
+    assert sbx.run("ps", "--format", "{{.Name}} {{.State}}", "seed").stdout == "seed not started\n"
+    sbx.run("up", "-d", "--wait", "seed")
+    assert sbx.run("ps", "--format", "{{.Name}} {{.State}}", "seed").stdout == "seed completed\n"
+
+
 def test_filters_and_formats(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}, job: {{command: exit 3, restart: never}}}}\n")
     sbx.run("up", "-d")

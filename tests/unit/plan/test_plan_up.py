@@ -433,6 +433,14 @@ def test_force_recreate_gives_every_target_a_new_run_but_not_its_needs() -> None
     )
 
 
+def test_a_restart_tells_which_replicas_it_leaves_alone() -> None:
+    shop, three = project(process("web", replicas=2)), world(*(row("web", replica=number) for number in (1, 2, 3)))
+    note = "web.3 is left as it is: the file has 2 replicas; `sbxcompose up` stops it"
+    for plan in (plan_restart(shop, three), plan_restart(shop, three, targets("web")), plan_start(shop, three)):
+        assert notes(plan) == [note]
+    assert notes(plan_restart(shop, three, PlanOptions(targets=frozenset({Target("main", "web", 1)})))) == []
+
+
 # Dependents that follow a restart.
 
 
