@@ -15,11 +15,11 @@ from sbxcompose.cli.ci_log import CiLog
 from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
-from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Severity
+from sbxcompose.cli.view.errors import CANNOT_APPLY, mistake_words
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.verdict import as_styled, exited_words, ready_text
@@ -73,9 +73,8 @@ async def attached(
         project, emit=view.on_event, output=True, pace=view.pace, secrets=secrets, is_up=True
     ) as session:
         session.on_connection(lambda connection: connection.listen(view.output))
-        source = CommandLineProject(shell, request)
         shown = _AttachedView(shell, view, request)
-        up = AttachedUp(session, source, ends_itself=request.ends_itself, confirm=shown.confirm)
+        up = AttachedUp(session, request.file(shell), request.end, shown.confirm)
         session.listen(partial(shown.on_event, session))
         try:
             code = await shown.stay(session, up, interrupts)

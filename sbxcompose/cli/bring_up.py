@@ -98,12 +98,13 @@ class _BackgroundUp:
     async def _wait(self, session: Session, states: InstanceStates, bringing: Awaitable[Result]) -> int:
         """Start everything, and wait for the verdict."""
         from sbxcompose.cli.view.report import HowToWait
+        from sbxcompose.plan.judge import Judge, Mode  # late: while it is imported, the host is at work already
 
         request = self._request
         deadline = self._begun + request.wait_timeout if request.wait_timeout is not None else None
         reproduce = request.how_to_reproduce(self._shell.options)
         how = HowToWait(request.as_json, request.timings, reproduce, deadline)
-        judge = request.judge(self._project, attached=False)
+        judge = Judge(self._project, Mode())
         return await self._reporter.wait(session, states, bringing, judge, self._publisher, how)
 
 

@@ -15,6 +15,7 @@ from sbxcompose.errors import InvalidSpec, SpecNotFound, UsageError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
+    from sbxcompose.spec.request import LoadRequest
     from sbxcompose.spec.sources import Pipes
 
 
@@ -78,13 +79,26 @@ class Shell:
         `looked_at` is told the files that it comes from, as `open_project` has it.
         """
         from sbxcompose.spec.open import open_project
+
+        first = self._pipes is None
+        request = self.load_request(scale)
+        try:
+            project = open_project(request, looked_at)
+        except (SpecNotFound, InvalidSpec) as error:
+            return self._without_file(error)
+        if first and request.pipes is not None:
+            for path in request.pipes.without_writer:
+                self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
+        return project
+
+    def load_request(self, scale: Mapping[str, int] | None = None) -> LoadRequest:
+        """Return where the project is read from, as the options and the working directory say."""
         from sbxcompose.spec.request import LoadRequest
         from sbxcompose.spec.sources import Pipes
 
         options = self.options
-        first = self._pipes is None
         self._pipes = self._pipes or Pipes(lenient=self._lenient, ignored=self._completing)
-        request = LoadRequest(
+        return LoadRequest(
             directory=options.project_directory or _here(),
             files=options.files,
             project_name=options.project_name,
@@ -96,13 +110,6 @@ class Shell:
             stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
             pipes=self._pipes,
         )
-        try:
-            project = open_project(request, looked_at)
-        except (SpecNotFound, InvalidSpec) as error:
-            return self._without_file(error)
-        for path in self._pipes.without_writer if first else ():
-            self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
-        return project
 
     @property
     def width(self) -> int | None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from sbxcompose.cli.context import GlobalOptions, Shell
-from sbxcompose.client.plan_options import up_options
 from sbxcompose.engine.instance_states import instances_of
+from sbxcompose.engine.project_file import ProjectFile
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan
+from sbxcompose.plan.up_terms import EndRule, UpTerms
 from sbxcompose.spec.project import Project
-
-if TYPE_CHECKING:
-    from sbxcompose.plan.judge import Judge
 
 
 class UpRequest(Struct, frozen=True, kw_only=True):
@@ -49,9 +46,14 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     ui: bool = False
 
     @property
+    def end(self) -> EndRule:
+        """What ends an attached one early."""
+        return EndRule(self.abort_on_exit, self.exit_code_from)
+
+    @property
     def ends_itself(self) -> bool:
-        """Whether the end of a process ends it all, also while files are watched."""
-        return self.abort_on_exit or self.exit_code_from is not None
+        """Whether the end of a process ends it all."""
+        return self.end.ends_itself
 
     def check(self) -> None:
         """Refuse options that contradict each other. Raises `UsageError`."""
@@ -91,10 +93,17 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked."""
-        return up_options(
-            project,
-            self.names,
-            rerun=[self.exit_code_from] if self.exit_code_from else [],
+        return self._terms.options(project)
+
+    def file(self, shell: Shell) -> ProjectFile:
+        """Return the file that the project comes from, to be read again."""
+        return ProjectFile(shell.load_request(self.scale), self._terms)
+
+    @property
+    def _terms(self) -> UpTerms:
+        return UpTerms(
+            names=self.names,
+            rerun=(self.exit_code_from,) if self.exit_code_from else (),
             no_deps=self.no_deps,
             force_recreate=self.force_recreate,
             remove_orphans=self.remove_orphans,
@@ -120,14 +129,6 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         if self.exit_code_from is not None:
             return lambda failed: shlex.join([*words, "--exit-code-from", self.exit_code_from or "", *self.names])
         return lambda failed: shlex.join([*words, *dict.fromkeys(name.partition(".")[0] for name in failed)])
-
-    def judge(self, project: Project, *, attached: bool) -> Judge:
-        """Who gives the verdict: on all being ready, or attached on all having ended."""
-        # Imported here: while it is, the host is at work already.
-        from sbxcompose.plan.judge import Goal, Judge, Mode
-
-        source = ProcessNames(project).resolve(self.exit_code_from) if self.exit_code_from else None
-        return Judge(project, Mode(Goal.ENDED if attached else Goal.READY, self.abort_on_exit, source))
 
 
 def echo_notes(shell: Shell, plan: Plan) -> None:

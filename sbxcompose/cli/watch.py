@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
 from sbxcompose.cli.up_request import UpRequest, echo_notes
-from sbxcompose.cli.view.errors import show_error
+from sbxcompose.cli.view.errors import CANNOT_APPLY, mistake_words, show_error
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.client.commands import nothing_running
 from sbxcompose.engine.apply_loop import ApplyLoop
@@ -33,7 +32,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
                 raise nothing_running(session.observed())
             session.listen(lambda event: _show(shell, reporter, event))
             loop = ApplyLoop(session)
-            files = ProjectWatch(session, loop, CommandLineProject(shell, request))
+            files = ProjectWatch(session, loop, request.file(shell))
             files.switch(on=True)
             try:
                 async with reporter.waiting(session):

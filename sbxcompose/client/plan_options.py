@@ -15,30 +15,6 @@ from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.spec.project import Process, Project
 
 
-def up_options(
-    project: Project,
-    names: Sequence[str] = (),
-    *,
-    rerun: Sequence[str] = (),
-    no_deps: bool = False,
-    force_recreate: bool = False,
-    remove_orphans: bool = False,
-    recreate_sandboxes: bool = False,
-    grace: float | None = None,
-) -> PlanOptions:
-    """`up`: processes named in `names` or `rerun` get a new run unless they are running."""
-    targets = resolve_all(project, names)
-    return PlanOptions(
-        targets=targets,
-        rerun=(targets or frozenset()) | (resolve_all(project, rerun) or frozenset()),
-        no_deps=no_deps,
-        force_recreate=force_recreate,
-        remove_orphans=remove_orphans,
-        recreate_sandboxes=recreate_sandboxes,
-        grace=grace,
-    )
-
-
 def start_options(project: Project, names: Sequence[str] = (), *, no_deps: bool = False) -> PlanOptions:
     """`start`: processes that are named get a new run, also if they have completed."""
     targets = resolve_all(project, names)

@@ -29,7 +29,6 @@ from sbxcompose.client.plan_options import (
     restart_options,
     start_options,
     stop_options,
-    up_options,
     wanted_instances,
 )
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
@@ -47,6 +46,7 @@ from sbxcompose.plan.names import ProcessNames, resolve_all
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.steps import Plan
+from sbxcompose.plan.up_terms import UpTerms
 from sbxcompose.spec.project import Process
 
 
@@ -69,14 +69,14 @@ class OpenProject(InspectableProject):
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
         """Return what `up` would do with the same arguments, step by step, and why. Changes nothing."""
-        options = up_options(
-            self._project,
-            names,
+        terms = UpTerms(
+            names=names,
             no_deps=no_deps,
             force_recreate=force_recreate,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
         )
+        options = terms.options(self._project)
         session, _ = self._session()
         async with session:
             return project_plan(await plan_for(session, Intent.UP, options))
@@ -99,15 +99,15 @@ class OpenProject(InspectableProject):
         """
         if timeout is not None and not wait:
             raise UsageError("`timeout` needs `wait=True`")
-        options = up_options(
-            self._project,
-            names,
+        terms = UpTerms(
+            names=names,
             no_deps=no_deps,
             force_recreate=force_recreate,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
             grace=grace,
         )
+        options = terms.options(self._project)
         if not wait:
             return await self._apply(Intent.UP, options, is_up=True)
         plans: list[Plan] = []

@@ -3,52 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from sbxcompose.engine.apply import Confirm, apply, kill
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import EngineEvent, EverythingReady, PlanMade, ProjectReloaded, WatchMessage
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
-from sbxcompose.engine.reload import ProjectSource, ProjectWatch
+from sbxcompose.engine.project_file import ProjectFile
+from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.scope import check_selected
 from sbxcompose.plan.steps import Start
-from sbxcompose.spec.project import Process, Project
+from sbxcompose.plan.up_terms import EndRule
+from sbxcompose.spec.project import Process
 from sbxcompose.tasks import run_beside
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Failed, Judge, Pending, Success, TimedOut
 
 
-class UpSource(ProjectSource, Protocol):
-    """Where the project is read from, and what ends the `up`."""
-
-    def judge(self, project: Project) -> Judge:
-        """Return who says when it ends."""
-
-
 class AttachedUp:
     """An async context manager; `verdict` brings up and stays, and after that `stop` or `mark_down` ends it in order.
 
-    `ends_itself`: the first verdict ends it, also while files are watched. `confirm` is as `apply` has it.
+    `confirm` is as `apply` has it.
     """
 
-    def __init__(self, session: Session, source: UpSource, *, ends_itself: bool, confirm: Confirm) -> None:
+    def __init__(self, session: Session, file: ProjectFile, end: EndRule, confirm: Confirm) -> None:
         self._session = session
-        self._source = source
-        self._ends_itself = ends_itself
+        self._end = end
         self.project = session.project
         """What is wanted, with `options` and the instances of `wanted`; another one after an edit of the file."""
-        self.options = source.options(self.project)
+        self.options = file.options(self.project)
         self.wanted: Mapping[Instance, Process] = instances_of(in_scope(self.project, self.options))
         self.has_started = False
         """Whether it has started anything: then its end is the end of the project's life, as `down` is."""
-        self._states = InstanceStates(session, self.wanted, readiness=True, patient=not ends_itself)
+        self._states = InstanceStates(session, self.wanted, readiness=True, patient=not end.ends_itself)
         self._loop = ApplyLoop(session, confirm)
-        self.watch = ProjectWatch(session, self._loop, source)
+        self.watch = ProjectWatch(session, self._loop, file)
         session.listen(self._on_event)
 
     async def __aenter__(self) -> Self:
@@ -79,14 +73,13 @@ class AttachedUp:
         if watch:
             check_selected(self.project, await self._session.observe(), self.options)
             self.watch.switch(on=True)
-            await self._loop.wait_until(
-                lambda: self.watch.established
-            )  # so that no change is missed once something runs
+            # So that no change is missed once something runs.
+            await self._loop.wait_until(lambda: self.watch.established)
         self._loop.bring_up(self.options)
         while True:
             # Also while a plan is carried out: it may wait for what never comes.
-            verdict = await self._states.verdict(self._source.judge(self.project), deadline)
-            if self._ends_itself or verdict.ended_by is not None:
+            verdict = await self._states.verdict(self._end.judge(self.project), deadline)
+            if self._end.ends_itself or verdict.ended_by is not None:
                 return verdict
             if self._loop.busy:
                 await self._loop.wait_until(lambda: not self._loop.busy)
@@ -119,7 +112,7 @@ class AttachedUp:
             case ProjectReloaded(project, options):
                 self.project, self.options = project, options
                 self.wanted = instances_of(in_scope(project, options))
-                self._states.reload(project, self.wanted, self._source.judge(project))
+                self._states.reload(project, self.wanted, self._end.judge(project))
 
     async def stop(self) -> None:
         """Stop what is up in reverse order, also what was just being started when it was interrupted."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import ProjectReloaded, ReloadFailed, WatchMessage
+from sbxcompose.engine.project_file import ProjectFile
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, SpecError
-from sbxcompose.plan.options import PlanOptions, in_scope
+from sbxcompose.plan.options import in_scope
 from sbxcompose.plan.profiles import check_resolved
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import run_beside, run_until
@@ -19,27 +20,13 @@ if TYPE_CHECKING:
     from sbxcompose.engine.file_watch import FileWatch
 
 
-class ProjectSource(Protocol):
-    """Where the project is read from, again and again, and what is asked of the planner with it."""
-
-    @property
-    def readable_again(self) -> bool:
-        """Whether it can be read a second time: a pipe cannot."""
-
-    def read(self, looked_at: set[str]) -> Project:
-        """Read the project; the files that it comes from are added to `looked_at`. Raises `SbxError`."""
-
-    def options(self, project: Project) -> PlanOptions:
-        """Return what is asked of the planner. Raises `UsageError` for names that the project does not have."""
-
-
 class ProjectWatch:
     """`switch` it on and off, and `run` it. A new reading of the file is told as an event, and given to the loop."""
 
-    def __init__(self, session: Session, loop: ApplyLoop, source: ProjectSource) -> None:
+    def __init__(self, session: Session, loop: ApplyLoop, file: ProjectFile) -> None:
         self._session = session
         self._loop = loop
-        self._source = source
+        self._file = file
         self._read: set[str] = set()
         """The files that the project was read from when that went well the last time."""
         self._has_mistake = False
@@ -66,7 +53,7 @@ class ProjectWatch:
         from sbxcompose.engine.file_watch import FileWatch  # only who watches needs all that
 
         self._file_watch = FileWatch(
-            self._session, self._loop, reload=self._reload if self._source.readable_again else None
+            self._session, self._loop, reload=self._reload if self._file.readable_again else None
         )
         try:
             work = run_beside(self._file_watch.run(), self._establish())
@@ -85,15 +72,15 @@ class ProjectWatch:
     def _files(self) -> set[str]:
         """Return the files that the project comes from."""
         found: set[str] = set()
-        if self._source.readable_again:
+        if self._file.readable_again:
             with suppress(SbxError):  # it has just been changed, which will be noticed
-                self._source.read(found)
+                self._file.read(found)
         return found
 
     async def _watch(self, files: set[str]) -> None:
         assert self._file_watch is not None
         project = self._loop.project
-        options = self._source.options(project)
+        options = self._file.options(project)
         wanted = {(process.sandbox, process.name) for process in in_scope(project, options)}
         if options.targets is None:
             wanted |= self._started_by_name(project)
@@ -109,7 +96,7 @@ class ProjectWatch:
     def _places(self) -> str:
         places = self._file_watch.places if self._file_watch is not None else []
         shown = places if len(places) <= 5 else [*places[:4], f"{len(places) - 4} other places"]
-        file = ["the project's file"] if self._source.readable_again else []
+        file = ["the project's file"] if self._file.readable_again else []
         words = [*shown, *file] or ["nothing: no process has a `watch` rule"]
         return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
@@ -118,9 +105,9 @@ class ProjectWatch:
         files: set[str] = set()
         before = self._loop.project
         try:
-            project = await asyncio.to_thread(self._source.read, files)
+            project = await asyncio.to_thread(self._file.read, files)
             check_place(before, project)
-            options = self._source.options(project)
+            options = self._file.options(project)
             check_resolved(project, options)
         except SbxError as error:
             self._has_mistake = True

@@ -9,13 +9,13 @@ from contextlib import suppress
 
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.top.effects import Effects, ScreenOwner
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.run import TopScreen
 from sbxcompose.cli.up_request import UpRequest
+from sbxcompose.cli.view.errors import CANNOT_APPLY, mistake_words
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.verdict import exited_words, ready_text
 from sbxcompose.engine.attached_up import AttachedUp
@@ -49,7 +49,7 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
         feed.attach(session)
         await interrupts.guard(session.observe())
         feed.begin()
-        up = AttachedUp(session, CommandLineProject(shell, request), ends_itself=request.ends_itself, confirm=_refuse)
+        up = AttachedUp(session, request.file(shell), request.end, _refuse)
         shown = _UpOnScreen(shell, model, feed, session, up, secrets, request)
         session.listen(shown.on_event)
         async with up:

@@ -19,7 +19,7 @@ from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.client.commands import running_sandbox
-from sbxcompose.client.plan_options import stop_options, up_options
+from sbxcompose.client.plan_options import stop_options
 from sbxcompose.engine.apply import apply, plan_for
 from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
@@ -28,6 +28,7 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.up_terms import UpTerms
 from sbxcompose.plan.why import why
 from sbxcompose.plan.why_disk import with_disk
 from sbxcompose.plurals import counted
@@ -170,7 +171,9 @@ class Effects:
             self._session.replace_project(self._owner.reread())
         match request.action:
             case TopAction.UP:
-                await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
+                await self._apply(
+                    Intent.UP, UpTerms().options(self._session.project), "starting everything", "is started"
+                )
             case TopAction.PLAN:
                 self._show(Pane.PLAN, await self._plan())
             case TopAction.STOP_ALL if self._owner.stop_all is not None:
@@ -232,7 +235,7 @@ class Effects:
         return [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
 
     async def _plan(self) -> list[str]:
-        plan = await plan_for(self._session, Intent.UP, up_options(self._session.project))
+        plan = await plan_for(self._session, Intent.UP, UpTerms().options(self._session.project))
         return [*(str(step) for step in plan), *(f"note: {note}" for note in plan.notes), plan.summary]
 
     async def _open(self, instance: Instance, name: str) -> None:

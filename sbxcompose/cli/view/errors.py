@@ -10,6 +10,8 @@ from sbxcompose.cli.context import harmless, style_of
 from sbxcompose.cli.style import Style
 from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
 
+CANNOT_APPLY = "the project's file has changed but cannot be applied; running processes are left unchanged"
+
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
@@ -48,3 +50,12 @@ def _annotate(error: InvalidSpec) -> None:
                 file.write(mistake_summary(error))
         for line in mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE")):
             print(line, file=sys.stderr)
+
+
+def mistake_words(error: SbxError) -> str:
+    """Say what is wrong with the file, with its places where they are known."""
+    if isinstance(error, InvalidSpec):
+        from sbxcompose.spec.report import render
+
+        return render(error, style_of(sys.stderr))
+    return "\n".join(filter(None, [error.message, error.hint]))
