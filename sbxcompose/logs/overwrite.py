@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sbxcompose.logs.prefix import width
+from sbxcompose.text_width import text_width
 
 _MOVES_BACK: Final = re.compile(r"\x1b\[[0-9]{0,4}[D`G]")
 """To erase (CSI K) without having gone back changes nothing."""
@@ -79,7 +79,7 @@ def _visible(parts: list[str]) -> list[str]:
     kept: list[str] = []
     covered = 0
     for part in reversed(parts):
-        columns = width(_SGR.sub("", part)) if len(part) * 2 > covered else 0
+        columns = text_width(_SGR.sub("", part)) if len(part) * 2 > covered else 0
         kept.append(part if columns > covered else _colours(part))
         covered = max(covered, columns)
     return kept[::-1]
@@ -124,7 +124,7 @@ class _Line:
         for char in text:
             if char < " " and char != "\t":
                 continue
-            columns = 1 if char < "\u0300" else width(char)
+            columns = 1 if char < "\u0300" else text_width(char)
             if columns == 0:  # combines with the character before it
                 if 0 < self.column <= len(self._cells):
                     base, style = self._cells[self.column - 1]

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 from zlib import crc32
 
+from sbxcompose.text_width import text_width
+
 PALETTE: Final = (32, 136, 28, 134, 30, 201, 137, 27, 126, 69, 132, 93)
 """Entries of the 256-colour table, chosen by contrast: at least 3.1:1 against black and against white, far
 from each other (CIE Lab), and none near red, which means an error here."""
@@ -60,20 +62,6 @@ def colour(label: str) -> int:
     return PALETTE[_slot(label)]
 
 
-def width(text: str) -> int:
-    """Columns that `text` takes on a terminal: wide characters two, combining and invisible ones none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    def columns(char: str) -> int:
-        if unicodedata.category(char) in ("Mn", "Me", "Cf"):
-            return 0
-        return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-    return sum(map(columns, text))
-
-
 def without_tabs(text: str, column: int = 0) -> str:
     """Return a line with blanks instead of tabs, as they are on a terminal where it begins in `column`."""
     made = ""
@@ -81,7 +69,7 @@ def without_tabs(text: str, column: int = 0) -> str:
         if piece == "\t":
             piece = " " * (TAB - column % TAB)
         made += piece
-        column += 0 if piece.startswith("\x1b") else width(piece)
+        column += 0 if piece.startswith("\x1b") else text_width(piece)
     return made
 
 
@@ -90,10 +78,10 @@ def fit(label: str, columns: int) -> str:
 
     What is left out is from the middle, because the end tells replicas and runs apart.
     """
-    if width(label) > columns:
+    if text_width(label) > columns:
         tail = (columns - 1) // 3
         label = f"{_within(label, columns - 1 - tail)}…{_within(label[::-1], tail)[::-1]}"
-    return label + " " * (columns - width(label))
+    return label + " " * (columns - text_width(label))
 
 
 def label_limit(columns: int | None) -> int:
@@ -156,7 +144,7 @@ class Prefixes:
         return f"{label}#{run}" if self._runs else label
 
     def _widen(self, name: str) -> None:
-        columns = min(width(name), self._limit)
+        columns = min(text_width(name), self._limit)
         if columns > self._width:
             self._width = columns
             self._made.clear()
@@ -164,7 +152,7 @@ class Prefixes:
 
 def _within(text: str, columns: int) -> str:
     """As much of the beginning of `text` as fits."""
-    while width(text) > columns:
+    while text_width(text) > columns:
         text = text[:-1]
     return text
 

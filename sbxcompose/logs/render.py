@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from sbxcompose.logs.mux import Block, LineSource
-from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes, width
+from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes
 from sbxcompose.logs.sanitize import clean_text, without_colours
 from sbxcompose.logs.wrap import MIN_ROOM, has_long_line, wrap_lines
+from sbxcompose.text_width import text_width
 
 Parts = list[bytes | memoryview]
 """What is to be written, in order; pieces instead of one string, because joining them would copy it all."""
@@ -94,7 +95,7 @@ class PrefixedRenderer:
     def _wrapped(self, data: bytes, before: bytes) -> bytes | None:
         """Return lines that are wider than the terminal in rows beside the prefix; None if there is none of them."""
         assert self._columns is not None
-        column = width(without_colours(before).decode("utf-8", "replace"))
+        column = text_width(without_colours(before).decode("utf-8", "replace"))
         room = self._columns() - column
         if room < MIN_ROOM or not has_long_line(data, room):
             return None

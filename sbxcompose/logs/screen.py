@@ -14,7 +14,8 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
-from sbxcompose.logs.prefix import width, without_tabs
+from sbxcompose.logs.prefix import without_tabs
+from sbxcompose.text_width import text_width
 
 ScreenSize = Callable[[], tuple[int, int]]
 """Columns and rows of the terminal."""
@@ -140,7 +141,7 @@ def _rows_up(count: int) -> bytes:
 
 
 def _columns(line: bytes) -> int:
-    return width(_SGR.sub("", line.decode("utf-8", "replace")))
+    return text_width(_SGR.sub("", line.decode("utf-8", "replace")))
 
 
 def _without_tabs(line: bytes) -> bytes:
@@ -153,6 +154,6 @@ def _clip(line: bytes, columns: int) -> bytes:
     if _columns(line) <= columns:
         return line
     text = _SGR.sub("", line.decode("utf-8", "replace"))[: max(columns, 1)]
-    while text and width(text) > columns - 1:
+    while text and text_width(text) > columns - 1:
         text = text[:-1]
     return text.encode() + "…".encode()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sbxcompose.logs.prefix import RESET, width, without_tabs
+from sbxcompose.logs.prefix import RESET, without_tabs
+from sbxcompose.text_width import text_width
 
 MIN_ROOM: Final = 20
 """Columns beside the prefix; with less the terminal wraps better."""
@@ -43,7 +44,7 @@ def wrap_line(line: bytes, column: int, room: int) -> list[bytes]:
     if "\t" in text:
         text = without_tabs(text, column)
     plain = _SGR.sub("", text)
-    if width(plain) <= room:
+    if text_width(plain) <= room:
         return [line]
     rows = _rows(plain, room)
     if len(plain) == len(text):
@@ -69,7 +70,7 @@ def _reach(text: str, begin: int, room: int) -> int:
     if text.isascii():
         return min(begin + room, len(text))
     end, columns = begin, 0
-    while end < len(text) and (columns := columns + width(text[end])) <= room:
+    while end < len(text) and (columns := columns + text_width(text[end])) <= room:
         end += 1
     return max(end, begin + 1) if end < len(text) else end
 

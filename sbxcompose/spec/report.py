@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plurals import counted
+from sbxcompose.text_width import text_width
 
 MOST = 50
 """Mistakes that are shown; whoever has more will not read them all."""
@@ -76,19 +77,8 @@ def _excerpt(source: str, column: int, widest: int) -> tuple[str, str]:
     lead = "…" if start else ""
     tail = "…" if start + widest < len(source) else ""
     # A tab before the caret must stay a tab, so that both lines are indented alike.
-    caret = "".join("\t" if char == "\t" else " " * _cells(char) for char in before)
+    caret = "".join("\t" if char == "\t" else " " * text_width(char) for char in before)
     return f"{lead}{before}{rest}{tail}", (" " if start else "") + caret
-
-
-def _cells(character: str) -> int:
-    """Return how wide a terminal shows a character: two cells for the wide ones of East Asia, and emoji."""
-    if character < "\u1100":
-        return 0 if "\u0300" <= character <= "\u036f" else 1
-    from unicodedata import combining, east_asian_width
-
-    if combining(character):
-        return 0
-    return 2 if east_asian_width(character) in "WF" else 1
 
 
 def _safe(text: str) -> str:

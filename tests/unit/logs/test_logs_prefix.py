@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, label_limit, width
+from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, label_limit
+from sbxcompose.text_width import text_width
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_./", min_size=1, max_size=12)
 
@@ -55,10 +56,10 @@ def test_what_tells_replicas_apart_survives_the_cut() -> None:
 
 
 def test_wide_characters_take_two_columns() -> None:
-    assert width("日本") == 4
-    assert width("e\u0301") == 1
+    assert text_width("日本") == 4
+    assert text_width("e\u0301") == 1
     assert fit("日本", 6) == "日本  "
-    assert width(fit("日本語日本語", 6)) == 6
+    assert text_width(fit("日本語日本語", 6)) == 6
 
 
 @given(st.lists(NAMES, unique=True, max_size=len(PALETTE)))
@@ -78,7 +79,7 @@ def test_colours_are_the_same_in_every_run_and_terminal() -> None:
 
 @given(st.text(max_size=40), st.integers(1, 30))
 def test_a_label_is_as_wide_as_asked(label: str, columns: int) -> None:
-    assert width(fit(label, columns)) == columns
+    assert text_width(fit(label, columns)) == columns
 
 
 def channels(entry: int) -> tuple[int, int, int]:

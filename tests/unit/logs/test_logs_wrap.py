@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.mux import Block, LineSource
-from sbxcompose.logs.prefix import Prefixes, width
+from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import PrefixedRenderer
 from sbxcompose.logs.wrap import LONGEST, has_long_line, wrap_line, wrap_lines
+from sbxcompose.text_width import text_width
 
 ROOM = 20
 
@@ -67,7 +68,7 @@ def test_a_long_line_is_found() -> None:
 def test_nothing_is_lost_and_no_row_is_too_wide_but_for_links(text: str, room: int) -> None:
     found = rows(text, room)
     assert re.sub(r"\s", "", "".join(found)) == re.sub(r"\s", "", text)
-    assert all(width(row) <= room or "://" in row for row in found if "\t" not in row)
+    assert all(text_width(row) <= room or "://" in row for row in found if "\t" not in row)
 
 
 @given(st.lists(st.sampled_from(["ab", " ", "日", "\x1b[31m", "\x1b[0m", "\x1b[1m"]), max_size=60))
