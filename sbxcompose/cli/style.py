@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Colored(Struct, frozen=True):
+    """A text and its colour: a method of `Style`, which rich has under the same name."""
+
+    text: str
+    color: Literal["red", "green", "yellow", "cyan", "dim", "bold"]
+
+
+def text_of(part: str | Colored) -> str:
+    """Return a text without its colour."""
+    return part if isinstance(part, str) else part.text
+
 
 class Style:
     """Wraps text in ANSI colours, or not."""
@@ -36,6 +53,13 @@ class Style:
     def bold(self, text: str) -> str:
         """Return the point."""
         return self._wrap("1", text)
+
+    def colored(self, part: str | Colored) -> str:
+        """Format a text that may have a colour."""
+        if isinstance(part, str):
+            return part
+        format_text: Callable[[str], str] = getattr(self, part.color)
+        return format_text(part.text)
 
     def _wrap(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.enabled and text else text

@@ -24,8 +24,8 @@ PRELOADED = """
     cli.commands.up_ cli.commands.down_ cli.commands.start_ cli.commands.stop_ cli.commands.restart_ cli.commands.run_
     cli.commands.exec_ cli.commands.ps_ cli.commands.logs_ cli.commands.why_ cli.commands.plan_ cli.commands.wait_
     cli.commands.kill_ cli.commands.ls_
-    cli.view.announce cli.view.copying cli.view.errors cli.view.held_up cli.view.ps cli.view.projects cli.view.report
-    cli.view.status_block cli.view.stream cli.view.suspended cli.view.table cli.view.wait_report
+    cli.view.announce cli.view.copying cli.view.drawn cli.view.errors cli.view.held_up cli.view.ps cli.view.projects
+    cli.view.report cli.view.status_block cli.view.stream cli.view.suspended cli.view.table cli.view.wait_report
     client.commands client.output client.plan_options client.processes client.verdict
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
@@ -33,8 +33,9 @@ PRELOADED = """
     engine.session engine.stop_left api.contract_follow api.follow api.silent_run logs.match plan.why
     spec.cache spec.open
 """
-"""Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic),
-draws (rich) or goes to a cloud (httpx), which would double the server's memory.
+"""Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic) or
+goes to a cloud (httpx), which would double the server's memory. `cli.view.drawn` brings rich: 2.3 MB, and 21 ms of CPU
+less for each command that draws on a terminal.
 """
 
 

@@ -6,16 +6,16 @@ Commands of `setup`, and what carries connections between sandboxes, are left ou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Condition, Process, Project
 
-_LINES = ("├─ ", "│  ", "└─ ", "   ")
-_ASCII_LINES = ("|- ", "|  ", "`- ", "   ")
+_LINES = ("├── ", "│   ", "└── ", "    ")
+_ASCII_LINES = ("|-- ", "|   ", "`-- ", "    ")
 
 
 class Need(Struct, frozen=True):
@@ -47,35 +47,53 @@ def needs_of(project: Project, processes: Iterable[Process]) -> Needs:
     }
 
 
-def tree(needs: Needs, *, ascii_only: bool = False) -> list[str]:
+class Branch(Struct):
+    """A line of the tree, and what hangs from it."""
+
+    label: str
+    below: list[Branch] = field(default_factory=list)
+
+
+def branches(needs: Needs) -> list[Branch]:
     """Return the processes that no other needs, with what they need below them; what has been shown is not repeated."""
     needed = {need.name for own in needs.values() for need in own}
     told: set[str] = set()
+    roots = [(name, Branch(name)) for name in needs if name not in needed]
+    for name, root in roots:
+        told.add(name)
+        # A stack instead of a recursion: chains of dependencies may be long.
+        open_levels = [(root, iter(needs[name]))]
+        while open_levels:
+            need = next(open_levels[-1][1], None)
+            if need is None:
+                open_levels.pop()
+                continue
+            own, again = needs[need.name], need.name in told
+            branch = Branch(f"{need.name} ({need}){' (see above)' if again and own else ''}")
+            open_levels[-1][0].below.append(branch)
+            if not again:
+                told.add(need.name)
+                open_levels.append((branch, iter(own)))
+    return [root for _, root in roots]
+
+
+def tree(roots: Iterable[Branch], *, ascii_only: bool = False) -> list[str]:
+    """Return the tree as text."""
+    branch_mark, stem, last_mark, no_stem = _ASCII_LINES if ascii_only else _LINES
     lines: list[str] = []
-    for name in needs:
-        if name not in needed:
-            lines += [name, *_below(name, needs, told, _ASCII_LINES if ascii_only else _LINES)]
+    for root in roots:
+        lines.append(root.label)
+        open_branches = _marked("", root.below)
+        while open_branches:
+            indent, branch, is_last = open_branches.pop()
+            lines.append(f"{indent}{last_mark if is_last else branch_mark}{branch.label}")
+            open_branches += _marked(indent + (no_stem if is_last else stem), branch.below)
     return lines
 
 
-def _below(name: str, needs: Needs, told: set[str], marks: tuple[str, str, str, str]) -> Iterator[str]:
-    branch, stem, last_branch, no_stem = marks
-    told.add(name)
-    # A stack instead of a recursion: chains of dependencies may be long.
-    open_levels = [("", iter(needs[name]), len(needs[name]))]
-    while open_levels:
-        indent, rest, left = open_levels.pop()
-        need = next(rest, None)
-        if need is None:
-            continue
-        open_levels.append((indent, rest, left - 1))
-        is_last = left == 1
-        own, again = needs[need.name], need.name in told
-        more = " (see above)" if again and own else ""
-        yield f"{indent}{last_branch if is_last else branch}{need.name} ({need}){more}"
-        if not again:
-            told.add(need.name)
-            open_levels.append((indent + (no_stem if is_last else stem), iter(own), len(own)))
+def _marked(indent: str, below: Sequence[Branch]) -> list[tuple[str, Branch, bool]]:
+    """Return branches in the order of a stack, with their indentation and whether they are the last."""
+    return [(indent, branch, number == 0) for number, branch in enumerate(reversed(below))]
 
 
 def dot(needs: Needs, title: str) -> list[str]:

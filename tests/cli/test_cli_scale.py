@@ -41,7 +41,7 @@ def test_bad_numbers_are_refused(sbx: Sbx) -> None:
 
 def test_a_graph_of_the_file_is_drawn(dry: Sbx) -> None:
     dry.write(FILE)
-    assert dry.run("graph").stdout == "web\n└─ db (started)\nother\n"
+    assert dry.run("graph").stdout == "web\n└── db (started)\nother\n"
     assert dry.run("graph", "other").stdout == "other\n"
     assert dry.run("graph", "web", "--format", "mermaid").stdout == (
         'flowchart LR\n  p1["db"]\n  p2["web"]\n  p2 -->|started| p1\n'

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sbxcompose.cli.context import Shell, unicode_output
 from sbxcompose.cli.options import json_option, names_argument
 from sbxcompose.errors import UsageError
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.picture import Branch
 
 
 @click.command("graph")
@@ -43,7 +48,17 @@ def command(shell: Shell, names: tuple[str, ...], language: str, as_json: bool) 
         case "mermaid":
             lines = picture.mermaid(needs)
         case _:
-            lines = picture.tree(needs, ascii_only=not unicode_output())
+            lines = _tree(picture.branches(needs), shell.width)
     for line in lines:
         shell.print(line)
     return 0
+
+
+def _tree(roots: list[Branch], width: int | None) -> list[str]:
+    if width is None or not unicode_output():
+        from sbxcompose.plan.picture import tree
+
+        return tree(roots, ascii_only=not unicode_output())
+    from sbxcompose.cli.view.drawn import tree_lines
+
+    return tree_lines(roots, width)

@@ -73,7 +73,7 @@ def _list_connections(shell: Shell, listen: str | None) -> int:
     """Print what `connect` makes reachable where."""
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.view.connection import connection_notes
-    from sbxcompose.cli.view.table import table
+    from sbxcompose.cli.view.table import TextTable, table_lines
     from sbxcompose.client.connections import connected_ports
     from sbxcompose.client.processes import list_processes
     from sbxcompose.engine.session import Session
@@ -92,7 +92,8 @@ def _list_connections(shell: Shell, listen: str | None) -> int:
             (own.sandbox, f"{LOOPBACK}:{own.listen}", f"{own.target}:{own.port}", own.connector or "-", own.status)
             for own in connected_ports(project, found.instances)
         ]
-        for line in table(("SANDBOX", "ADDRESS", "LEADS TO", "CARRIED BY", "STATUS"), rows):
+        header = ("SANDBOX", "ADDRESS", "LEADS TO", "CARRIED BY", "STATUS")
+        for line in table_lines(TextTable(header, rows), shell.out, shell.width):
             shell.print(line)
         return 0
 

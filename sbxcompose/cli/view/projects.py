@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import ago, fitting, table
+from sbxcompose.cli.view.table import TextTable, ago, table_lines
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plurals import counted
@@ -31,8 +31,7 @@ def lines(projects: Sequence[KnownProject], now: float, style: Style, width: int
         ]
         for project in projects
     ]
-    shown = table(*fitting(header, rows, width, ("CREATED", "SANDBOXES", "RUNNING")), width=width)
-    return [style.dim(shown[0]), *shown[1:]]
+    return table_lines(TextTable(header, rows, ("CREATED", "SANDBOXES", "RUNNING")), style, width)
 
 
 def _running(project: KnownProject) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sbxcompose import signals
-from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import ago, clip, fitting, table
+from sbxcompose.cli.style import Colored, Style, text_of
+from sbxcompose.cli.view.table import TextTable, ago, clip, table_lines
 from sbxcompose.client.process_state import ProcessState
 from sbxcompose.client.process_status import command_of, process_status, state_of
 from sbxcompose.command_line import command_line
@@ -17,7 +17,9 @@ from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
 from sbxcompose.plurals import counted
 
 Hide = Callable[[str], str]
+Cells = list[str | Colored]
 
+DISPENSABLE = ("RESTARTS", "RUN", "UPTIME", "COMMAND", "PID")
 LONGEST_COMMAND = 40
 """Columns of a command that is not the last one."""
 
@@ -81,58 +83,53 @@ def lines(
 
     `long`: with ports and descriptions; `hide` masks secrets; `named`: what the command line calls an instance.
     """
-    rows = [_cells(line, now, style, hide) for line in shown]
-    rows += [
-        [
-            style.dim(f"({_plain(_foreign_name(process, named))})"),
-            style.dim("foreign" if process.beside is None else "one-off"),
-            str(process.pid),
-            "",
-            "",
-            "",
-            command_words(process.command, hide),
-        ]
-        for process in foreign
-        if process.running
-    ]
+    rows = [_cells(line, now, hide) for line in shown]
+    rows += [_foreign_cells(process, hide, named) for process in foreign if process.running]
     header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
     if long:
         header += ["PORT", "DESCRIPTION"]
         more = [_long_cells(line) for line in shown] + [["-", "-"]] * (len(rows) - len(shown))
-        rows = [[*row[:-1], clip(row[-1], LONGEST_COMMAND), *cells] for row, cells in zip(rows, more, strict=True)]
-    shown_lines = table(*fitting(header, rows, width), width=width)
-    return [style.dim(shown_lines[0]), *shown_lines[1:]]
+        rows = [
+            [*row[:-1], clip(text_of(row[-1]), LONGEST_COMMAND), *cells] for row, cells in zip(rows, more, strict=True)
+        ]
+    return table_lines(TextTable(header, rows, DISPENSABLE), style, width)
 
 
-def _foreign_name(process: Foreign, named: Callable[[Instance], str]) -> str:
-    if process.beside is not None:
-        return named(process.beside)
-    return process.name or str(process.pid)
-
-
-def _cells(line: ListedInstance, now: float, style: Style, hide: Hide) -> list[str]:
+def _cells(line: ListedInstance, now: float, hide: Hide) -> Cells:
     row = line.row
-    words = status(line, now)
-    if line.failure is not None and (row is None or not row.live):
-        words = style.red(words)
-    elif row is None or row.phase is Phase.STOPPED:
-        words = style.dim(words)
-    elif row.phase in _BAD or (row.phase is Phase.EXITED and not row.completed and not _exited_well(row)):
-        words = style.red(words)
-    elif row.phase in _GOOD and not line.outdated and words != str(Phase.STARTING):
-        words = style.green(words)
-    elif not row.completed:
-        words = style.yellow(words)
     alive = row is not None and row.pid is not None
     return [
         line.label,
-        words,
+        _status_cell(line, now),
         str(row.pid) if row is not None and alive else "-",
         str(row.run) if row is not None else "-",
         str(row.restarts) if row is not None else "-",
         ago(now - row.started_at) if row is not None and alive and row.started_at else "-",
         command_words(command_of(line), hide),
     ]
+
+
+def _status_cell(line: ListedInstance, now: float) -> str | Colored:
+    row = line.row
+    words = status(line, now)
+    if line.failure is not None and (row is None or not row.live):
+        return Colored(words, "red")
+    if row is None or row.phase is Phase.STOPPED:
+        return Colored(words, "dim")
+    if row.phase in _BAD or (row.phase is Phase.EXITED and not row.completed and not _exited_well(row)):
+        return Colored(words, "red")
+    if row.phase in _GOOD and not line.outdated and words != str(Phase.STARTING):
+        return Colored(words, "green")
+    return words if row.completed else Colored(words, "yellow")
+
+
+def _foreign_cells(process: Foreign, hide: Hide, named: Callable[[Instance], str]) -> Cells:
+    if process.beside is not None:
+        name, kind = named(process.beside), "one-off"
+    else:
+        name, kind = process.name or str(process.pid), "foreign"
+    cells = [Colored(f"({_plain(name)})", "dim"), Colored(kind, "dim")]
+    return [*cells, str(process.pid), "", "", "", command_words(process.command, hide)]
 
 
 def _long_cells(line: ListedInstance) -> list[str]:

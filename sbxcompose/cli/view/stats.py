@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import fitting, table
+from sbxcompose.cli.view.table import TextTable, table_lines
 from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.stats import UsageNow, UsageReport
 from sbxcompose.plan.observed import Instance
@@ -45,10 +45,7 @@ def lines(found: UsageReport, names: Mapping[Instance, str], style: Style, width
         for name, total in found.sandboxes.items()
         if name in wanted
     ]
-    widths = [max(len(row[n]) for row in [HEADER, *rows]) for n in range(len(HEADER))]
-    aligned = [[row[0], *(cell.rjust(widths[n]) for n, cell in enumerate(row[1:], 1))] for row in [HEADER, *rows]]
-    shown = table(*fitting(aligned[0], aligned[1:], width, ("MEM %", "PROCS")), width=width)
-    return [style.dim(shown[0]), *shown[1:]]
+    return table_lines(TextTable(HEADER, rows, ("MEM %", "PROCS"), numbers=True), style, width)
 
 
 def _cells(now: UsageNow | None, limit: int | None) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ from sbxcompose.logs.screen import Screen
 from sbxcompose.plan.describe import seconds
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
     from sbxcompose.files.transfer import TransferProgress
@@ -28,7 +26,6 @@ MIN_ROWS = 3
 MAX_OF_NAME = 24
 """Columns of a name; states are short."""
 _STYLES = {"waiting": "dim", "backing off": "red", "unhealthy": "red", "exited": "red"}
-_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
 
 
 class StatusBlock:
@@ -77,27 +74,11 @@ def _size() -> tuple[int, int]:
 def block_lines(live: Live, size: tuple[int, int], *, colours: bool, clean: Callable[[str], str]) -> list[str]:
     """Return the block as lines for a terminal of that size (columns and rows), none of which needs two rows."""
     columns, rows = size
+    from sbxcompose.cli.view.drawn import rendered
+
     room = max(min(MAX_ROWS, rows // 3), MIN_ROWS)
-    file = io.StringIO()
     # What reaches the last column makes some terminals begin another row.
-    console(colours, max(columns - 1, 1), file).print(block(live, room, clean))
-    return [_PADDING.sub(r"\1", line) for line in file.getvalue().splitlines()[:room]]
-
-
-def console(colours: bool, width: int, file: io.StringIO) -> Console:
-    """Return a console that prints text as it is."""
-    from rich.console import Console
-
-    return Console(
-        file=file,
-        width=width,
-        force_terminal=True,
-        color_system="standard" if colours else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    return rendered(block(live, room, clean), max(columns - 1, 1), colors=colours)[:room]
 
 
 def block(live: Live, room: int, clean: Callable[[str], str]) -> RenderableType:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sbxcompose.cli.view.table import table
+from sbxcompose.cli.style import Style
+from sbxcompose.cli.view.table import TextTable, plain_lines
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
@@ -61,7 +62,7 @@ class Template:
         cells = [line.split("\t") for line in filled]
         count = max(map(len, [header, *cells]))
         padded = [row + [""] * (count - len(row)) for row in [header, *cells]]
-        return table(padded[0], padded[1:])
+        return plain_lines(TextTable(padded[0], padded[1:]), Style(enabled=False))
 
     def _fill(self, row: Mapping[str, Any]) -> str:
         def value(found: re.Match[str]) -> str:

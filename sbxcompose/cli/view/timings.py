@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import fitting, table, wrapped
+from sbxcompose.cli.style import Colored, Style
+from sbxcompose.cli.view.table import TextTable, table_lines, wrapped
 from sbxcompose.plan.timings import CriticalSegment, Timing, Timings
 
 
@@ -13,13 +13,13 @@ def lines(timings: Timings, style: Style, width: int | None) -> list[str]:
         return ["nothing was started"]
     header = ["PROCESS", "STARTED", "READY", "TOOK", "AFTER"]
     on_path = {part.instance for part in timings.path}
-    rows = [_row(timing, style, critical=timing.instance in on_path) for timing in timings.all]
-    shown = table(*fitting(header, rows, width, ("TOOK", "STARTED")), width=width)
-    return [style.dim(shown[0]), *shown[1:], *wrapped(_critical(timings), width)]
+    rows = [_row(timing, critical=timing.instance in on_path) for timing in timings.all]
+    shown = table_lines(TextTable(header, rows, ("TOOK", "STARTED")), style, width)
+    return [*shown, *wrapped(_critical(timings), width)]
 
 
-def _row(timing: Timing, style: Style, *, critical: bool) -> list[str]:
-    label = style.yellow(timing.label) if critical else timing.label
+def _row(timing: Timing, *, critical: bool) -> list[str | Colored]:
+    label = Colored(timing.label, "yellow") if critical else timing.label
     return [label, *map(_seconds, (timing.started, timing.ready, timing.took)), timing.after or "-"]
 
 

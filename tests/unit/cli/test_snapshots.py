@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from rich.text import Text
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.announce import Announcement, Severity, announced
@@ -20,7 +21,6 @@ from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.plan import plan_lines
 from sbxcompose.cli.view.ps import lines as ps_lines
 from sbxcompose.cli.view.status_block import block_lines
-from sbxcompose.cli.view.table import visible
 from sbxcompose.cli.view.timings import lines as timing_lines
 from sbxcompose.cli.view.verdict import verdict_lines
 from sbxcompose.cli.view.why import explanation_lines, hint_lines
@@ -74,6 +74,11 @@ OBSERVED = Observed(
 NAMES = ProcessNames(SHOP_FILE)
 WEB = [HeldUpInstance(Instance("main", "web", number), f"web.{number}", ("migrate", "db")) for number in (1, 2)]
 (WEB_HELD_UP,) = held_up(WEB).values()
+
+
+def visible(line: str) -> int:
+    """Columns that a line takes on a terminal."""
+    return Text.from_ansi(line).cell_len
 
 
 def said(name: str, text: str, tone: Severity = Severity.PLAIN) -> Announcement:

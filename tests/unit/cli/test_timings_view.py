@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import visible
 from sbxcompose.cli.view.timings import lines
 from sbxcompose.plan.timings import Moments, timings
+from tests.unit.cli.test_snapshots import visible
 from tests.unit.plan.test_timings import SEEN, SHOP, WEB, WORKER
 
 PLAIN = Style(False)
