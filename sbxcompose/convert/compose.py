@@ -8,8 +8,12 @@ programs where one is known.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Collection
 
 from sbxcompose.convert.compose_files import ComposeFiles, ReadText, project_path
+from sbxcompose.convert.compose_mounts import volumes_of
+from sbxcompose.convert.compose_notes import add_secret_notes
 from sbxcompose.convert.compose_service import Service
 from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.convert.hosts import with_local_hosts
@@ -38,18 +42,27 @@ def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
         kind: {name: project_path(get(node, "file")) for name, node in entries(root.get(kind)) if get(node, "file")}
         for kind in ("secrets", "configs")
     }
-    services = {
-        key: Service((names[key], key), files.extended(node, found), mounted, read, files.filled)
-        for key, node in found.items()
-    }
+    whole = {key: files.extended(node, found) for key, node in found.items()}
+    services = {key: Service((names[key], key), node, mounted, read, files) for key, node in whole.items()}
+    _share_network(services.values())
+    volumes = Counter(source for node in whole.values() for source, *_ in volumes_of(node))
     hosts = {name: service.listening() for service in services.values() for name in service.host_names()}
     for service in services.values():
-        service.convert(draft, services, hosts)
+        service.convert(draft, services, hosts, volumes)
+    for key, node in whole.items():
+        add_secret_notes(draft, names[key], node, root)
     _part_ports(draft)
     _let_complete(draft)
     _file_notes(draft, files, hosts)
     _top_notes(draft, root)
     return draft
+
+
+def _share_network(services: Collection[Service]) -> None:
+    """Move ports that several services have: containers may all listen on the same one."""
+    owners = {port: service.name for service in reversed(list(services)) for port in service.published()}
+    for service in services:
+        service.move_from(owners)
 
 
 def _part_ports(draft: ProjectDraft) -> None:
@@ -89,6 +102,8 @@ def _file_notes(draft: ProjectDraft, files: ComposeFiles, hosts: dict[str, dict[
 
 def _top_notes(draft: ProjectDraft, root: Mapping) -> None:
     for key, value in entries(root):
+        if key in ("secrets", "configs") and not any(get(node, "file") for _, node in entries(value)):
+            continue  # each service that uses one has a note
         if key in _IGNORED and get(root, "services") is not None:
             draft.note(NoteKind.DROPPED, key, _IGNORED[key], value)
         elif key == "volumes":

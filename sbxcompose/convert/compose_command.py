@@ -9,28 +9,34 @@ import shlex
 
 from sbxcompose.convert import daemons
 from sbxcompose.convert.compose_image import ServiceImage
+from sbxcompose.convert.compose_mounts import is_named, volumes_of
 from sbxcompose.convert.daemon_base import Daemon, Request
 from sbxcompose.convert.daemon_ports import given_port, without_port
 from sbxcompose.convert.draft import ProcessDraft, placeholder
+from sbxcompose.convert.hosts import command_with_local_hosts
 from sbxcompose.convert.paths import Paths
 from sbxcompose.convert.values import optional, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 
 Words = str | list[str]
 """A text for a shell, or words."""
+Hosts = dict[str, dict[int, int]]
+"""Names of services -> their ports, those in the container to those on this machine."""
 
 _SHELL_SIGNS = re.compile(r"[;&|<>*?()`~#]|\$\(|\$\$")
+_SYSTEM = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/")
 _SHELLS = (["sh"], ["bash"], ["/bin/sh"], ["/bin/bash"])
 
 
 class ServiceCommand:
     """Derives the command of one service."""
 
-    def __init__(self, name: str, node: Mapping, image: ServiceImage, paths: Paths) -> None:
+    def __init__(self, name: str, node: Mapping, image: ServiceImage, paths: Paths, hosts: Hosts) -> None:
         self._name = name
         self._node = node
         self._image = image
         self._paths = paths
+        self._hosts = hosts
 
     def add(self, process: ProcessDraft, environment: dict[str, str | None], ports: dict[int, int]) -> None:
         """Set the command, with the ready check and the notes that come with it. `ports`: in the container -> here."""
@@ -39,6 +45,10 @@ class ServiceCommand:
             self._add_daemon(process, daemon)
             return
         command = self._own()
+        if command is not None and (here := command_with_local_hosts(command, self._hosts)) != command:
+            command = here
+            words = "names of services in it became addresses of this machine"
+            process.changed("command", words, self._node.get("command") or self._node.get("build"))
         if command is None:
             reason = f"what {self._image.known_as} runs"
             process.set("command", placeholder(self._name, reason))
@@ -74,6 +84,14 @@ class ServiceCommand:
             words = f"image {dockerfile.base} is taken to run `{program}`, which must be installed"
             process.todo("build", words, self._node.get("build"))
         process.set("command", command)
+        self._check_program(process, command)
+
+    def _check_program(self, process: ProcessDraft, command: Words) -> None:
+        """Name a program that only the image has."""
+        program = command.split(" ")[0] if isinstance(command, str) else (command or [""])[0]
+        if program.startswith("/") and not program.startswith(_SYSTEM):
+            node = self._node.get("command") or self._node.get("entrypoint") or self._node.get("build")
+            process.todo("command", f"`{program}` is a file of the image: it must be here, too", node)
 
     def _add_program(self, process: ProcessDraft, image: str, command: Words) -> None:
         """Set a command that an image runs, after its entry point where that is known or must be one."""
@@ -85,6 +103,7 @@ class ServiceCommand:
             if program is not None:
                 command = f"{program} {command}" if isinstance(command, str) else [program, *command]
         process.set("command", command)
+        self._check_program(process, command)
         if program is not None and first.startswith("-"):
             words = f"`{image}` is not pulled: it is taken to run `{program}`, which must be installed"
             process.todo("image", words, self._node.get("image"))
@@ -101,8 +120,13 @@ class ServiceCommand:
         if ports and usual not in ports and daemons.is_configured_by_file(image):
             port = next(iter(ports.values()))
         data = f"data/{self._name}"
-        written = [optional(word) for word in without_port(family, arguments)]
-        return daemons.command_of(Request(self._name, data, port, environment, written, self._paths.files), image)
+        given = command_with_local_hosts([optional(word) for word in without_port(family, arguments)], self._hosts)
+        files = {**self._volumes(), **self._paths.files}
+        return daemons.command_of(Request(self._name, data, port, environment, list(given), files), image)
+
+    def _volumes(self) -> dict[str, str]:
+        """Return where named volumes lie, by their path in the container."""
+        return {target: f"data/{source}" for source, target, _ in volumes_of(self._node) if is_named(source) and target}
 
     def _is_script(self, arguments: list[str]) -> bool:
         return bool(arguments) and arguments[0].startswith("/") and self._paths.outside(arguments[0]) is not None

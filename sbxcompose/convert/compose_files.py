@@ -74,6 +74,10 @@ class ComposeFiles:
         found = self._variables
         return _VARIABLE.sub(lambda place: found.get(place[1] or place[2]) or place[0], value)
 
+    def has(self, path: str) -> bool:
+        """Return whether a file of the project can be read."""
+        return self._read(path) is not None
+
     def variables(self, path: str) -> dict[str, str]:
         """Return the variables of a file; none if it cannot be read."""
         document = Document(path, path, ".", self._read(path) or "")

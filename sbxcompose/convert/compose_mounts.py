@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sbxcompose.convert.draft import ProcessDraft
 from sbxcompose.convert.paths import Paths
@@ -15,22 +15,36 @@ _IS_BIND = (".", "/", "~", "$")
 """How the source of a bind mount begins; that of a named volume is a name."""
 
 
-def add_mount_notes(process: ProcessDraft, node: Mapping, paths: Paths, *, is_daemon: bool) -> None:
-    """Add a note for each volume that the process must be pointed to; `is_daemon`: its image has a native program."""
-    for source, target, item in _volumes(node):
+def is_named(source: str) -> bool:
+    """Return whether the source of a volume is a name, and not a path."""
+    return bool(source) and not source.startswith(_IS_BIND)
+
+
+def add_mount_notes(
+    process: ProcessDraft, node: Mapping, paths: Paths, *, is_daemon: bool, shared: Collection[str] = ()
+) -> None:
+    """Add a note for each volume that the process must be pointed to.
+
+    `is_daemon`: its image has a native program. `shared`: the named volumes that several services have; another one
+    of a native program holds its data.
+    """
+    for source, target, item in volumes_of(node):
         outside = paths.outside(target)
         if not target or posixpath.normpath(source) == posixpath.normpath(target):
             continue
-        if is_daemon:
+        if is_daemon and is_named(source):
+            if source in shared and not process.mentions(f"data/{source}"):
+                process.todo("volumes", f"`{target}` is the folder data/{source} now: point the process to it", item)
+        elif is_daemon:
             if outside is not None and not process.mentions(outside):
                 _add_unused(process, source, target, item)
-        elif not source.startswith(_IS_BIND):
+        elif is_named(source):
             process.todo("volumes", f"`{target}` is the folder data/{source} now: point the process to it", item)
         elif not _is_found(process, node, outside, target):
             process.todo("volumes", f"`{target}` is `{source}` here: point the process to it", item)
 
 
-def _volumes(node: Mapping) -> Iterator[tuple[str, str, Node]]:
+def volumes_of(node: Mapping) -> Iterator[tuple[str, str, Node]]:
     """Yield source, target and place of each volume; the source of an anonymous volume is its path."""
     volumes = node.get("volumes")
     for item in volumes.items if isinstance(volumes, Sequence) else []:

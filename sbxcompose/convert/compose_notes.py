@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sbxcompose.convert.draft import ProcessDraft
-from sbxcompose.convert.values import entries, get
-from sbxcompose.spec.nodes import Mapping, Node
+import posixpath
+
+from sbxcompose.convert.draft import ProcessDraft, ProjectDraft
+from sbxcompose.convert.values import entries, get, text
+from sbxcompose.spec.nodes import Mapping, Node, Sequence
 
 _DROPPED = {
     "container_name": "processes are named by their key",
@@ -67,6 +69,25 @@ def add_notes(process: ProcessDraft, node: Mapping) -> None:
             process.todo(key, "name the folders in `watch`, and use `up --watch`", value)
         elif key not in _CONVERTED and not key.startswith("x-"):
             process.todo(key, "no counterpart; check whether the process needs it", value)
+
+
+def add_secret_notes(draft: ProjectDraft, name: str, node: Mapping, root: Mapping) -> None:
+    """Add a note for each secret and configuration that is not a file of the project."""
+    for kind, folder in (("secrets", "/run/secrets"), ("configs", "/")):
+        used = node.get(kind)
+        for item in used.items if isinstance(used, Sequence) else []:
+            key = text(item) or text(get(item, "source")) or ""
+            defined = get(root, kind, key)
+            if text(get(defined, "file")) is None:
+                target = posixpath.join(folder, text(get(item, "target")) or key)
+                words = f"{_origin(defined)}: write it into a file, and point the process to that instead of `{target}`"
+                draft.process(name).todo(kind, f"`{key}` comes from {words}", item)
+
+
+def _origin(defined: Node | None) -> str:
+    if (variable := text(get(defined, "environment"))) is not None:
+        return f"the variable `{variable}`"
+    return "`content` in the file" if get(defined, "content") is not None else "outside of the file"
 
 
 def _limit_notes(process: ProcessDraft, key: str, value: Node) -> None:

@@ -5,21 +5,34 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping as TypingMapping
 from typing import Any
 
 from sbxcompose.convert import daemons, health
 from sbxcompose.convert.compose_build import add_build_steps
 from sbxcompose.convert.compose_command import ServiceCommand, split
-from sbxcompose.convert.compose_files import FillText, ReadText, project_path
+from sbxcompose.convert.compose_files import ComposeFiles, ReadText, project_path
 from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.compose_mounts import add_mount_notes
 from sbxcompose.convert.compose_notes import add_notes
 from sbxcompose.convert.daemon_ports import given_port
 from sbxcompose.convert.draft import ProcessDraft, ProjectDraft
-from sbxcompose.convert.hosts import with_local_hosts
+from sbxcompose.convert.hosts import command_with_local_hosts, with_local_hosts
 from sbxcompose.convert.paths import Paths
-from sbxcompose.convert.ports import published_ports
-from sbxcompose.convert.values import entries, get, is_true, number, optional, pairs, plain_names, strings, text, whole
+from sbxcompose.convert.ports import port_notes, published_ports
+from sbxcompose.convert.values import (
+    entries,
+    escaped,
+    get,
+    is_true,
+    number,
+    optional,
+    pairs,
+    plain_names,
+    strings,
+    text,
+    whole,
+)
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.units import parse_duration
 
@@ -36,14 +49,16 @@ class Service:
     """A service, and what has to be known of it before the others can be converted."""
 
     def __init__(
-        self, names: tuple[str, str], node: Mapping, files: FoundFiles, read: ReadText, fill: FillText
+        self, names: tuple[str, str], node: Mapping, found: FoundFiles, read: ReadText, files: ComposeFiles
     ) -> None:
         self.name, self._key = names
         self._node = node
-        self._image = ServiceImage(node, read, fill)
-        self._published = published_ports(node.get("ports"), fill)
+        self._files = files
+        self._image = ServiceImage(node, read, files.filled)
+        self._published = published_ports(node.get("ports"), files.filled)
+        self._moved: dict[int, int] = {}
         self.paths = Paths()
-        for inside, outside in (*self._binds(), *self._secret_files(files)):
+        for inside, outside in (*self._binds(), *self._secret_files(found)):
             self.paths.mount(inside, outside)
         dockerfile = self._image.dockerfile
         for source, target in dockerfile.copies if dockerfile is not None else []:
@@ -78,41 +93,77 @@ class Service:
         ]
         return [self._key, *strings(self._node.get("container_name")), *strings(self._node.get("hostname")), *aliases]
 
-    def listening(self) -> dict[int, int]:
-        """Map ports in the container to those on this machine, as far as the process can be told."""
+    def _movable(self) -> list[int]:
+        """Return the ports in the container on which the process can be told not to listen."""
         image = self._image.name or ""
         given = given_port(daemons.family(image), split(self._node.get("command")) or [])
-        movable = {given or daemons.default_port(image)}
         environment = {**self._image.environment, **pairs(self._node.get("environment"))}
-        movable.add(whole(environment.get("PORT")))
-        return {inside: outside if inside in movable else inside for outside, inside in self._published}
+        return [port for port in (given or daemons.default_port(image), whole(environment.get("PORT"))) if port]
+
+    def listening(self) -> dict[int, int]:
+        """Map ports in the container to those on this machine, as far as the process can be told."""
+        movable = self._movable()
+        listening = {inside: outside if inside in movable else inside for outside, inside in self._published}
+        return {**listening, **self._moved}
+
+    def move_from(self, owners: dict[int, str]) -> None:
+        """Listen elsewhere on ports that are not published, and that another service has: all have one network here.
+
+        `owners`: port on this machine -> the service that has it.
+        """
+        listening = self.listening()
+        hidden = [port for port in self._movable() if port not in listening]
+        first = (split(self._node.get("command")) or split(self._node.get("entrypoint")) or [""])[0]
+        if daemons.is_configured_by_file(self._image.name or "") or first.rpartition("/")[2] in ("sh", "bash"):
+            return  # it listens where its file or script says
+        for port in hidden:
+            here = next(
+                free for free in range(port, port + len(owners) + 1) if owners.get(free, self.name) == self.name
+            )
+            owners[here] = self.name
+            if here != port:
+                self._moved[port] = here
+
+    def published(self) -> list[int]:
+        """Return the ports of published ones on which it listens on this machine."""
+        listening = self.listening()
+        return [listening[inside] for _, inside in self._published]
 
     # -- conversion ----------------------------------------------------------------------------------------
 
-    def convert(self, draft: ProjectDraft, services: dict[str, Service], hosts: dict[str, dict[int, int]]) -> None:
-        """Add the process to the draft."""
+    def convert(
+        self,
+        draft: ProjectDraft,
+        services: dict[str, Service],
+        hosts: dict[str, dict[int, int]],
+        volumes: TypingMapping[str, int],
+    ) -> None:
+        """Add the process to the draft. `volumes`: by how many services each named volume is used."""
         process = draft.process(self.name)
         if self.name != self._key:
             process.changed("", f"was called `{self._key}`, which cannot be the name of a process", self._node)
         self._places(process)
         environment = self._environment(process, hosts)
-        command = ServiceCommand(self.name, self._node, self._image, self.paths)
-        command.add(process, environment, self.listening())
+        command = ServiceCommand(self.name, self._node, self._image, self.paths, hosts)
+        command.add(process, {**self._variables_of_files(process), **environment}, self.listening())
         self._port(process, environment)
         process.set_env(environment, self._node.get("environment"))
         self._env_file(process)
-        self._health(process)
+        self._health(process, {**hosts, **{name: {} for name in self.host_names()}})
         self._restart(process)
         self._dependencies(process, services)
         self._convert_remaining(process)
         add_notes(process, self._node)
-        add_mount_notes(process, self._node, self.paths, is_daemon=self._image.is_known)
+        shared = {source for source, count in volumes.items() if count > 1}
+        add_mount_notes(process, self._node, self.paths, is_daemon=self._image.is_known, shared=shared)
         add_build_steps(draft, process, self._image, self._node.get("build"))
 
     def _environment(self, process: ProcessDraft, hosts: dict[str, dict[int, int]]) -> dict[str, str | None]:
         given = self._image.environment
         environment: dict[str, str | None] = {
-            name: optional(self.paths.rewrite(value)) for name, value in given.items() if self._is_portable(name, value)
+            name: with_local_hosts(name, optional(self.paths.rewrite(value)), hosts)
+            for name, value in given.items()
+            if self._is_portable(name, value)
         }
         node = self._node.get("environment")
         for name, value in pairs(node).items():
@@ -135,9 +186,13 @@ class Service:
         return not value.startswith("/") or self.paths.outside(value) is not None
 
     def _port(self, process: ProcessDraft, environment: dict[str, str | None]) -> None:
+        node = self._node.get("ports")
+        for inside, here in self._moved.items():
+            process.changed("ports", f"it listens on {here}: another service has {inside}", self._node)
+        for item, words in port_notes(node, self._files.filled):
+            process.todo("ports", words, item)
         if not self._published:
             return
-        node = self._node.get("ports")
         listening = self.listening()
         outside, inside = self._published[0]
         if environment.get("PORT", str(listening[inside])) == str(listening[inside]):
@@ -162,20 +217,33 @@ class Service:
         elif outside is None and given is not None:
             process.todo("working_dir", f"`{given}` is a folder of the image", self._node.get("working_dir"))
 
-    def _env_file(self, process: ProcessDraft) -> None:
+    def _env_files(self) -> Iterator[tuple[str, Node]]:
+        """Yield the path of each file of variables, and its entry."""
         node = self._node.get("env_file")
-        if node is None:
-            return
-        files: list[Any] = []
         for item in node.items if isinstance(node, Sequence) else [node]:
             place = item if text(item) is not None else get(item, "path")
-            if place is not None:
-                path = project_path(place)
-                required = get(item, "required") is None or is_true(get(item, "required"))
-                files.append(path if required else {"path": path, "required": False})
+            if item is not None and place is not None:
+                yield project_path(place), item
+
+    def _env_file(self, process: ProcessDraft) -> None:
+        files: list[Any] = []
+        for path, item in self._env_files():
+            required = get(item, "required") is None or is_true(get(item, "required"))
+            files.append(path if required else {"path": path, "required": False})
         process.set("env_file", files[0] if len(files) == 1 else files)
 
-    def _health(self, process: ProcessDraft) -> None:
+    def _variables_of_files(self, process: ProcessDraft) -> dict[str, str]:
+        """Return the variables of files for a server whose command is made from them."""
+        found: dict[str, str] = {}
+        for path, item in self._env_files() if daemons.makes_users(self._image.name or "") else ():
+            if self._files.has(path):
+                found.update({name: escaped(value) for name, value in self._files.variables(path).items()})
+            else:
+                words = f"`{path}` cannot be read: the users and databases that it names are not created"
+                process.todo("env_file", f"{words}; write it, and convert again", item)
+        return found
+
+    def _health(self, process: ProcessDraft, hosts: dict[str, dict[int, int]]) -> None:
         node = self._node.get("healthcheck")
         if not isinstance(node, Mapping):
             return
@@ -186,6 +254,7 @@ class Service:
         timing = health.timing(node)
         if command is not None and "health_check" not in process.keys:
             command = [optional(word) for word in command] if isinstance(command, list) else optional(command)
+            command = command_with_local_hosts(command, hosts)
             process.set("health_check", {**health.check_of(command, self.listening()), **timing})
         elif "health_check" in process.keys:
             # A server that has to create its data first may need longer than its image, which brings them along.

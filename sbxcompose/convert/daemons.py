@@ -31,6 +31,11 @@ def is_known(image: str | None) -> bool:
     return image is not None and family(image) in _KNOWN
 
 
+def makes_users(image: str) -> bool:
+    """Return whether the variables of an image's server name users and databases to create."""
+    return family(image) in ("postgres", "mysql", "mariadb")
+
+
 def is_configured_by_file(image: str) -> bool:
     """Return whether the ports of an image's server come from a file of the project."""
     return family(image) in ("nginx", "caddy", "haproxy", "traefik")

@@ -58,6 +58,15 @@ _DROPPED = {
     "launch_timeout_seconds": "commands are supervised in the foreground",
     "is_dotenv_disabled": "list the variables in `env`",
 }
+_MISTAKEN = {
+    "restart": "availability.restart",
+    "env": "environment",
+    "workdir": "working_dir",
+    "cwd": "working_dir",
+    "healthcheck": "readiness_probe",
+    "health_check": "readiness_probe",
+}
+"""Keys that people write from memory, and process-compose ignores."""
 _CONDITIONS = {
     "process_started": "started",
     "process_healthy": "ready",
@@ -222,6 +231,9 @@ class _Process:
     def _check(self, probe: Mapping) -> dict[str, Any] | None:
         check = self._http(probe) or self._exec(probe)
         if check is None:
+            if not isinstance(probe.get("http_get"), Mapping):
+                words = "has neither `http_get` nor `exec.command`: write `health_check`"
+                self._process.todo("readiness_probe", words, probe)
             return None
         for theirs, ours in (
             ("initial_delay_seconds", "initial_delay"),
@@ -253,7 +265,7 @@ class _Process:
         return {"http": {"port": int(port) if port.isdecimal() else port, "path": self._plain(path)}}
 
     def _exec(self, probe: Mapping) -> dict[str, Any] | None:
-        command = text(get(probe, "exec", "command"))
+        command = text(get(probe, "exec", "command")) or text(probe.get("exec"))
         if command is None:
             return None
         folder = text(get(probe, "exec", "working_dir"))
@@ -294,4 +306,6 @@ class _Process:
             elif key == "is_daemon" and is_true(value):
                 process.todo(key, "run it in the foreground: a process that daemonizes itself is not supervised", value)
             elif key not in _CONVERTED and key != "is_daemon" and not key.startswith("x-"):
-                process.todo(key, "no counterpart", value)
+                meant = _MISTAKEN.get(key)
+                words = f"process-compose does not know it; it may mean `{meant}`" if meant else "no counterpart"
+                process.todo(key, words, value)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from sbxcompose.convert.daemon_base import Daemon, Request, own_arguments
 
 _HTML = "/usr/share/nginx/html"
+_BLOCKS = re.compile(r".*/(nginx\.conf|(conf\.d|http\.d|server_blocks)(/[^/]+\.conf)?)")
+"""Its own configuration, and what that includes: other files are parts of these."""
 
 
 def nginx(request: Request) -> Daemon:
     """Return nginx with the mounted configuration, with mounted `server` blocks, or as a server of mounted files."""
-    configurations = {target: source for target, source in request.files.items() if target.endswith(".conf")}
+    configurations = {target: source for target, source in request.files.items() if _BLOCKS.fullmatch(target)}
     whole = next((source for target, source in configurations.items() if target.endswith("/nginx.conf")), None)
     lines = [f"mkdir -p {request.data}/logs"]
     note = f"its configuration must listen on port {request.port} and use paths of this machine"
@@ -17,7 +21,8 @@ def nginx(request: Request) -> Daemon:
         given, note = _absolute(whole), f"{whole} must listen on port {request.port} and use paths of this machine"
     else:
         given = f"{request.data}/nginx.conf"
-        parts = [f'include "{_absolute(source)}";' for source in configurations.values()]
+        files = (source if source.endswith(".conf") else f"{source}/*.conf" for source in configurations.values())
+        parts = [f'include "{_absolute(source)}";' for source in files]
         if parts:
             sources = ", ".join(configurations.values())
             note = f"{sources} must listen on port {request.port} and use paths of this machine"

@@ -89,3 +89,17 @@ def test_unknown_keys_of_process_compose_are_named() -> None:
     found = converted("process-compose", "env_cmds: {A: date}\nprocesses: {a.b: {command: x, mcp: {}, x-y: 1}}\n")
     assert subjects(found, NoteKind.MANUAL) == ["env_cmds", "a-b.mcp"]
     assert found.processes.keys() == {"a-b"}
+
+
+def test_what_process_compose_does_not_read_is_named_with_what_may_be_meant() -> None:
+    found = converted(
+        "process-compose",
+        "processes:\n  a: {command: x, restart: always, env: {A: b}, readiness_probe: {exec: test -f up}}\n"
+        "  b: {command: y, readiness_probe: {tcp: 80}}\n",
+    )
+    assert found.processes["a"]["health_check"] == {"exec": "test -f up"}
+    assert {str(note) for note in found.notes} == {
+        "a.restart: process-compose does not know it; it may mean `availability.restart`",
+        "a.env: process-compose does not know it; it may mean `environment`",
+        "b.readiness_probe: has neither `http_get` nor `exec.command`: write `health_check`",
+    }
