@@ -77,6 +77,8 @@ class InstanceStates:
         """The runs that there were when the command made its first plan, and whether each was alive."""
         self._planned = asyncio.Event()
         self._judge: Judge
+        self._rested_at = 0.0
+        """Until when there is no judgement, by the monotonic clock. All who wait for one share it."""
         self._tasks = TaskOwner(self._failed)
         self._defect: BaseException | None = None
         self._tracks: dict[Instance, tuple[Process, asyncio.Task[object]]] = {}
@@ -210,7 +212,8 @@ class InstanceStates:
 
     def now(self) -> list[InstanceState]:
         """Return the states at this moment."""
-        return [self._state(instance, process) for instance, process in self._wanted.items()]
+        now = self._session.clock.now()
+        return [self._state(instance, process, now) for instance, process in self._wanted.items()]
 
     async def verdict(self, judge: Judge, deadline: float | None) -> Success | Failed | TimedOut:
         """Wait for the verdict, from the moment there is a plan; `deadline` is by the monotonic clock."""
@@ -246,12 +249,13 @@ class InstanceStates:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
                     rest = REST * (thread_time() - began)
-                    rested_at = time.monotonic() + rest
+                    self._rested_at = max(self._rested_at, time.monotonic()) + rest
                     again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), rest)
-                    async with asyncio.timeout(_earliest(_left(deadline), again_in)):
+                    waits = [wait for wait in (_left(deadline), again_in) if wait is not None]
+                    async with asyncio.timeout(min(waits, default=None)):
                         # In this order: whoever else waits for changes clears them.
                         await self._session.changed.wait()
-                        if (left := rested_at - time.monotonic()) >= SHORTEST_REST:
+                        if (left := self._rested_at - time.monotonic()) >= SHORTEST_REST:
                             await asyncio.sleep(left)
         finally:
             attention.close()
@@ -263,7 +267,7 @@ class InstanceStates:
         await self._planned.wait()
         return await self._until(judge, None)
 
-    def _state(self, instance: Instance, process: Process) -> InstanceState:
+    def _state(self, instance: Instance, process: Process, now: float) -> InstanceState:
         from sbxcompose.plan.judge import InstanceState
 
         connection = self._session.connections.get(instance.sandbox)
@@ -281,7 +285,7 @@ class InstanceStates:
             check,
             kept=alive_before is not None,
             ended_before=alive_before is False,
-            start=None if row is not None else self._pending_starts.words(instance, newest, self._session.clock.now()),
+            start=None if row is not None else self._pending_starts.words(instance, newest, now),
         )
 
     async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:
@@ -326,10 +330,6 @@ class InstanceStates:
 def _run(row: ObservedRow) -> tuple[object, ...]:
     """Return what differs between two runs, also where the provider does not number them across definitions."""
     return row.instance, row.name, row.run, row.started_at
-
-
-def _earliest(*waits: float | None) -> float | None:
-    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _left(deadline: float | None) -> float | None:

@@ -60,6 +60,12 @@ class KnownRows:
 
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
+        found = self._ours.get(instance)
+        if not found:
+            return None
+        if len(found) == 1:  # nearly always: asked for each instance at each judgement
+            (only,) = found.values()
+            return only if digest is None or only.digest == digest else None
         rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
         counting = [row for row in rows if row.live] or rows
         return counting[-1] if counting else None

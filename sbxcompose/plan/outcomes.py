@@ -4,7 +4,9 @@ JSON.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -92,7 +94,8 @@ class _Unsuccessful(Struct, frozen=True):
     causes: tuple[Report, ...]
     held_up: tuple[Report, ...] = ()
 
-    def _rendered(self, headline: str) -> str:
+    def rendered(self, headline: str) -> str:
+        """Return it in lines below a headline."""
         lines = [headline]
         for report in self.causes:
             lines.append(f"  {report.label} {report.doing}")
@@ -102,7 +105,8 @@ class _Unsuccessful(Struct, frozen=True):
             lines += [f"  {report.label} {report.doing}" for report in self.held_up]
         return "\n".join(lines)
 
-    def _json(self, kind: str, exit_code: int | None) -> dict[str, Any]:
+    def json(self, kind: str, exit_code: int | None) -> dict[str, Any]:
+        """Return it for a program."""
         return {
             "verdict": kind,
             "exit_code": exit_code,
@@ -111,18 +115,41 @@ class _Unsuccessful(Struct, frozen=True):
         }
 
 
-class Pending(_Unsuccessful, frozen=True):
-    """No verdict yet. `recheck_at` is when time alone can bring one, by the clock of the verdict."""
+class Pending:
+    """No verdict yet. `recheck_at` is when time alone can bring one, by the clock of the verdict.
+
+    `reports` words what is behind. It is called when that is read: while many processes start there is a new judgement
+    every few milliseconds, and few of them are read.
+    """
 
     kind: ClassVar[str] = "pending"
-    recheck_at: float | None = None
+
+    def __init__(self, reports: Callable[[], Sequence[Report]], recheck_at: float | None = None) -> None:
+        self._word = reports
+        self.recheck_at = recheck_at
+
+    @cached_property
+    def _worded(self) -> _Unsuccessful:
+        reports = self._word()
+        causes = tuple(report for report in reports if not report.waits_for)
+        return _Unsuccessful(causes, tuple(report for report in reports if report.waits_for))
+
+    @property
+    def causes(self) -> tuple[Report, ...]:
+        """What is behind and waits for nothing else that is."""
+        return self._worded.causes
+
+    @property
+    def held_up(self) -> tuple[Report, ...]:
+        """What waits for others that are behind."""
+        return self._worded.held_up
 
     def __str__(self) -> str:
-        return self._rendered(f"waiting for {len(self.causes) + len(self.held_up)}:")
+        return self._worded.rendered(f"waiting for {len(self.causes) + len(self.held_up)}:")
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict for a program."""
-        return self._json(self.kind, None)
+        return self._worded.json(self.kind, None)
 
 
 class Skipped(Struct, frozen=True):
@@ -183,11 +210,11 @@ class Failed(_Unsuccessful, frozen=True):
     """As `Success` has it."""
 
     def __str__(self) -> str:
-        return self._rendered("failed:")
+        return self.rendered("failed:")
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict for a program."""
-        return self._json(self.kind, self.exit_code)
+        return self.json(self.kind, self.exit_code)
 
 
 class TimedOut(_Unsuccessful, frozen=True):
@@ -199,11 +226,11 @@ class TimedOut(_Unsuccessful, frozen=True):
     exit_code: int = TIMED_OUT
 
     def __str__(self) -> str:
-        return self._rendered("timed out:")
+        return self.rendered("timed out:")
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict for a program."""
-        return self._json(self.kind, self.exit_code)
+        return self.json(self.kind, self.exit_code)
 
 
 Verdict = Pending | Success | Failed | TimedOut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto
+from operator import itemgetter
 
 from sbxcompose.plan.decisions import completed, satisfies
 from sbxcompose.plan.describe import doing, gave_up, seconds, unready
@@ -59,17 +60,21 @@ class Progress:
         self._began = began
         self._patient = patient
         self._late = late
-        self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
+        placed = sorted(
+            ((self.node(state), state.instance.replica, number, state) for number, state in enumerate(states)),
+            key=itemgetter(0, 1, 2),
+        )
+        self.states = [state for *_, state in placed]
         self._by_node: dict[int, list[tuple[InstanceState, ProgressState]]] = {}
         self._unmet: dict[int, dict[Instance, tuple[InstanceState, ProgressState]]] = {}
         """The needed instances that have not reached what a process needs of them, by process."""
         self._doomed: set[int] = set()
         """Processes that wait, near or far, for one that is lost."""
-        for state in self.states:
-            self._by_node.setdefault(self.node(state), []).append((state, self._state_of(state)))
+        for node, _, _, state in placed:
+            self._by_node.setdefault(node, []).append((state, self._state_of(state, node)))
         for node in self._by_node:
             unmet = self._unmet[node] = self._unmet_of(node)
-            if any(self._hopeless(*needed) for needed in unmet.values()):
+            if unmet and any(self._hopeless(*needed) for needed in unmet.values()):
                 self._doomed.add(node)
 
     def node(self, state: InstanceState) -> int:
@@ -108,7 +113,7 @@ class Progress:
         behind = self.in_state(ProgressState.PENDING)
         return [state for state in behind if state.row is None and self.node(state) in self._doomed]
 
-    def _state_of(self, state: InstanceState) -> ProgressState:
+    def _state_of(self, state: InstanceState, node: int) -> ProgressState:
         if state.error is not None:
             return ProgressState.FAILED
         row = state.row
@@ -122,8 +127,8 @@ class Progress:
             case Phase.EXITED:
                 if self._ended_well(state, row):
                     return ProgressState.COMPLETED
-                return ProgressState.ENDED if self._graph.any_end[self.node(state)] else ProgressState.FAILED
-            case Phase.RUNNING if self._is_ready(state, row):
+                return ProgressState.ENDED if self._graph.any_end[node] else ProgressState.FAILED
+            case Phase.RUNNING if self._is_ready(state, row, node):
                 return ProgressState.READY
             case _ if self._loops(row):
                 return ProgressState.FAILED
@@ -166,11 +171,10 @@ class Progress:
         checked = self._graph.condition(node) is Condition.READY
         return self._ended or state.ready or not checked
 
-    def _is_ready(self, state: InstanceState, row: ObservedRow) -> bool:
+    def _is_ready(self, state: InstanceState, row: ObservedRow, node: int) -> bool:
         """Return whether what says so has been seen, and the current run is stable if one without a check, or one
         before it, failed.
         """
-        node = self.node(state)
         condition = self._graph.condition(node)
         if condition is Condition.STARTED:
             return stable_in(row, self._now) == 0.0
@@ -227,7 +231,7 @@ class Progress:
             return f"waits for {_shortened(waits)}" if waits else state.start or "has not been started"
         process = self._graph.processes[node]
         words = [crash_loop_text(row, row.failed_runs) if self._loops(row) else self._age(row) or doing(row, self._now)]
-        if row.phase is Phase.RUNNING and not self._is_ready(state, row):
+        if row.phase is Phase.RUNNING and not self._is_ready(state, row, node):
             words.append(unready(process, self._graph.condition(node)))
         if row.live and state.check is not None and state.check != row.last_check:
             words.append(f"the last check saw: {state.check}")
@@ -312,9 +316,7 @@ class Progress:
     def pending_verdict(self, waiting: Iterable[InstanceState]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         waiting = list(waiting)
-        reports = [self.report(state) for state in waiting]
-        causes = tuple(report for report in reports if not report.waits_for)
-        return Pending(causes, tuple(report for report in reports if report.waits_for), self.recheck_at(waiting))
+        return Pending(lambda: [self.report(state) for state in waiting], self.recheck_at(waiting))
 
 
 def _shortened(names: tuple[str, ...]) -> str:

@@ -94,7 +94,7 @@ def test_the_time_counts_on_when_the_verdict_tells_of_the_same_wait() -> None:
     session.emit(StepBegun(STEP))
     report._refresh(0.0)
     report._refresh(6.0)
-    missing.append(Pending((BEHIND,)))
+    missing.append(Pending(lambda: [BEHIND]))
     session.emit(StepCancelled(STEP))
     report._refresh(15.0)
     assert said == [
@@ -105,7 +105,7 @@ def test_the_time_counts_on_when_the_verdict_tells_of_the_same_wait() -> None:
 
 def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> None:
     session, shown = FakeSession(), Shown()
-    pending = [Pending((BEHIND,), (waits_for_db("web.1"), waits_for_db("web.2", 2)))]
+    pending = [Pending(lambda: [BEHIND, waits_for_db("web.1"), waits_for_db("web.2", 2)])]
     report = WaitReport(cast(Session, session), print, shown, lambda: pending[0] if pending else None, lambda: 5)
     report._refresh(0.0)
     assert not shown.live
@@ -123,7 +123,8 @@ def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> N
 def shown_until_ready() -> tuple[FakeSession, Shown, list[Pending]]:
     """A block that shows how `web` and `job` wait for `db`."""
     session, shown = FakeSession(), Shown()
-    pending = [Pending((BEHIND,), (waits_for_db("web"), Report(JOB, "job", "waits for db and web", ("db", "web"))))]
+    job = Report(JOB, "job", "waits for db and web", ("db", "web"))
+    pending = [Pending(lambda: [BEHIND, waits_for_db("web"), job])]
     report = WaitReport(cast(Session, session), print, shown, lambda: pending[0], lambda: 3)
     report._refresh(0.0)
     report._refresh(2.0)
@@ -141,7 +142,7 @@ def test_what_has_become_ready_is_no_longer_shown_when_that_is_announced() -> No
     assert [(wait.name, wait.standing.details) for wait, _ in shown.live.rows] == [("job", "for web")]
     session.emit(StepBegun(Step(2, Start(process("job"), JOB, "job.1"), "job", "wanted")))
     assert shown.names == []
-    pending[0] = Pending((), (waits_for_db("web"),))
+    pending[0] = Pending(lambda: [waits_for_db("web")])
     report._refresh(2.2)
     assert shown.names == []
 
@@ -156,7 +157,7 @@ def test_what_has_failed_counts_as_missing_when_that_is_announced() -> None:
 
 def test_the_block_is_gone_when_everything_is_announced_as_ready() -> None:
     session, shown, pending = shown_until_ready()
-    pending[0] = Pending(())
+    pending[0] = Pending(lambda: [])
     session.emit(EverythingReady(Success(3, 0), 1.0))
     assert not shown.live
 
