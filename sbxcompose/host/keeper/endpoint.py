@@ -6,6 +6,7 @@ import errno
 from itertools import groupby
 
 from sbxcompose.host.keeper.escaped import sweep
+from sbxcompose.host.keeper.execution import BaseEnvironment
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.oom import KillCount
@@ -34,7 +35,7 @@ class _Batch:
 
     def __init__(self, body: Body) -> None:
         self.request: int = body["id"]
-        self.base: dict[str, str] = body["base"]
+        self.base = BaseEnvironment(body["base"])
         self.left: list[Body] = body["spawns"][::-1]
         self.again = bool(body.get("again"))
         """Asked of a keeper before, which has died and may have begun."""

@@ -18,15 +18,68 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class BaseEnvironment:
+    """The variables that all programs of a request have in common. What is made of them is made once."""
+
+    __slots__ = ("_checked", "_encoded", "_paths", "values")
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+        self._checked = False
+        self._encoded: dict[bytes, bytes] | None = None
+        self._paths: dict[str, list[bytes]] = {}
+
+    def check(self) -> None:
+        """Refuse what no kernel would take. Raises `CannotSpawn`."""
+        if not self._checked:
+            check_environment(self.values)
+            self._checked = True
+
+    @property
+    def encoded(self) -> dict[bytes, bytes]:
+        """The variables as the kernel takes them."""
+        if self._encoded is None:
+            self._encoded = _encoded(self.values)
+        return self._encoded
+
+    def paths_of(self, command: str) -> list[bytes]:
+        """Return the files that a command may mean."""
+        found = self._paths.get(command)
+        if found is None:
+            found = self._paths[command] = _paths(command, self.values)
+        return found
+
+
 class Program:
-    """Arguments, the files that the first of them may mean, and the whole environment, as the kernel takes them."""
+    """Arguments, the files that the first of them may mean, and the whole environment, as the kernel takes them.
+
+    `base` lies under the variables of `own`.
+    """
 
     __slots__ = ("argv", "environment", "paths")
 
-    def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], own: dict[str, str], base: BaseEnvironment | None = None) -> None:
         self.argv = [os.fsencode(argument) for argument in argv]
-        self.paths = [os.fsencode(path) for path in candidates(argv[0], environment)]
-        self.environment = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+        if base is None:
+            self.paths, self.environment = _paths(argv[0], own), _encoded(own)
+            return
+        self.paths = base.paths_of(argv[0]) if "PATH" not in own else _paths(argv[0], own)
+        self.environment = {**base.encoded, **_encoded(own)}
+
+
+def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
+
+
+def _paths(command: str, environment: dict[str, str]) -> list[bytes]:
+    return [os.fsencode(path) for path in candidates(command, environment)]
+
+
+def check_environment(variables: dict[str, str]) -> None:
+    """Refuse variables that no kernel would take. Raises `CannotSpawn`."""
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise CannotSpawn(f"the environment variable {name!r} has a bad name or value", errno.EINVAL)
 
 
 class ExecContext:

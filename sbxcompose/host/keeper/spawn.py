@@ -13,7 +13,7 @@ import time
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
-from sbxcompose.host.keeper.execution import ExecContext, Program
+from sbxcompose.host.keeper.execution import BaseEnvironment, ExecContext, Program, check_environment
 from sbxcompose.host.keeper.explain import CannotSpawn, explain, os_error_text
 from sbxcompose.host.keeper.fork_exec import check, fork_exec, read_failure
 from sbxcompose.host.keeper.inits import Inits
@@ -111,7 +111,7 @@ class Spawner:
         if fd is not None:
             os.close(fd)
 
-    def start(self, request: dict[str, Any], base: dict[str, str]) -> SpawnedProcess:
+    def start(self, request: dict[str, Any], base: BaseEnvironment) -> SpawnedProcess:
         """Start what is asked for. Raises `CannotSpawn`."""
         streams = _Streams(self._null, request)
         try:
@@ -146,10 +146,12 @@ class Spawner:
             limit = f"half of the host's limit of open files (`ulimit -n`: {self._limits.hard_files}) is in use"
             raise OSError(errno.EMFILE, f"{limit}; start the host where the hard limit (`ulimit -Hn`) is higher")
 
-    def _run(self, request: dict[str, Any], base: dict[str, str], fds: list[int], tag: int) -> int:
-        environment = {**base, **request["env"], MARKER: mark_of(request["unit"], tag)}
-        check(request["argv"], request["cwd"], environment)
-        program, context = Program(request["argv"], environment), ExecContext.read(request)
+    def _run(self, request: dict[str, Any], base: BaseEnvironment, fds: list[int], tag: int) -> int:
+        own = {**request["env"], MARKER: mark_of(request["unit"], tag)}
+        check(request["argv"], request["cwd"])
+        base.check()
+        check_environment(own)
+        program, context = Program(request["argv"], own, base), ExecContext.read(request)
         context.identity()  # refused here: a child in a sandbox has no words for it
         network = self._network(request.get("namespace"))
         init = self._init(request.get("inside"))
@@ -170,7 +172,7 @@ class Spawner:
         if failure or not pid:
             if pid:
                 os.waitpid(pid, 0)
-            raise explain(failure, request, environment, inside=init is not None)
+            raise explain(failure, request, {**base.values, **own}, inside=init is not None)
         return pid
 
     def _init(self, sandbox: str | None) -> SandboxInit | None:

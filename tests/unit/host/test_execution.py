@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.keeper.client import Spawn
-from sbxcompose.host.keeper.execution import ExecContext, Program
+from sbxcompose.host.keeper.execution import BaseEnvironment, ExecContext, Program
+from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.supervise.spawn_request import Workdir, describe
+from tests.support.counting import lines
 
 
 class RequestWithMask(StartRequest, frozen=True, kw_only=True):
@@ -37,3 +41,25 @@ def test_a_program_is_what_its_own_path_finds() -> None:
     assert program.paths == [b"/a/x", b"./x", b"/b/x"]
     assert program.argv == [b"x", b"\xff"]
     assert program.environment[b"A"] == "ü".encode()
+
+
+def test_what_a_program_has_of_its_own_hides_what_all_of_a_request_have() -> None:
+    base = BaseEnvironment({"PATH": "/a", "A": "1", "B": "2"})
+    first, second = Program(["x"], {"A": "3"}, base), Program(["x"], {"PATH": "/b"}, base)
+    assert first.environment == {b"PATH": b"/a", b"A": b"3", b"B": b"2"}
+    assert (first.paths, second.paths) == ([b"/a/x"], [b"/b/x"])
+    assert second.environment == {b"PATH": b"/b", b"A": b"1", b"B": b"2"}
+
+
+@pytest.mark.parametrize("values", [{"": "x"}, {"A=B": "x"}, {"A\0": "x"}, {"A": "x\0"}])
+def test_a_variable_that_all_of_a_request_have_is_refused_each_time(values: dict[str, str]) -> None:
+    base = BaseEnvironment(values)
+    for _ in range(2):
+        with pytest.raises(CannotSpawn, match="has a bad name or value"):
+            base.check()
+
+
+def test_what_all_of_a_request_have_is_made_ready_once() -> None:
+    base = BaseEnvironment({f"NAME{number}": "value" for number in range(100)})
+    first = lines(lambda: Program(["x"], {"A": "1"}, base))
+    assert lines(lambda: Program(["x"], {"A": "1"}, base)) < first / 5
