@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.errors import InvalidSpec, Mistake, SbxError
 from sbxcompose.logs.sanitize import clean_line
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
@@ -81,6 +81,19 @@ def _mistake(mistake: Mistake, directory: str, workspace: str | None) -> str:
     message = f"{mistake.message}\n{mistake.hint}" if mistake.hint else mistake.message
     path = mistake.file and os.path.relpath(os.path.join(directory, mistake.file), workspace or directory)
     return annotation(message, file=path, line=mistake.line, column=mistake.column)
+
+
+def error_annotation(error: SbxError) -> str:
+    """Return an annotation for an error that has no place in a file."""
+    return annotation("\n".join(filter(None, [error.message, error.hint])), title="sbxcompose")
+
+
+def error_summary(error: SbxError) -> str:
+    """Return such an error in Markdown for a job's summary page."""
+    return (
+        "\n\n".join(["### sbxcompose: error", _cell(error.message), *([_cell(error.hint)] if error.hint else [])])
+        + "\n"
+    )
 
 
 def mistake_summary(error: InvalidSpec) -> str:

@@ -91,10 +91,15 @@ def _place_of(project: Project, instance: Instance) -> tuple[str, int] | None:
 
 
 def _prepare(path: Path) -> None:
-    """Find out before the work begins whether there will be a report, and remove that of an earlier run."""
+    """Find out before the work begins whether there will be a report, and remove that of an earlier run.
+
+    Nothing is left for a command that is interrupted: an empty file is not XML, and those who read it fail.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("", encoding="utf-8")
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
 

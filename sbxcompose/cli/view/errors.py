@@ -8,7 +8,12 @@ from contextlib import suppress
 
 from sbxcompose.cli.context import harmless, style_of
 from sbxcompose.cli.style import Style
-from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
+from sbxcompose.errors import DeadlinePassed, Interrupted, InvalidSpec, NotStarted, ProcessFailed, SbxError
+
+_NOT_ANNOTATED = (Interrupted, ProcessFailed, DeadlinePassed, NotStarted)
+"""What scripts expect when they ask whether something is ready, or run a command; verdicts have annotations of their
+own.
+"""
 
 CANNOT_APPLY = "the project's file has changed but cannot be applied; running processes are left unchanged"
 
@@ -17,7 +22,7 @@ def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
     width = _columns() if sys.stderr.isatty() else None
     print(error_text(error, style_of(sys.stderr), width), file=sys.stderr)
-    if isinstance(error, InvalidSpec):
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not isinstance(error, _NOT_ANNOTATED):
         _annotate(error)
 
 
@@ -40,16 +45,20 @@ def error_text(error: SbxError, style: Style, width: int | None) -> str:
     return "\n".join(filter(None, [f"{style.red('error:')} {harmless(error.message)}", hint]))
 
 
-def _annotate(error: InvalidSpec) -> None:
-    """Show the mistakes beside their lines in GitHub's view of a change."""
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        from sbxcompose.cli.ci_formats import mistake_annotations, mistake_summary
+def _annotate(error: SbxError) -> None:
+    """Show an error on GitHub's page of a run; mistakes in a file beside their lines in the view of a change."""
+    from sbxcompose.cli.ci_formats import error_annotation, error_summary, mistake_annotations, mistake_summary
 
-        if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with suppress(OSError), open(page, "a", encoding="utf-8") as file:
-                file.write(mistake_summary(error))
-        for line in mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE")):
-            print(line, file=sys.stderr)
+    if isinstance(error, InvalidSpec):
+        found = mistake_summary(error)
+        lines = mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE"))
+    else:
+        found, lines = error_summary(error), [error_annotation(error)]
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with suppress(OSError), open(page, "a", encoding="utf-8") as file:
+            file.write(found)
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def mistake_words(error: SbxError) -> str:

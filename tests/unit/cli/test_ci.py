@@ -26,7 +26,7 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.errors import show_error
 from sbxcompose.cli.view.verdict import verdict_lines
 from sbxcompose.engine.events import BecameReady, EngineEvent, StepDone
-from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.errors import DeadlinePassed, InvalidSpec, Mistake, SpecNotFound
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success
 from sbxcompose.plan.steps import Start, Step
@@ -82,6 +82,26 @@ def test_a_file_with_mistakes_has_a_summary_too(
     show_error(InvalidSpec([Mistake("`a|b` is wrong", file="sbxcompose.yaml", line=3, column=5, hint="try `c`")]))
     assert "| sbxcompose.yaml:3 | `a\\|b` is wrong | try `c` |\n" in (tmp_path / "page.md").read_text()
     assert "::error file=" in capsys.readouterr().err
+
+
+def test_an_error_without_a_place_is_annotated_and_one_that_scripts_expect_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
+    show_error(SpecNotFound("no `sbxcompose.yaml` here", hint="100% sure?"))
+    assert "\n::error title=sbxcompose::no `sbxcompose.yaml` here%0A100%25 sure?\n" in capsys.readouterr().err
+    shown = (tmp_path / "page.md").read_text()
+    assert shown == "### sbxcompose: error\n\nno `sbxcompose.yaml` here\n\n100% sure?\n"
+    show_error(DeadlinePassed("timed out"))
+    assert "::error" not in capsys.readouterr().err
+
+
+def test_a_command_that_is_interrupted_leaves_no_empty_report(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "r.xml"
+    Publisher(Shell(GlobalOptions()), str(path))
+    assert path.parent.is_dir()
+    assert not path.exists()
 
 
 def test_a_summary_is_a_table_with_the_last_lines() -> None:
