@@ -53,6 +53,9 @@ COMMANDS_ELSEWHERE = {
     "project is-ready": "`sbxcompose wait` waits until processes are ready",
 }
 
+MISSING_ELSEWHERE = {"attach": "`sbxcompose top` shows all processes, `sbxcompose attach PROCESS` connects to one"}
+"""What commands without their argument are in other tools."""
+
 _NO_VOLUMES = "leave it out; `sbxcompose down --terminate` deletes the sandboxes with their data"
 _NO_IMAGES = "leave it out: there are no images here"
 _NOTHING_BUILT = "leave it out: nothing is built here"

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, LINES_OR_SCREEN, OPTIONS_ELSEWHERE
+from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, LINES_OR_SCREEN, MISSING_ELSEWHERE, OPTIONS_ELSEWHERE
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
@@ -42,7 +42,8 @@ def from_click(error: click.ClickException, command: str | None = None) -> Usage
         reason = "takes no value" if "not take" in error.message else "needs a value"
         return UsageError(f"option `{error.option_name}` {reason}", hint=hint)
     if isinstance(error, click.MissingParameter):
-        return UsageError(f"missing {_parameter(error)}", hint=hint)
+        elsewhere = MISSING_ELSEWHERE.get(path.removeprefix("sbxcompose "))
+        return UsageError(f"missing {_parameter(error)}", hint=elsewhere or hint)
     if isinstance(error, click.BadParameter):
         # `-t=false` is how process-compose is told to do without its screen.
         is_switch = re.search("`=(true|false)`", error.message) is not None

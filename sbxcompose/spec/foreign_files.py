@@ -76,6 +76,13 @@ _PROCESS_COMPOSE_TOP = frozenset(
         *("ordered_shutdown", "disable_env_expansion", "env_cmds"),
     )
 )
+_OWN_PROCESS = frozenset(
+    (
+        *("health_check", "ready_when", "workdir", "autostart", "stop", "port", "watch", "restart", "profiles"),
+        *("env", "stdin", "tty", "inherit_env", "restart_dependents", "stop_all_on"),
+    )
+)
+"""Keys of a process that process-compose does not have."""
 _WEAK = frozenset(("version", "environment", "working_dir"))
 """Keys that other tools have as well, and people write from memory."""
 
@@ -140,15 +147,16 @@ def _is_process_compose(name: str, root: Mapping) -> bool:
     processes = root.get("processes")
     if not isinstance(processes, Mapping):
         return False
-    strong, weak = set[str](), _WEAK.intersection(root.entries)
+    strong, weak, own = set[str](), _WEAK.intersection(root.entries), name.startswith(OWN)
     strong.update(_PROCESS_COMPOSE_TOP.intersection(root.entries))
     for process in _mappings(_values(processes)):
         strong.update(_PROCESS_COMPOSE_PROCESS.intersection(process.entries))
         weak |= _WEAK.intersection(process.entries)
         strong.update(_conditions(process.get("depends_on")))
+        own = own or not _OWN_PROCESS.isdisjoint(process.entries)
     if by_name(name) is not None:
         return bool(strong or weak)
-    if name.startswith(OWN):
+    if own:
         # Our file, written from memory: a key or two are better answered one by one.
         return bool(strong) and len(strong | weak) > 2
     return bool(strong) or len(weak) > 1

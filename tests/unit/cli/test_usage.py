@@ -82,6 +82,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
             for value in ("-1", "nan", "inf", "1e3")
         ),
         ("completion", "missing SHELL", "`sbxcompose completion --help` shows what it takes"),
+        ("attach", "missing PROCESS", "`sbxcompose top` shows all processes"),
         ("run", "missing PROCESS", "`sbxcompose run --help` shows what it takes"),
         ("exec web", "missing COMMAND", "`sbxcompose exec --help` shows what it takes"),
         ("logs --tail", "option `--tail` needs a value", "`sbxcompose logs --help` shows what it takes"),

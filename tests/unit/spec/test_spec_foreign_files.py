@@ -96,6 +96,11 @@ def test_a_key_or_two_in_our_own_file_are_answered_one_by_one(text: str, expecte
     assert mistakes(text) == expected
 
 
+def test_our_own_keys_tell_a_file_of_any_name() -> None:
+    text = "processes: {web: {command: a, health_check: {tcp: 80}, is_tty: true}}"
+    assert mistakes(None, {}, {"dev.yaml": text}, named=("dev.yaml",)) == ["dev.yaml:1:56: unknown key `is_tty`"]
+
+
 def test_an_included_file_and_the_mistakes_of_others() -> None:
     files = {"compose.yaml": "services: {db: {image: x}}", ".env": "NOT A LINE"}
     found = mistakes("include: compose.yaml\nnonsense: 1", {}, files)
