@@ -58,7 +58,7 @@ def render_mistake(mistake: Mistake, style: Styler | None = None, width: int | N
     lines = [f"{head}{style.red(_safe(mistake.message))}"]
     if mistake.line and mistake.source.strip():
         number = str(mistake.line)
-        room = _WIDEST if width is None else min(_WIDEST, max(width - len(number) - 4, _LEAST))
+        room = _WIDEST if width is None else min(_WIDEST, max(width - len(number) - 3, _LEAST))
         source, caret = _excerpt(mistake.source, mistake.column, room)
         lines.append(f"{style.dim(f'{number} |')} {source}")
         lines.append(f"{style.dim(' ' * len(number) + ' |')} {caret}{style.red('^')}")
@@ -68,17 +68,26 @@ def render_mistake(mistake: Mistake, style: Styler | None = None, width: int | N
 
 
 def _excerpt(source: str, column: int, widest: int) -> tuple[str, str]:
-    """Return the line, cut to a readable width around the column, and what stands before the caret."""
-    start = 0
-    if len(source) > widest:
-        start = max(0, min(column - 1 - widest // 2, len(source) - widest))
-    before = _safe(source[start : max(start, column - 1)])
-    rest = _safe(source[max(start, column - 1) : start + widest].rstrip())
-    lead = "…" if start else ""
-    tail = "…" if start + widest < len(source) else ""
+    """Return the line, cut to `widest` columns around the column, and what stands before the caret."""
+    before, rest = _safe(source[: column - 1]), _safe(source[column - 1 :].rstrip())
+    room = max(widest // 2, widest - text_width(rest))
+    before = _cut(before[::-1], room)[::-1]
     # A tab before the caret must stay a tab, so that both lines are indented alike.
     caret = "".join("\t" if char == "\t" else " " * text_width(char) for char in before)
-    return f"{lead}{before}{rest}{tail}", (" " if start else "") + caret
+    return before + _cut(rest, widest - text_width(before)), caret
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return the beginning of a text, an ellipsis for what is too wide."""
+    if text_width(text) <= columns:
+        return text
+    kept = []
+    for char in text:
+        columns -= text_width(char)
+        if columns < 1:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + "…"
 
 
 def _safe(text: str) -> str:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.spec.report import render, render_mistake
+from sbxcompose.text_width import text_width
 
 
 class Marked:
@@ -54,6 +57,17 @@ def test_a_long_line_is_cut_around_the_mistake() -> None:
     assert source.startswith("1 | …a")
     assert source.endswith("b…")
     assert source[caret.index("^")] == "!"
+
+
+@pytest.mark.parametrize("width", [30, 60, 80])
+@pytest.mark.parametrize(
+    "source", ["日本語" * 60 + "!" + "日本語" * 60, "日" * 30 + "!", "!" + "日" * 40, "a" * 99 + "!" + "b" * 99]
+)
+def test_lines_of_wide_characters_are_cut_by_columns(source: str, width: int) -> None:
+    mistake = Mistake("x", file="f", line=1, column=source.index("!") + 1, source=source)
+    _, shown, caret = render_mistake(mistake, width=width).split("\n")
+    assert text_width(shown) <= width
+    assert text_width(shown[: shown.index("!")]) == text_width(caret) - 1
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
