@@ -177,6 +177,7 @@ class _WaitingGroup(asyncio.TaskGroup):
     def __init__(self) -> None:
         super().__init__()
         self._running: set[asyncio.Task[Any]] = set()
+        self._failed = False
 
     def create_task(
         self,
@@ -187,13 +188,31 @@ class _WaitingGroup(asyncio.TaskGroup):
     ) -> asyncio.Task[T]:
         task = super().create_task(coro, name=name, context=context)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        self._failed = self._failed or not (task.cancelled() or task.exception() is None)
 
     async def wait(self) -> None:
         """Wait until all have ended, also those that they start meanwhile."""
         while self._running:
             await asyncio.wait(self._running)
+
+    async def end(self) -> None:
+        """Cancel all, unless a failure has done that, and wait until they have ended.
+
+        `TaskGroup` drops further cancellations of its block, so that what cleans up could not be cut short.
+        """
+        cancelled = not self._failed
+        while self._running:
+            for task in self._running if cancelled else ():
+                task.cancel()
+            try:
+                await self.wait()
+            except asyncio.CancelledError:
+                cancelled = True
 
 
 @asynccontextmanager
@@ -208,8 +227,12 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
     before = owner.cancelling()
     try:
         async with _WaitingGroup() as group:
-            yield group
-            await group.wait()
+            try:
+                yield group
+                await group.wait()
+            except asyncio.CancelledError:
+                await group.end()
+                raise
     except BaseExceptionGroup as failures:
         # A failure cancels the others, so that the first is the cause.
         first = failures.exceptions[0]

@@ -110,6 +110,39 @@ def test_a_cancelled_task_waits_for_what_it_has_started(together: Callable[..., 
     assert run(main) == ("cancelled", ["cleaned up", "cleaned up"])
 
 
+@pytest.mark.parametrize("failing", [False, True], ids=["cancelled", "failed before"])
+def test_a_second_cancellation_of_a_group_cuts_its_cleaning_up_short(failing: bool) -> None:
+    """`TaskGroup` alone drops it: a second Ctrl-C did nothing."""
+    log: Log = []
+
+    async def cleans_up_for_ever() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            log.append("cleaning up")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                log.append("cut short")
+
+    async def fails() -> None:
+        raise EOFError
+
+    async def main() -> None:
+        owner = asyncio.create_task(gather_all(cleans_up_for_ever(), fails() if failing else asyncio.sleep(1000)))
+        while not log:
+            await asyncio.sleep(0)
+            if not failing and not owner.cancelling():
+                owner.cancel()
+        assert log == ["cleaning up"], "the first has not cut it short, nor has a failure"
+        owner.cancel()
+        await asyncio.wait([owner])
+        assert owner.cancelled()
+
+    asyncio.run(main())
+    assert log == ["cleaning up", "cut short"]
+
+
 def reported(main: Coroutine[None, None, object]) -> list[str]:
     """The messages of the failures that reach the event loop's exception handler."""
     found: list[str] = []
