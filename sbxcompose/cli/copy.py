@@ -61,7 +61,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, qu
             there = _there(session, remote)
             client = SandboxRemote(session.connections[remote.sandbox].client)
             bar = CopyBar(block, remote.text)
-            hand = ByHand(client, how, bar.update)
+            hand = ByHand(client, how, bar.update, shell.note)
             begun = time.monotonic()
             try:
                 moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
@@ -139,7 +139,7 @@ async def _into(hand: ByHand, source: str, there: SandboxPath) -> Moved | None:
     if source != "-":
         return await hand.put(source, there)
     data = sys.stdin.buffer.read()
-    if there.path.endswith("/") or (await hand.probe(there)).kind == "dir":
+    if (await hand.probe(there)).kind == "dir" or there.path.endswith("/"):
         await hand.put_archive(data, there)
         return None
     return await hand.put_contents(data, there)

@@ -12,14 +12,14 @@ import posixpath
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
 
 from sbxcompose.errors import SbxError
+from sbxcompose.files import leftovers, single
 from sbxcompose.files import script as scripts
-from sbxcompose.files import single
 from sbxcompose.files.carry import PART, CopyFailed, no_room
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
@@ -31,8 +31,12 @@ from sbxcompose.files.remote import RemoteFiles, RemoteResult
 from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, signature_of
 from sbxcompose.files.unpack import unpack
 
-PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
-echo file; stat -c '%a %s' -- "$1" 2>/dev/null || echo 644; else echo none; fi"""
+PROBE = (
+    """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
+echo file $(stat -c '%a %s' -- "$1" 2>/dev/null || echo 644); else echo none; fi
+"""
+    + leftovers.LIST
+)
 # Each of these may be run again by a caller that has lost the answer, and then sees that it has been done.
 PLACE = """if [ ! -e "$1" ] && [ -e "$2" ]; then exit; fi
 c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
@@ -40,7 +44,8 @@ rm -f -- "$1"; exit $c"""
 UNPACK = """if [ ! -e "$1/$2.tar" ] && [ -d "$1/$2/tree" ]; then exit; fi
 mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c"""
 MERGE = 'cd -- "$1" && if [ -d "$3" ]; then eval "$2"; fi'
-PACK = """rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }
+PACK = """trap 'rm -f -- "$2"; exit 1' HUP INT TERM
+rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }
 stat -c %s -- "$2" 2>/dev/null || :"""
 
 
@@ -79,17 +84,30 @@ class Probed(Struct, frozen=True):
 
 
 class ByHand:
-    """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
+    """Copies between this machine and `remote`, which may keep what `say` tells. Errors name the path and the side."""
 
-    def __init__(self, remote: RemoteFiles, how: CopyOptions, emit: ProgressHandler = ignore_progress) -> None:
+    def __init__(
+        self,
+        remote: RemoteFiles,
+        how: CopyOptions,
+        emit: ProgressHandler = ignore_progress,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._meter = TransferMeter(emit)
-        self._remote = PersistentFiles(MeteredFiles(remote, self._meter))
+        self._remote = PersistentFiles(MeteredFiles(remote, self._meter), say)
         self._how = how
 
-    async def probe(self, there: SandboxPath) -> Probed:
-        """Return what is at a path in the sandbox."""
-        ran = await self._sh(PROBE, there.path)
-        kind, *told = ran.output.split()
+    async def probe(self, there: SandboxPath, name: str = "") -> Probed:
+        """Return what is at a path in the sandbox; `name` is what may be put into it.
+
+        What copies that were killed have left there is removed.
+        """
+        places = leftovers.folders(there.path, name)
+        ran = await self._remote.run(("sh", "-c", PROBE, "sh", *places[:3]))
+        found, *left = ran.output.split("\n")
+        if paths := leftovers.abandoned(left, places):
+            await self._remote.remove(paths)
+        kind, *told = found.split()
         if kind == "dir":
             return Probed("dir")
         return Probed("file", int(told[0], 8) & PERMISSIONS, _number(told[1:])) if kind == "file" else Probed("none")
@@ -104,7 +122,7 @@ class ByHand:
             status = os.stat(path) if self._how.follow or contents or source.endswith("/") else os.lstat(path)
         except OSError as error:
             raise _here(source, error) from error
-        found = (await self.probe(to)).kind
+        found = (await self.probe(to, os.path.basename(path))).kind
         inside = found == "dir" or (to.path.endswith("/") and not stat.S_ISDIR(status.st_mode))
         if inside and not contents:
             to = to.below(os.path.basename(path))
@@ -122,22 +140,22 @@ class ByHand:
         found = await self.probe(to)
         if found.kind == "dir" or to.path.endswith("/"):
             raise SbxError(f"{to.label} is a folder", hint="name the file, or pass a tar archive to `NAME:FOLDER/`")
-        spare = _spare(to.path)
+        spare = leftovers.temporary(posixpath.dirname(to.path))
         async with self._remote.staged(spare):
             await self._remote.write(spare, data)
             await self._place(spare, to, found.mode if found.kind == "file" else mode)
         return Moved(1, len(data))
 
     async def put_archive(self, data: bytes, to: SandboxPath) -> None:
-        """Unpack a tar archive into a folder."""
-        stage = _stage()
+        """Unpack a tar archive into a folder that has been probed."""
+        stage = leftovers.temporary("")
         async with self._remote.staged(f"{to.path.rstrip('/')}/{stage}"):
             await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
             await self._unpack(to, stage)
             await self._merge(to, stage)
 
     async def _put_file(self, path: str, status: os.stat_result, to: SandboxPath) -> None:
-        spare = _spare(to.path)
+        spare = leftovers.temporary(posixpath.dirname(to.path.rstrip("/")))
         found = ScannedEntry(
             path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), signature_of(status)
         )
@@ -160,7 +178,7 @@ class ByHand:
         files = [name for name, entry in here.items() if entry.kind != "dir"]
         changes = PathChanges(tuple(files), tuple(name for name in here if name not in set(files)))
         total = sum(entry.size for entry in here.values())
-        stage = _stage()
+        stage = leftovers.temporary("")
         self._meter.begin(len(files), total)
         async with self._remote.staged(f"{parent.path.rstrip('/')}/{stage}"):
             for piece in parts(changes, here, PART):
@@ -281,18 +299,13 @@ class ByHand:
 
     async def get_archive(self, source: SandboxPath, take: single.Take) -> None:
         """Write a folder as a tar archive."""
-        archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
+        archive = f"{leftovers.temporary(leftovers.SHARED)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
-        try:
+        async with self._remote.staged(archive, throughout=True):
             packed = await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags))
             _check(packed, source)
             self._meter.begin(0, _number(packed.output.split()), out=True)
             await self._remote.fetch(archive, take)
-        finally:
-            await self._remote.remove(archive)
-
-    async def _sh(self, text: str, argument: str) -> RemoteResult:
-        return await self._remote.run(("sh", "-c", text, "sh", argument))
 
 
 def _number(words: list[str]) -> int:
@@ -322,10 +335,6 @@ def _spare(path: str) -> str:
     """Return an unused name beside a path."""
     directory, name = os.path.split(path.rstrip("/"))
     return os.path.join(directory, f".{name[:100]}.{secrets.token_hex(6)}")
-
-
-def _stage() -> str:
-    return f".sbxcompose.cp.{secrets.token_hex(6)}"
 
 
 def _here(path: str, error: OSError) -> SbxError:

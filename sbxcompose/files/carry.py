@@ -6,6 +6,8 @@ While a part is put into place there, the next one is packed and travels.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,6 +18,7 @@ from sbxcompose.files import single
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, name_text, write_change, write_whole
 from sbxcompose.files.pack import Packed, pack
+from sbxcompose.files.persistent import CLEAN_UP, REMOVE, persist
 from sbxcompose.files.progress import MeteredFiles, ProgressHandler, TransferMeter
 from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles
@@ -30,8 +33,9 @@ LONGEST_ARGUMENT = 100_000
 """Bytes; a kernel takes 128 KiB."""
 
 HERE = 'cd -- "$1" && eval "$2"'
-UNPACK = """cd -- "$1" || exit
-mkdir -p "$2" && tar -xpof "$2.tar" -C "$2" || { code=$?; rm -rf "$2" "$2.tar"; exit $code; }
+UNPACK = f"""cd -- "$1" || exit
+[ -e "$2.tar" ] || exit {scripts.OUTDATED}
+mkdir -p "$2" && tar -xpof "$2.tar" -C "$2" || {{ code=$?; rm -rf "$2" "$2.tar"; exit $code; }}
 rm -f "$2.tar"; exec sh "$2/apply\""""
 
 
@@ -83,6 +87,7 @@ class _Part(Struct):
     here: dict[str, ManifestEntry]
     unsettled: set[str]
     after: Known
+    stage: str
     run: tuple[str, ...] = ()
 
 
@@ -96,6 +101,8 @@ class Carrier:
         self._stage = stage
         self._memory = memory
         self._serial = 0
+        self._staged: list[str] = []
+        """What was sent, or may have been, and is not known to be in place."""
 
     async def carry_out(self, comparison: Comparison, count: Count) -> Known:
         """Carry out what a comparison found; return the state then. Raises `Outdated`, `CopyFailed`."""
@@ -110,11 +117,20 @@ class Carrier:
                     last = number + 1 == len(pieces)
                     coming = tasks.start(self._send(comparison, pieces[number], part.after, part.unsettled, last))
                 await self._run(part.run)
+                self._staged = self._staged[self._staged.index(part.stage) + 1 :]
                 size = count.size
                 count.add(part.piece, part.here)
                 self._meter.arrived(len(part.piece.send), count.size - size)
             count.unsettled = part.unsettled
             return part.after
+
+    async def clean_up(self) -> None:
+        """Remove what was sent and not put into place, as far as that can be done; the next copy does the rest."""
+        staged, self._staged = [f"{self._workspace}/{stage}" for stage in self._staged], []
+        with suppress(SbxError, TimeoutError):
+            async with asyncio.timeout(CLEAN_UP):
+                for path in staged:
+                    await persist(partial(self._remote.run, ("sh", "-c", REMOVE, "sh", path)))
 
     async def _send(
         self, comparison: Comparison, piece: PathChanges, known: Known, unsettled: set[str], last: bool
@@ -126,7 +142,7 @@ class Carrier:
         unsettled = unsettled | packed.unsettled
         entries = _after(piece, here, known.record.entries)
         state = fingerprint(entries) if last and not unsettled else ""
-        part = _Part(piece, here, unsettled, Known(ManifestRecord(entries), state))
+        part = _Part(piece, here, unsettled, Known(ManifestRecord(entries), state), packed.stage)
         await self._deliver(part, packed, known)
         return part
 
@@ -136,6 +152,7 @@ class Carrier:
         names = [path for path in (*piece.send, *piece.directories) if path not in singles]
         packed = await asyncio.to_thread(pack, "tree/", names, comparison.tree.found, self._memory)
         packed.stage = f"{scripts.PLACE}/{self._stage}.{self._serial}"
+        self._staged.append(packed.stage)
         packed.singles = {path: f"one.{number}" for number, path in enumerate(singles)}
         for path, staged in packed.singles.items():
             place = f"{self._workspace}/{packed.stage}/{staged}"
@@ -154,7 +171,8 @@ class Carrier:
         part.after = replace(part.after, record=replace(part.after.record, size=size))
         singles = tuple((name, path) for path, name in packed.singles.items() if path in packed.entries)
         state = part.after.state
-        frame = scripts.ScriptParts(packed.stage, known.state, record.size, record.worn, bool(state), singles)
+        earlier = tuple(self._staged[: self._staged.index(packed.stage)])
+        frame = scripts.ScriptParts(packed.stage, known.state, record.size, record.worn, bool(state), singles, earlier)
         contents = {"before": before, "after": after, "state": state.encode()}
         if not packed.pieces and len(before) + len(after) < SMALL:
             script = scripts.inline(piece, here, record.entries, frame, contents)

@@ -6,7 +6,7 @@ Everything that `files.by_hand` asks for may be done twice; its scripts see for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
@@ -17,6 +17,7 @@ from sbxcompose.files.remote import RemoteFiles, RemoteResult, Streamed
 
 T = TypeVar("T")
 
+REMOVE = 'rm -rf -- "$1" "$1".*'
 CLEAN_UP = 5.0
 """Seconds that it may take to remove what a copy that has failed, or was interrupted, leaves in a sandbox."""
 TRIES = 6
@@ -30,10 +31,14 @@ async def persist(call: Callable[[], Awaitable[T]]) -> T:
 
 
 class PersistentFiles:
-    """Remote files over connections that break. A body that can be sent only once is for its sender to send again."""
+    """Remote files over connections that break; `say` is told what stays there.
 
-    def __init__(self, remote: RemoteFiles) -> None:
+    A body that can be sent only once is for its sender to send again.
+    """
+
+    def __init__(self, remote: RemoteFiles, say: Callable[[str], None] = lambda text: None) -> None:
         self._remote = remote
+        self._say = say
 
     async def read(self, path: str) -> bytes | None:
         """Return the contents of a file; None if there is none."""
@@ -56,21 +61,36 @@ class PersistentFiles:
         return await persist(lambda: self._remote.run(arguments))
 
     @asynccontextmanager
-    async def staged(self, path: str) -> AsyncIterator[None]:
-        """Remove what the block puts at a path for a while, and its archive, if the block fails or is cancelled."""
+    async def staged(self, path: str, *, throughout: bool = False) -> AsyncIterator[None]:
+        """Remove what the block puts at a path for a while, and beside it under the same name and a dot, if the block
+        fails or is cancelled; `throughout`: also if it succeeds.
+        """
         try:
             yield
-        except Unreachable:
-            raise  # the sandbox cannot be asked to remove it
-        except BaseException:
-            await self.remove(path)
+        except (asyncio.CancelledError, Unreachable):
+            await self._remove_staged(path, CLEAN_UP)
             raise
+        except BaseException:
+            await self._remove_staged(path)
+            raise
+        if throughout:
+            await self._remove_staged(path)
 
-    async def remove(self, path: str) -> None:
-        """Remove what is at a path, and the archive beside it, if that can be done at once."""
-        with suppress(SbxError, TimeoutError):
-            async with asyncio.timeout(CLEAN_UP):
-                await self.run(("sh", "-c", 'rm -rf -- "$1" "$1.tar"', "sh", path))
+    async def _remove_staged(self, path: str, patience: float | None = None) -> None:
+        removed = False
+        try:
+            with suppress(SbxError, TimeoutError):
+                async with asyncio.timeout(patience):
+                    ran = await self.run(("sh", "-c", REMOVE, "sh", path))
+                    removed = ran.code == 0
+        finally:  # a second Ctrl-C may have cut it short
+            if not removed:
+                self._say(f"{path} may be left in the sandbox; the next `cp` to or from there removes it")
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove these, as far as that can be done."""
+        with suppress(SbxError):
+            await self.run(("rm", "-rf", "--", *paths))
 
 
 class _Taken:

@@ -30,7 +30,9 @@ PLACE = ".sbxcompose"
 class ScriptParts(Struct, frozen=True):
     """What surrounds a change. `stage` is a folder with `tree/`, `before`, `after` and `state`.
 
-    It is called `.sbxcompose/in.ORIGIN.PID.NUMBER`; what other processes of its origin have left behind is taken away.
+    It is called `.sbxcompose/in.ORIGIN.PID.NUMBER`; what other processes of its origin have left behind is taken away,
+    what other origins have left a day ago, and `earlier` stages of this process. If one of the others is not dead but
+    copies right now, it finds its stage gone, ends with `OUTDATED`, and begins again.
     `singles` are files that were written by themselves: their name in the stage, and their path. `expected_state` and
     `expected_size` are of the record that was compared. `replace`: the record is written anew instead of appended to.
     `last`: the tree is complete afterwards, so its state is written.
@@ -42,6 +44,7 @@ class ScriptParts(Struct, frozen=True):
     replace: bool
     last: bool
     singles: tuple[tuple[str, str], ...] = ()
+    earlier: tuple[str, ...] = ()
 
 
 # `alive` reads the command line, because the pid of a dead holder may belong to another process by now.
@@ -173,6 +176,10 @@ def _begin(frame: ScriptParts) -> Iterator[bytes]:
     process = frame.stage.rpartition(".")[0]
     pattern = quoted(process.rpartition(".")[0] + "."), quoted(process + ".")
     yield b'for o in %s*; do case $o in %s*) ;; *) rm -rf -- "$o";; esac; done' % pattern
+    yield from (b"rm -rf -- %s %s.*" % (quoted(stage), quoted(stage)) for stage in frame.earlier)
+    yield b'find "$P" -name "in.*" -prune -mtime +0 -exec rm -rf -- {} + 2>/dev/null || :'
+    for staged in ("before", *(name for name, _ in frame.singles)):
+        yield b'[ -e "$S/%s" ] || exit %d' % (staged.encode(), OUTDATED)
     yield b'if [ "$(state)" != %s ] || [ "$(size)" != %d ]; then exit %d; fi' % (
         quoted(frame.expected_state),
         frame.expected_size,

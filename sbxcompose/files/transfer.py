@@ -106,7 +106,10 @@ class Copy:
         if no other client has copied meanwhile.
         """
         async with self._busy:
-            return await self._sync(None if paths is None else tuple(paths))
+            try:
+                return await self._sync(None if paths is None else tuple(paths))
+            finally:
+                await self._carrier.clean_up()
 
     async def _sync(self, paths: tuple[str, ...] | None) -> Copied:
         count = Count()

@@ -135,7 +135,8 @@ class Round:
         assert _picture(back) == _picture(tree)
         assert _picture(copied) == {**_picture(tree), "single": single.read_bytes()}
         assert single.read_bytes() == (tree / "one").read_bytes()
-        left = [path.name for path in self.directory.iterdir() if path.name.startswith(".")]
+        left = [path.name for path in self.directory.rglob(".*") if path.name not in (".sbxcompose", ".gitignore")]
+        left += [path.name for path in (self.directory / "there" / ".sbxcompose").glob("in.*")]
         assert left == [], left
 
     async def watch(self) -> None:

@@ -24,6 +24,7 @@ from sbxcompose.api.wire import HttpRequest
 from sbxcompose.engine.contract import follow_places, turns
 from sbxcompose.engine.contract.turns import FollowTurn, FollowTurns, Shared
 from sbxcompose.engine.local_host import launch
+from sbxcompose.files import leftovers
 from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
 from tests.support.certificate import make_certificate
@@ -158,4 +159,6 @@ def test_nothing_is_lost_or_doubled(
     if SEED is None:
         assert not set(FAULTS) - set(runner.faults), "each kind of fault has happened"
         assert rotations() > 10
+    left = sorted(Path("/tmp").glob(f"{leftovers.PREFIX}.{leftovers.machine()}.{os.getpid()}.*"))
+    assert left == [], "archives of `cp`"
     assert not runner.failures, "\n\n".join([*runner.failures, f"{len(runner.failures)} schedules failed"])

@@ -92,7 +92,7 @@ def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
         copying.cancel()
         with pytest.raises(asyncio.CancelledError):
             await copying
-        return next(request for request in remote.requests if request.startswith("run sh -c rm -f")).split()
+        return next(request for request in remote.requests if request.startswith(f"run sh -c {PACK}")).split()
 
     assert not Path(asyncio.run(main())[-2]).exists()
 
