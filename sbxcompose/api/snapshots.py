@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
+from sbxcompose.api.undone import LAST_ANSWER, made_or_undone
 from sbxcompose.api.wire import HttpRequest, segment
 from sbxcompose.api.wire_errors import expect, snapshot_failed
-from sbxcompose.errors import NotFound
+from sbxcompose.errors import NotFound, ProviderError, Unreachable
 
 READY = frozenset({"local_ready", "completed"})
 """States in which a sandbox can be created from a snapshot."""
@@ -16,6 +18,8 @@ PATIENCE = 300.0
 """Seconds that a snapshot may take."""
 PAUSE = 0.05
 """Seconds before a snapshot is looked at again; doubled each time, up to a second."""
+MAX_LOOKS = 5
+"""How often a snapshot is looked for whose beginning was not answered."""
 
 
 class SnapshotClient:
@@ -32,17 +36,42 @@ class SnapshotClient:
         return str(expect(answer, f"sandbox {sandbox}")["snapshot_id"])
 
     async def take(self, sandbox: str, kind: SnapshotType = "filesystem", patience: float = PATIENCE) -> SnapshotInfo:
-        """Take a snapshot, and wait until a sandbox can be created from it. Raises `Refused` if it fails, and
-        `TimeoutError` if it is not ready in time.
+        """Take a snapshot of a sandbox, by its id, and wait until a sandbox can be created from it.
+
+        If that fails or is cancelled the snapshot is deleted, because its id would be lost and it costs money. Another
+        client must not take snapshots of the same sandbox. Raises `Refused` if it fails, and `TimeoutError` if it is
+        not ready in time.
         """
-        number, pause = await self.begin(sandbox, kind), PAUSE
-        async with asyncio.timeout(patience):
-            while (info := await self._get(number)).status not in READY:
-                if info.status not in ("in_progress", "replicating"):
-                    raise snapshot_failed(number, sandbox, info.error or info.status)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 1.0)
+        number = await made_or_undone(self._begin_once(sandbox, kind), self.delete)
+        try:
+            async with asyncio.timeout(patience):
+                return await self._ready(number, sandbox)
+        except BaseException:
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(LAST_ANSWER):
+                    await self.delete(number)
+            raise
+
+    async def _ready(self, number: str, sandbox: str) -> SnapshotInfo:
+        pause = PAUSE
+        while (info := await self._get(number)).status not in READY:
+            if info.status not in ("in_progress", "replicating"):
+                raise snapshot_failed(number, sandbox, info.error or info.status)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 1.0)
         return info
+
+    async def _begin_once(self, sandbox: str, kind: SnapshotType) -> str:
+        """Begin a snapshot, or return the one that a request without an answer has begun. Raises `Unreachable`."""
+        try:
+            return await self.begin(sandbox, kind)
+        except Unreachable:
+            for look in range(MAX_LOOKS):
+                await asyncio.sleep(PAUSE * 2**look)
+                mine = [info for info in await self.list() if info.sandbox_id == sandbox]
+                if mine:
+                    return mine[-1].id
+            raise
 
     async def is_ready(self, number: str) -> bool:
         """Return whether a sandbox can be created from that snapshot."""

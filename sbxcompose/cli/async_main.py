@@ -6,9 +6,11 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sbxcompose.errors import Interrupted
+from sbxcompose.plan.waits import WORTH_SHOWING
 from sbxcompose.tasks import Tasks
 
 T = TypeVar("T")
@@ -75,7 +77,10 @@ class Interrupts:
                 return task.result()
             task.cancel()
             second = tasks.start(self.next())
-            await asyncio.wait({task, second}, return_when=asyncio.FIRST_COMPLETED)
+            ended = {task, second}
+            if not (await asyncio.wait(ended, timeout=WORTH_SHOWING, return_when=asyncio.FIRST_COMPLETED))[0]:
+                _tell_cleaning_up()
+                await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
             self._heard -= second.done()
             for _ in range(CLEAN_UPS):
                 if not second.done() or task.done():
@@ -83,6 +88,18 @@ class Interrupts:
                 task.cancel()
                 await asyncio.sleep(0)
             raise Interrupted("interrupted")
+
+
+def _tell_cleaning_up() -> None:
+    import click
+
+    from sbxcompose.cli.context import Shell  # late: it imports what commands that are not interrupted do without
+
+    context = click.get_current_context(silent=True)
+    shell = context.find_object(Shell) if context is not None else None
+    if shell is not None:
+        with suppress(OSError):  # the terminal is gone
+            shell.note("cleaning up; press Ctrl-C again to quit at once")
 
 
 def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:

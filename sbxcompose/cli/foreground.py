@@ -83,7 +83,11 @@ async def _run(
 
         ended = await run_on_terminal(connection.client, request, base, interrupts, feed=how.interactive)
         return exit_code_of(shell, ended)
-    one_off = await OneOff.start(connection, request, base)
+
+    def lost() -> None:
+        shell.note(f"the start of {request.command} was not answered: it may be running in the sandbox")
+
+    one_off = await interrupts.guard(OneOff.start(connection, request, base, lost))
     if how.detach:
         shell.print(str(one_off.info.pid))
         return 0

@@ -33,7 +33,7 @@ async def run_on_terminal(
 
     Ctrl-C is a key like any other; who interrupts us by a signal ends the session. Raises as `RemoteTerminal`.
     """
-    terminal = await RemoteTerminal.start(client, _terminal_request(request), base_env)
+    terminal = await interrupts.guard(RemoteTerminal.start(client, _terminal_request(request), base_env))
     modes = Modes()
 
     def show(data: bytes) -> None:

@@ -30,7 +30,7 @@ PRELOADED = """
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
     engine.observed_names engine.one_off engine.projects engine.read_logs engine.ready_now
-    engine.session engine.stop_left api.contract_follow api.follow api.silent_run logs.match plan.why
+    engine.session engine.stop_left api.contract_follow api.follow api.silent_run api.undone logs.match plan.why
     spec.cache spec.open
 """
 """Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic) or

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import suppress
 
 from sbxcompose.api.addresses import Site, daemon_target
 from sbxcompose.api.cloud import CloudChannel
+from sbxcompose.api.cloud_errors import RateLimited
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import RequestRetry
@@ -18,18 +18,13 @@ from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
+from sbxcompose.engine.create_undo import LAST_ANSWER, CreateUndo
 from sbxcompose.engine.daemon_site import daemon_site
-from sbxcompose.engine.down_mark import is_own
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
 from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
 from sbxcompose.tasks import TaskOwner, finish_all
-
-LAST_ANSWER = 10.0
-"""Seconds for which a command that is interrupted cleans up what it was creating."""
-FINAL_POLLS = 3.0
-"""Seconds of these in which what a create without an answer may have made is looked for (contract 2.7: about one)."""
 
 
 class CloudProvider:
@@ -57,6 +52,7 @@ class CloudProvider:
         self._prepared: set[tuple[str, str]] = set()
         self._making = TaskOwner(lambda error: None)  # whoever creates a sandbox has it
         self._told: PendingHandler = lambda sandbox, text, pending: None
+        self._undo = CreateUndo(self._lifecycle, self.client, self._ended, lambda *said: self._told(*said))
 
     def listen(self, told: PendingHandler) -> None:
         """Have `told` called while a sandbox is waited for that is not running yet."""
@@ -90,7 +86,11 @@ class CloudProvider:
             return await self._create(sandbox, create_request(sandbox, start_from))
         except asyncio.CancelledError:
             if sandbox.full_name in self._unanswered:
-                await self._drop_unanswered(sandbox)
+                await self._undo_unanswered(sandbox)
+            raise
+        except Unreachable:
+            if sandbox.full_name in self._unanswered:
+                self._undo.tell_left(sandbox, "was requested and not answered")
             raise
 
     async def _create(self, sandbox: Sandbox, request: CreateRequest) -> SandboxInfo:
@@ -111,7 +111,8 @@ class CloudProvider:
                 if (joined := await self._join(sandbox, info)) is not None:
                     return joined
             except Unreachable as error:
-                self._unanswered.add(sandbox.full_name)
+                if not isinstance(error, RateLimited):  # then nothing was done
+                    self._unanswered.add(sandbox.full_name)
                 # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
                 if info is not None and (joined := await self._join(sandbox, info)) is not None:
@@ -143,8 +144,9 @@ class CloudProvider:
     async def _drop_answered(self, sandbox: Sandbox, making: asyncio.Task[object]) -> None:
         """Terminate what a create makes that is under way, once it is answered."""
         try:
-            async with asyncio.timeout(LAST_ANSWER):
-                made = await making
+            with self._undo.cut_short(sandbox, "was requested and not answered"):
+                async with asyncio.timeout(LAST_ANSWER):
+                    made = await making
         except (Unreachable, TimeoutError):
             self._unanswered.add(sandbox.full_name)
         except ProviderError:
@@ -152,27 +154,16 @@ class CloudProvider:
         else:
             assert isinstance(made, ShortInfo)
             self._unanswered.discard(sandbox.full_name)
-            await self._drop(sandbox, made.sandbox_id)
+            await self._undo.drop(sandbox, made.sandbox_id)
 
-    async def _drop_unanswered(self, sandbox: Sandbox) -> None:
-        """Terminate what a create without an answer may have made, which its name tells."""
+    async def _undo_unanswered(self, sandbox: Sandbox) -> None:
         self._unanswered.discard(sandbox.full_name)
-        info = None
-        with suppress(ProviderError, TimeoutError):
-            async with asyncio.timeout(FINAL_POLLS):
-                info = await suspended.wait_until_known(lambda: self.find(sandbox))
-        if info is not None:
-            await self._drop(sandbox, info.id)
-        else:
-            self._tell_left(sandbox, "was not found, but its creation was requested and not answered")
-
-    def _tell_left(self, sandbox: Sandbox, why: str) -> None:
-        self._told(sandbox, f"{why}; it may be running: `sbxcompose down --terminate` ends it", None)
+        await self._undo.drop_unanswered(sandbox, self.find)
 
     async def _join(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo | None:
         """Return a sandbox that another client made, once it runs; None if it is terminated before.
 
-        The other client does that when it is interrupted (`_drop`); we do, where we may have made it ourselves.
+        The other client does that when it is interrupted (`CreateUndo`); we do, where we may have made it ourselves.
         """
         asked = sandbox.full_name in self._unanswered
         self._unanswered.discard(sandbox.full_name)
@@ -187,33 +178,8 @@ class CloudProvider:
             return None
         except asyncio.CancelledError:
             if asked:
-                await self._drop(sandbox, info.id)
+                await self._undo.drop(sandbox, info.id)
             raise
-
-    async def _drop(self, sandbox: Sandbox, number: str) -> None:
-        """Terminate what we have just made, in an `up` that is interrupted, unless another client uses it already."""
-        try:
-            async with asyncio.timeout(LAST_ANSWER):
-                info = await self._lifecycle.find(number)
-                if info is not None and info.status == "running" and await self._in_use(info):
-                    self._told(sandbox, "is left running: another client has started something in it", None)
-                    return
-                await self._lifecycle.terminate(number)
-                self._ended.add(number)
-                self._told(sandbox, "was terminated: nothing had been started in it yet", None)
-        except (ProviderError, TimeoutError) as error:
-            self._tell_left(sandbox, f"could not be terminated: {getattr(error, 'message', 'no answer in time')}")
-        except asyncio.CancelledError:  # by a second Ctrl-C
-            self._tell_left(sandbox, "was not terminated: interrupted again")
-            raise
-
-    async def _in_use(self, info: SandboxInfo) -> bool:
-        """Return whether anything was started in a sandbox, but to prepare it; False where its daemon does not say."""
-        try:
-            rows = await self.client(info).processes()
-        except ProviderError:
-            return False
-        return any(not is_own(row) and (row.status == "running" or row.managed is not None) for row in rows)
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what we have made, once it can be used; terminate it if it never can be, or if this is cancelled."""
@@ -226,7 +192,7 @@ class CloudProvider:
             await self._lifecycle.terminate(number)
             raise
         except asyncio.CancelledError:
-            await self._drop(sandbox, number)
+            await self._undo.drop(sandbox, number)
             raise
         self._ids[sandbox.full_name] = info.id
         self.made.add(info.id)

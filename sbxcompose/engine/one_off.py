@@ -75,12 +75,19 @@ class OneOff:
         self.info = info
 
     @classmethod
-    async def start(cls, connection: SandboxConnection, request: StartRequest, base_env: Env) -> OneOff:
+    async def start(
+        cls,
+        connection: SandboxConnection,
+        request: StartRequest,
+        base_env: Env,
+        lost: Callable[[], None] = lambda: None,
+    ) -> OneOff:
         """Start it, once, although the host may be killed meanwhile, or the answer be lost.
 
-        Raises `Refused` with the system's words if it cannot be started.
+        It is ended again if this is cancelled; `lost` is as for `start_once`. Raises `Refused` with the system's words
+        if it cannot be started.
         """
-        return cls(connection.client, await start_once(connection, request, base_env))
+        return cls(connection.client, await start_once(connection, request, base_env, lost))
 
     async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output as it comes until it has ended."""

@@ -14,6 +14,7 @@ from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.retries import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import PtySession, TerminalsClient
+from sbxcompose.api.undone import made_or_undone
 from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.api.wire_errors import terminal_end
@@ -51,8 +52,10 @@ class RemoteTerminal:
 
     @classmethod
     async def start(cls, client: SandboxClient, request: PtyRequest, base_env: Env) -> RemoteTerminal:
-        """Start the command. Raises `Refused` with the system's words if that is not possible, and `Unsupported` where
-        the daemon would not hear as whom.
+        """Start the command; if this is cancelled it is ended again.
+
+        Raises `Refused` with the system's words if it cannot be started, and `Unsupported` where the daemon would not
+        hear as whom.
         """
         if request.user is not None and EXTENSION not in client.extensions:
             raise Unsupported(
@@ -61,9 +64,10 @@ class RemoteTerminal:
         terminals = TerminalsClient(client)
         key = new_key(client)
         if key is None:
-            session = await terminals.create(request, base_env)
+            creating = terminals.create(request, base_env)
         else:
-            session = await retried(lambda: terminals.create(replace(request, key=key), base_env))
+            creating = retried(lambda: terminals.create(replace(request, key=key), base_env))
+        session = await made_or_undone(creating, lambda session: terminals.delete(session.session_id))
         tells_memory = EXTENSION in client.extensions
         return cls(terminals, session, request.rows, request.cols, tells_memory=tells_memory)
 

@@ -55,16 +55,16 @@ class SetupCache:
         return next((entry["snapshot"] for entry in reversed(known) if entry["digest"] == digest), None)
 
     def add(self, sandbox: Sandbox, snapshot: str) -> list[str]:
-        """Remember a snapshot; return the ids of those that are to be deleted for it."""
+        """Remember a snapshot; return the ids of those that are to be deleted, and forgotten, for it."""
         everything = self._read()
         digest = setup_digest(sandbox)
         known = self._entries(everything, sandbox)
-        same = [entry["snapshot"] for entry in known if entry["digest"] == digest]
-        known = [entry for entry in known if entry["digest"] != digest]
+        others = [entry["snapshot"] for entry in known if entry["digest"] != digest]
+        kept = {snapshot, *others[-(KEPT - 1) :]}
         known.append({"digest": digest, "snapshot": snapshot})
-        everything[self._key(sandbox)] = known[-KEPT:]
+        everything[self._key(sandbox)] = known
         self._write(everything)
-        return [*same, *(entry["snapshot"] for entry in known[:-KEPT])]
+        return [entry["snapshot"] for entry in known if entry["snapshot"] not in kept]
 
     def forget(self, sandbox: Sandbox, snapshot: str) -> None:
         """Drop a snapshot that no longer exists."""

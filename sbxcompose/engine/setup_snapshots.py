@@ -71,16 +71,18 @@ class SetupSnapshots:
         provider = self._provider(sandbox)
         if number not in provider.made:
             return
+        cache = self._cache(sandbox)
         try:
-            superseded = self._cache(sandbox).add(sandbox, (await provider.snapshots.take(number)).id)
+            superseded = cache.add(sandbox, (await provider.snapshots.take(number)).id)
         except (ProviderError, TimeoutError) as error:
             why = error.message if isinstance(error, ProviderError) else "the snapshot was not ready in time"
             self._emit(SandboxNote(sandbox.name, f"could not be saved as a snapshot of its setup: {why}"))
             return
         self._emit(SandboxNote(sandbox.name, "was saved as a snapshot; the next new sandbox starts from it"))
         for old in superseded:
-            with suppress(ProviderError):
+            with suppress(ProviderError):  # it stays known, and the next one tries again
                 await provider.snapshots.delete(old)
+                cache.forget(sandbox, old)
 
     def _cache(self, sandbox: Sandbox) -> SetupCache:
         return SetupCache(self._provider(sandbox).scope, self._environ)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -69,11 +70,28 @@ def new_key(client: SandboxClient) -> str | None:
     return os.urandom(16).hex() if EXTENSION in client.extensions else None
 
 
-async def start_once(connection: SandboxConnection, request: StartRequest, base: Env) -> ProcessInfo:
+async def start_once(
+    connection: SandboxConnection, request: StartRequest, base: Env, lost: Callable[[], None] = lambda: None
+) -> ProcessInfo:
     """Start a process that has no name, once, although the answer may be lost; its row.
 
-    Raises as `SandboxClient.start`, and `Ambiguous`.
+    If this is cancelled the process is ended again; `lost` is called where it is not known whether there is one. Raises
+    as `SandboxClient.start`, and `Ambiguous`.
     """
+    from sbxcompose.api.undone import made_or_undone  # few commands start one
+
+    given_up = asyncio.Event()
+
+    async def end(info: ProcessInfo) -> None:
+        await connection.client.stop(str(info.pid), signal=9, grace=0)
+
+    starting = _start_once(connection, request, base, given_up)
+    return await made_or_undone(starting, end, given_up=given_up.set, lost=lost)
+
+
+async def _start_once(
+    connection: SandboxConnection, request: StartRequest, base: Env, given_up: asyncio.Event
+) -> ProcessInfo:
     key = new_key(connection.client)
     if key is not None:
         return await retried(lambda: connection.client.start(replace(request, key=key), base))
@@ -91,6 +109,8 @@ async def start_once(connection: SandboxConnection, request: StartRequest, base:
                 found = unnamed_after_failure(request, known, await _rows(connection))
                 if found is not None:
                     return found
+            if given_up.is_set():
+                raise
     raise AssertionError("unreachable")
 
 

@@ -28,6 +28,8 @@ from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket
 
+LIMIT = 120.0
+"""Seconds that a test waits for a request."""
 KEY = "a-key-for-tests-0123456789"
 _OURS = {
     "extensions",
@@ -70,6 +72,12 @@ class PlainCloud:
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
         self.lose: str | None = None
         """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self.hold: str | None = None
+        """A pattern: requests that match are not carried out, nor answered, before `release`."""
+        self.hold_answer: str | None = None
+        """A pattern: requests that match are carried out, and answered after `release`."""
+        self._held = threading.Semaphore(0)
+        self._released: asyncio.Event
         self._started: set[str] = set()
         """The names of processes that were started."""
         self.bodies: list[tuple[str, dict[str, Any]]] = []
@@ -124,12 +132,35 @@ class PlainCloud:
         self._loop.call_soon_threadsafe(abort)
         done.wait()
 
+    def wait_for_held(self) -> None:
+        """Wait until one more request, or answer, is held back."""
+        assert self._held.acquire(timeout=LIMIT), "nothing was held back"
+
+    def release(self) -> None:
+        """Let all go on that is held back."""
+        self.hold = self.hold_answer = None
+
+        def renew() -> None:
+            self._released.set()
+            self._released = asyncio.Event()
+
+        self._loop.call_soon_threadsafe(renew)
+
+    async def _hold(self, pattern: str | None, said: str, writer: asyncio.StreamWriter) -> None:
+        if pattern is not None and re.search(pattern, said):
+            released = self._released
+            self._held.release()
+            await released.wait()
+            if writer.is_closing():
+                raise EOFError
+
     def _run(self, ready: threading.Event) -> None:
         self._loop.run_until_complete(self._serve(ready))
         self._loop.close()
 
     async def _serve(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
+        self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
         self._port = server.sockets[0].getsockname()[1]
@@ -218,11 +249,13 @@ class PlainCloud:
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
         if body[:1] == b"{" and "/files" not in path:
             self.bodies.append((f"{method} {path}", json.loads(body)))
+        await self._hold(self.hold, f"{method} {path}", writer)
         doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
         async with upstream.stream(HttpRequest(method, path, more, self._asked(path, body))) as answer:
             if doomed:
                 self.lose = None
                 raise EOFError
+            await self._hold(self.hold_answer, f"{method} {path}", writer)
             if answer.header("content-type") == "text/event-stream":
                 await _pass_on(protocol, writer, answer)
             else:

@@ -17,7 +17,7 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
 from sbxcompose.client.commands import is_missing_command
 from sbxcompose.engine import cloud as clouds
-from sbxcompose.engine import suspended
+from sbxcompose.engine import create_undo, suspended
 from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.errors import Refused, Unsupported
 from sbxcompose.spec.machine import FileSystem, Resources
@@ -166,7 +166,7 @@ class TestInterrupted:
         async def refused(lifecycle: Lifecycle, name: str) -> None:
             raise Refused("not allowed", status=403)
 
-        monkeypatch.setattr(clouds, "FINAL_POLLS", 0.0)
+        monkeypatch.setattr(create_undo, "FINAL_POLLS", 0.0)
         monkeypatch.setattr(Lifecycle, "terminate", refused)
         cloud.pending = ["scheduling"] * 100_000
         if fails == "looked for":

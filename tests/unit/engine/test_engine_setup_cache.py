@@ -45,14 +45,18 @@ def test_a_snapshot_is_found_by_what_it_holds(cache: SetupCache, tmp_path: Path)
     assert cache.find(replace(APP, full_name="shop-other")) is None
     assert SetupCache("local", {"SBXCOMPOSE_STATE_DIR": str(tmp_path)}).find(APP) is None
     assert cache.add(APP, "s3") == ["s1"], "the one that it replaces is of no use"
+    assert cache.find(APP) == "s3"
+    cache.forget(APP, "s1")
     cache.forget(APP, "s3")
     assert (cache.find(APP), cache.find(other)) == (None, "s2")
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
 
 
-def test_a_few_are_kept(cache: SetupCache) -> None:
+def test_a_few_are_kept_and_the_others_known_until_they_are_deleted(cache: SetupCache) -> None:
     superseded = [cache.add(replace(APP, image=str(number)), f"s{number}") for number in range(5)]
-    assert superseded == [[], [], [], ["s0"], ["s1"]]
+    assert superseded == [[], [], [], ["s0"], ["s0", "s1"]]
+    cache.forget(APP, "s0")
+    assert cache.add(replace(APP, image="5"), "s5") == ["s1", "s2"]
 
 
 def test_a_damaged_file_is_as_none(cache: SetupCache, tmp_path: Path) -> None:
