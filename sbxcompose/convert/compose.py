@@ -53,6 +53,7 @@ def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
         add_secret_notes(draft, names[key], node, root)
     _part_ports(draft)
     _let_complete(draft)
+    _open_cycles(draft)
     _file_notes(draft, files, hosts)
     _top_notes(draft, root)
     return draft
@@ -87,6 +88,28 @@ def _let_complete(draft: ProjectDraft) -> None:
         if condition == "completed" and needed.get("restart") == "always":
             needed["restart"] = "on_failure"
             draft.note(NoteKind.CHANGED, f"{name}.restart", "restarted on failure only: others need it completed")
+
+
+def _open_cycles(draft: ProjectDraft) -> None:
+    """Leave out what makes a service of a profile part of a cycle: Compose only sees that with the profile active."""
+    for name, keys in draft.processes.items():
+        needs = keys.get("depends_on", {})
+        for need in [need for need in needs if keys.get("profiles") and name in _needs_of(draft, need)]:
+            del needs[need]
+            words = f"`{need}` needs it in turn, and is left out: remove one of these needs before using the profile"
+            draft.note(NoteKind.MANUAL, f"{name}.depends_on", words)
+        if not needs:
+            keys.pop("depends_on", None)
+
+
+def _needs_of(draft: ProjectDraft, name: str) -> set[str]:
+    """Return all that a process needs, and itself."""
+    found, left = set[str](), [name]
+    while left:
+        if (name := left.pop()) not in found:
+            found.add(name)
+            left += draft.processes.get(name, {}).get("depends_on", {})
+    return found
 
 
 def _file_notes(draft: ProjectDraft, files: ComposeFiles, hosts: dict[str, dict[int, int]]) -> None:

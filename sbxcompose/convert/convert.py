@@ -64,7 +64,12 @@ def _mapping(document: Document, mistakes: list[Mistake]) -> Mapping:
 
 def _supervisord(document: Document) -> ProjectDraft:
     try:
-        return convert_supervisord(document.text)
+        return convert_supervisord(document)
+    except configparser.MissingSectionHeaderError as error:
+        raise InvalidSpec([document.mistake(str(error).splitlines()[0], getattr(error, "lineno", 0) or 0)]) from None
+    except configparser.ParsingError as error:
+        words = "a line must be `key=value`, or begin with a blank if it continues one"
+        raise InvalidSpec([document.mistake(words, line) for line, _ in error.errors]) from None
     except configparser.Error as error:
         raise InvalidSpec([document.mistake(str(error).splitlines()[0], getattr(error, "lineno", 0) or 0)]) from None
 

@@ -19,6 +19,9 @@ def convert_mprocs(root: Mapping) -> ProjectDraft:
         if process.name != name:
             draft.note(NoteKind.CHANGED, name, f"is called `{process.name}`", node)
         _proc(process, node, names)
+    for key, value in entries(root):
+        if key != "procs":
+            draft.note(NoteKind.DROPPED, key, "it is about the screen of mprocs; see `sbxcompose top`", value)
     return draft
 
 
@@ -47,6 +50,9 @@ def _proc(process: ProcessDraft, node: Node, names: dict[str, str]) -> None:
     elif get(node, "stop") is not None:
         process.todo("stop", "keys cannot be sent; set `stop.signal` or `stop.command`", get(node, "stop"))
     needs = strings(get(node, "deps")) or strings(get(node, "depends_on"))
+    for need in needs:
+        if need not in names:
+            process.todo("depends_on", f"`{need}` is not in the file, and is left out", node)
     process.set("depends_on", {names[name]: "started" for name in needs if name in names})
     for key, value in entries(node):
         if key not in _CONVERTED:

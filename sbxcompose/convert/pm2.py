@@ -14,7 +14,19 @@ from sbxcompose.spec.units import format_duration
 
 _CONVERTED = frozenset(
     (
-        *("name", "script", "args", "interpreter", "node_args", "cwd", "env", "instances", "autorestart", "watch"),
+        *(
+            "name",
+            "script",
+            "args",
+            "interpreter",
+            "node_args",
+            "interpreter_args",
+            "cwd",
+            "env",
+            "instances",
+            "autorestart",
+            "watch",
+        ),
         *("max_restarts", "restart_delay", "exp_backoff_restart_delay", "kill_timeout", "ignore_watch", "exec_mode"),
     )
 )
@@ -75,12 +87,13 @@ def _command(app: Mapping, script: str) -> str:
     arguments = app.get("args")
     words = strings(arguments) if isinstance(arguments, Sequence) else [text(arguments) or ""]
     rest = " ".join(shlex.quote(word) for word in words) if isinstance(arguments, Sequence) else words[0]
+    options = " ".join((*strings(app.get("node_args")), *strings(app.get("interpreter_args"))))
     if interpreter == "none":
         begin = script
     elif interpreter is not None:
-        begin = f"{interpreter} {script}"
+        begin = " ".join(filter(None, (interpreter, options, script)))
     elif script.endswith((".js", ".cjs", ".mjs")) or ("/" in script and "." not in script.rpartition("/")[2]):
-        begin = f"node {text(app.get('node_args')) or ''} {script}".replace("  ", " ")
+        begin = " ".join(filter(None, ("node", options, script)))
     elif script.endswith(".py"):
         begin = f"python3 {script}"
     elif script.endswith(".ts"):

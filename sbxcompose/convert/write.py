@@ -27,8 +27,11 @@ def render(draft: ProjectDraft, *remarks: str) -> str:
     if draft.top:
         lines += ["", *_dump(draft.top)]
     lines += ["", "processes:"]
+    notes: dict[str | None, list[ConvertNote]] = {}
+    for note in draft.notes:
+        notes.setdefault(_process_of(note, draft), []).append(note)
     for name, keys in draft.processes.items():
-        lines += [f"  {line}" for line in _comments(draft, name)]
+        lines += [f"  {line}" for line in _comments(draft, name, notes.get(name, []))]
         lines += [f"  {line}" for line in _dump({name: _ordered(keys)})]
     if draft.others:
         lines += ["", "# Also here, and not started:", *(f"#   {_one_line(other)}" for other in draft.others)]
@@ -44,11 +47,11 @@ def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(keys.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else len(_ORDER)))
 
 
-def _comments(draft: ProjectDraft, name: str) -> Iterator[str]:
+def _comments(draft: ProjectDraft, name: str, notes: list[ConvertNote]) -> Iterator[str]:
     if (comment := draft.comments.get(name)) is not None:
         yield f"# {_one_line(comment)}"
-    for note in draft.notes:
-        if note.kind is NoteKind.MANUAL and _process_of(note, draft) == name:
+    for note in notes:
+        if note.kind is NoteKind.MANUAL:
             key = note.subject[len(name) + 1 :]
             yield f"# TODO {_one_line(f'{key}: {note.text}' if key else note.text)}"
 
