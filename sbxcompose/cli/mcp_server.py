@@ -15,7 +15,7 @@ from mcp_types import ToolAnnotations
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.mcp_tools import ProjectTools
+from sbxcompose.cli.mcp_tools import ProjectTools, ToolCalls
 from sbxcompose.client.error_words import error_words
 from sbxcompose.errors import SbxError
 from sbxcompose.tasks import Tasks
@@ -29,26 +29,28 @@ READING = frozenset({"plan", "ps", "why", "logs", "wait"})
 """Tools that change nothing."""
 
 
-def make_server(options: GlobalOptions) -> MCPServer:
-    """Return the server for the project that the options lead to."""
+def make_server(options: GlobalOptions, calls: ToolCalls) -> MCPServer:
+    """Return the server for the project that the options lead to; `calls` runs its tools."""
     server: MCPServer = MCPServer("sbxcompose", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
     for name, tool in ProjectTools(options).all().items():
         kind = ToolAnnotations(
             read_only_hint=name in READING, destructive_hint=name in ("exec", "down"), open_world_hint=False
         )
         words = inspect.getdoc(tool)  # without the indentation of the source
-        server.add_tool(_with_errors(tool), name=name, description=words, annotations=kind, structured_output=False)
+        server.add_tool(
+            _with_errors(tool, calls), name=name, description=words, annotations=kind, structured_output=False
+        )
     return server
 
 
 def serve(options: GlobalOptions) -> int:
     """Serve on standard input and output until the client closes them; the exit code."""
-    server = make_server(options)
-    return run_command(lambda interrupts: _serve(server, interrupts))
+    return run_command(lambda interrupts: _serve(options, interrupts))
 
 
-async def _serve(server: MCPServer, interrupts: Interrupts) -> int:
-    async with Tasks() as tasks:
+async def _serve(options: GlobalOptions, interrupts: Interrupts) -> int:
+    async with ToolCalls() as calls, Tasks() as tasks:
+        server = make_server(options, calls)
         work = tasks.start(server.run_stdio_async())
         await asyncio.wait({work, tasks.start(interrupts.next())}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -57,13 +59,13 @@ async def _serve(server: MCPServer, interrupts: Interrupts) -> int:
     return 0
 
 
-def _with_errors(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+def _with_errors(tool: Callable[..., Awaitable[str]], calls: ToolCalls) -> Callable[..., Awaitable[str]]:
     """Return the tool with an `SbxError` as its result, in words that a model can act on."""
 
     @wraps(tool)
     async def call(*args: object, **arguments: object) -> str:
         try:
-            return await tool(*args, **arguments)
+            return await calls.run(tool(*args, **arguments))
         except SbxError as error:
             raise ToolError(error_words(error)) from None
         except re.error as error:

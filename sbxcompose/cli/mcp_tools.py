@@ -5,7 +5,9 @@ What they return is text for a model: short, with the cause and the way out wher
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,8 +20,9 @@ from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.logs.filter import LineFilter
+from sbxcompose.tasks import TaskOwner, report_failure
 
 MAX_OUTPUT = 20_000
 """Characters of a command's output that are returned, from its end."""
@@ -141,6 +144,33 @@ class ProjectTools:
             provider=options.provider,
         ) as project:
             yield project
+
+
+class ToolCalls(TaskOwner):
+    """The calls that are under way, each as a task of its own.
+
+    The SDK cancels a call by a scope that raises at every further `await` inside of it: cleaning up would be cut off,
+    and connections left behind. A task of its own is cancelled once, and cleans up after its caller has gone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_report_defect)
+
+    async def run(self, work: Awaitable[str]) -> str:
+        """Return the result of a call, or raise what it raises; cancel it if the caller is cancelled."""
+        task = self.start(work)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        return str(task.result())
+
+
+def _report_defect(error: BaseException) -> None:
+    """Report a failure, but for those that the client is told of."""
+    if not isinstance(error, SbxError | re.error):
+        report_failure(error)
 
 
 class NewestLines:

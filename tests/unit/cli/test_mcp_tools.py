@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 
@@ -10,6 +11,7 @@ from sbxcompose.cli.mcp_tools import (
     MAX_OUTPUT,
     NewestLines,
     ProjectTools,
+    ToolCalls,
     changed_words,
     cut,
     status_line,
@@ -20,6 +22,7 @@ from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.errors import InvalidSpec, Mistake, ProcessFailed, UsageError
 from sbxcompose.plan.observed import Instance
+from sbxcompose.tasks import Tasks
 from tests.unit.plan.plan_worlds import process, row
 
 
@@ -61,6 +64,33 @@ def test_of_many_lines_the_newest_are_kept() -> None:
     short.add("much too long a line")
     assert str(short) == "(earlier lines are left out)\nmuch too long a line"
     assert str(NewestLines(2, 100)) == ""
+
+
+def test_a_call_that_is_cancelled_again_and_again_still_cleans_up() -> None:
+    cleaned: list[str] = []
+
+    async def tool() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for step in ("one", "two"):
+                await asyncio.sleep(0)
+                cleaned.append(step)
+        return ""
+
+    async def main() -> None:
+        async with ToolCalls() as calls, Tasks() as tasks:
+            caller = tasks.start(calls.run(tool()))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            while not caller.done():
+                caller.cancel()
+                await asyncio.sleep(0)
+            assert caller.cancelled()
+            await calls.wait()
+
+    asyncio.run(main())
+    assert cleaned == ["one", "two"]
 
 
 def test_errors_have_their_causes_and_the_remedy() -> None:
