@@ -40,5 +40,5 @@ def add_build_steps(draft: ProjectDraft, process: ProcessDraft, image: ServiceIm
     if others:
         shown = [f"`{step if len(step) <= _LONGEST else step[: _LONGEST - 1] + '…'}`" for step in others[:_MOST]]
         more = [f"{len(others) - _MOST} more"] if len(others) > _MOST else []
-        words = f"its Dockerfile also runs {', '.join([*shown, *more])}: do here what the process needs of it"
+        words = f"its Dockerfile also runs {', '.join([*shown, *more])}; do by hand what the process needs"
         process.todo("build", words, build)

@@ -73,7 +73,7 @@ class ServiceCommand:
         if check is None or daemon.health_check is not None:
             process.set("health_check", daemon.health_check)
         if check is not None and daemon.health_check is not None:
-            process.changed("healthcheck", "it is checked that its port answers", check)
+            process.changed("healthcheck", "replaced by a check that its port answers", check)
 
     def _add_built(self, process: ProcessDraft, command: Words) -> None:
         """Set the command of a Dockerfile, which is only its end if the base image has an entry point."""

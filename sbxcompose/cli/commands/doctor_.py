@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def command(shell: Shell, as_json: bool) -> int:
     """Check the configuration and whether each provider can be reached, with a remedy for each problem.
 
-    In the cloud the daemons of the project's running sandboxes are asked what they support.
-    Of keys at most the last four characters are shown. Exits with code 3 if there is a problem.
+    Asks the daemons of running sandboxes in the cloud what they support.
+    Shows at most the last four characters of keys. Exits with code 3 if there is a problem.
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.engine.check_cloud import check_cloud

@@ -65,14 +65,14 @@ CMD ["/bin/web"]
 """
     assert notes("web: {build: .}", dockerfile) == [
         "web.build: its Dockerfile also runs `apt-get install -y ca-certificates`, `go mod download`, "
-        "`go build -o /out/web .`: do here what the process needs of it"
+        "`go build -o /out/web .`; do by hand what the process needs"
     ]
 
 
 def test_many_and_long_steps_are_shortened() -> None:
     steps = "".join(f"RUN make step-{number}\n" for number in range(6))
     [note] = notes("web: {build: .}", f"FROM x\nRUN {'a' * 300}\n{steps}CMD run\n")
-    assert f"`{'a' * 59}…`, `make step-0`, `make step-1`, `make step-2`, 3 more: do here" in note
+    assert f"`{'a' * 59}…`, `make step-0`, `make step-1`, `make step-2`, 3 more; do by hand" in note
 
 
 @pytest.mark.parametrize(
