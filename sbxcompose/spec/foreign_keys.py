@@ -75,6 +75,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("cpus", "memory", "mem_limit"), "it belongs into `resources: {cpus: 2, memory: 2gb}`"),
     },
     "ProcessModel": {
+        "sandbox": "put the process below its sandbox: `sandboxes: {NAME: {processes: {...}}}`",
         "image": "nothing is pulled on this machine: install the program, and write its `command`",
         "ports": "write `port: 8000`, the one it listens on: no port is mapped (`ports` of a sandbox is for the cloud)",
         "expose": "write `port: 8000`, the one it listens on",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Protocol
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plurals import counted
-from sbxcompose.text_width import text_width
+from sbxcompose.text_width import text_width, wrapped
 
 MOST = 50
 """Mistakes that are shown; whoever has more will not read them all."""
 _WIDEST = 160
 """Columns of a line of the file that are shown, where no terminal is narrower."""
-_LEAST = 20
+_LEAST = 10
+LONG_HINT = 100
+"""Characters of a hint that is shown once, and not again with each mistake to which it applies."""
 
 
 class Styler(Protocol):
@@ -44,26 +47,32 @@ class Plain:
 def render(error: InvalidSpec, style: Styler | None = None, width: int | None = None) -> str:
     """Return all mistakes, an empty line between them; no line break at the end. `width` is that of the terminal."""
     style = style or Plain()
-    shown = [render_mistake(mistake, style, width) for mistake in error.mistakes[:MOST]]
+    shown: list[str] = []
+    told: set[str] = set()
+    for mistake in error.mistakes[:MOST]:
+        shown.append(render_mistake(mistake, style, width, told))
+        told.add(mistake.hint or "")
     if len(error.mistakes) > MOST:
         shown.append(style.dim(f"… and {counted(len(error.mistakes) - MOST, 'more mistake')}"))
     return "\n\n".join(shown)
 
 
-def render_mistake(mistake: Mistake, style: Styler | None = None, width: int | None = None) -> str:
-    """`file:line:column: message`, the line, a caret, the hint."""
+def render_mistake(
+    mistake: Mistake, style: Styler | None = None, width: int | None = None, told: Container[str] = ()
+) -> str:
+    """`file:line:column: message`, the line, a caret, the hint unless it is long and was `told` before."""
     style = style or Plain()
     place = ":".join(str(part) for part in (mistake.file, mistake.line, mistake.column) if part)
     head = f"{style.bold(_safe(place) + ':')} " if place else ""
-    lines = [f"{head}{style.red(_safe(mistake.message))}"]
+    lines = wrapped(f"{head}{style.red(_safe(mistake.message))}", width)
     if mistake.line and mistake.source.strip():
         number = str(mistake.line)
         room = _WIDEST if width is None else min(_WIDEST, max(width - len(number) - 3, _LEAST))
         source, caret = _excerpt(mistake.source, mistake.column, room)
         lines.append(f"{style.dim(f'{number} |')} {source}")
         lines.append(f"{style.dim(' ' * len(number) + ' |')} {caret}{style.red('^')}")
-    if mistake.hint:
-        lines.append(f"{style.cyan('hint:')} {_safe(mistake.hint)}")
+    if mistake.hint and not (len(mistake.hint) > LONG_HINT and mistake.hint in told):
+        lines += wrapped(f"{style.cyan('hint:')} {_safe(mistake.hint)}", width)
     return "\n".join(lines)
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
 
 
+MIN_TEXT_WIDTH = 30
+"""Columns that a finding needs beside its name; where there are fewer it continues below the name."""
+
+
 @click.command("doctor")
 @json_option
 @click.pass_obj
@@ -91,6 +95,7 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
 def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
     """Format a heading for each section, a line for each finding, and the remedy below it."""
     from sbxcompose.engine.checks import CheckStatus
+    from sbxcompose.text_width import wrapped
 
     marks = {
         CheckStatus.GOOD: shell.out.green("ok  "),
@@ -98,13 +103,16 @@ def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
         CheckStatus.BAD: shell.out.red("bad "),
     }
     width = max(len(check.name) for check in found)
+    below = " " * (width + 9)
+    if shell.width is not None and shell.width < len(below) + MIN_TEXT_WIDTH:
+        width, below = 0, "    "
     lines: list[str] = []
     section = None
     for check in found:
         if check.section != section:
             section = check.section
             lines.append(shell.out.bold(section))
-        lines.append(f"  {marks[check.health]} {check.name:{width}}  {check.text}")
+        lines += wrapped(check.text, shell.width, f"  {marks[check.health]} {check.name:{width}}  ", below)
         if check.fix is not None:
-            lines.append(f"  {'':{width + 6}} {shell.out.cyan('hint:')} {check.fix}")
+            lines += wrapped(f"{shell.out.cyan('hint:')} {check.fix}", shell.width, below, below)
     return lines

@@ -13,12 +13,13 @@ from sbxcompose.cli.top.log_buffer import BufferedLine
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import Pane
 from sbxcompose.cli.top.selection import PaneRow, with_selection
-from sbxcompose.cli.top.spans import Line, TextSpan, cell, columns, crop, fit, from_ansi, marked, plain, wrapped
+from sbxcompose.cli.top.spans import Line, TextSpan, cell, columns, crop, fit, from_ansi, marked, wrapped
 from sbxcompose.cli.top.table import table
 from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.process_state import ProcessState
 from sbxcompose.client.process_status import state_of
 from sbxcompose.logs.prefix import colours
+from sbxcompose.text_width import wrapped as word_wrapped
 
 MIN_PANE = 4
 """Lines of the lower part that a table never takes."""
@@ -208,15 +209,18 @@ def _nothing(model: TopModel) -> Sequence[str]:
 
 def _help_rows(model: TopModel, width: int, height: int) -> list[PaneRow]:
     """Return the keys, in two columns where there is room for them."""
-    cells = [
-        [TextSpan(f"  {cell(key.shown or ' '.join(key.keys), 10)}", "key"), TextSpan(f"  {key.help}")] for key in KEYS
-    ]
-    if width >= 150:
-        half = (len(cells) + 1) // 2
-        left, right = cells[:half], [*cells[half:], *[[]] * (half - len(cells[half:]))]
-        cells = [[*fit(one, width // 2), *other] for one, other in zip(left, right, strict=True)]
-    model.text = [plain(line) for line in cells]
-    return _seen(model, [PaneRow(line, 2) for line in cells], height)
+    before = 14 if width >= 40 else 6
+    rows: list[PaneRow] = []
+    for key in KEYS:
+        names = cell(key.shown or " ".join(key.keys), before - 4)
+        for n, piece in enumerate(word_wrapped(key.help, width - before, more="")):
+            start = TextSpan(" " * before) if n else TextSpan(f"  {names}  ", "key")
+            rows.append(PaneRow([start, TextSpan(piece)], before if n else 2, n > 0))
+    if width >= 2 * max(columns(row.line) + 2 for row in rows):
+        half = (len(rows) + 1) // 2
+        left, right = rows[:half], [*(row.line for row in rows[half:]), *[[]] * (2 * half - len(rows))]
+        rows = [PaneRow([*fit(row.line, width // 2), *line], 2) for row, line in zip(left, right, strict=True)]
+    return _seen(model, rows, height)
 
 
 def _text_rows(model: TopModel, width: int, height: int) -> list[PaneRow]:
@@ -229,6 +233,7 @@ def _text_rows(model: TopModel, width: int, height: int) -> list[PaneRow]:
 
 
 def _seen(model: TopModel, rows: list[PaneRow], height: int) -> list[PaneRow]:
+    model.text_rows = len(rows)
     first = min(model.offset, max(len(rows) - height, 0))
     return rows[first : first + height]
 

@@ -30,8 +30,10 @@ class TopModel:
         self.pane = Pane.LOGS
         self.text: list[str] = []
         """The lines of a pane other than the output."""
+        self.text_rows = 0
+        """How many rows they are, as they were last drawn: a line that is wrapped is several."""
         self.offset = 0
-        """The first of these lines that is seen."""
+        """The first of these rows that is seen."""
         self.selected: Instance | None = None
         self.all_logs = True
         self.filter = ""
@@ -160,7 +162,7 @@ class TopModel:
         """Scroll the lower part by some lines."""
         self.selection, self._held = None, False
         if self.pane is not Pane.LOGS:
-            self.offset = max(min(self.offset + rows, len(self.text) - self.pane_height), 0)
+            self.offset = max(min(self.offset + rows, self.text_rows - self.pane_height), 0)
         else:
             self.view.scroll(self.lines, self.matcher, rows, self.lines_seen)
 
@@ -218,7 +220,7 @@ class TopModel:
         return []
 
     def _to_end(self) -> list[TopRequest]:
-        self.offset = max(len(self.text) - self.pane_height, 0)
+        self.offset = max(self.text_rows - self.pane_height, 0)
         if self.pane is Pane.LOGS:
             self.view.follow()
         return []

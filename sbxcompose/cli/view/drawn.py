@@ -47,13 +47,10 @@ def rendered(drawing: RenderableType, width: int, *, colors: bool) -> list[str]:
 
 
 def table_lines(table: TextTable, width: int, *, colors: bool) -> list[str]:
-    """Return a table for a terminal of that width: the last column is cut, and if need be the first."""
+    """Return a table for a terminal of that width; cells that are too wide for it are cut."""
     shown = _fitting([list(column) for column in zip(table.header, *table.rows, strict=True)], table.dispensable, width)
     widths = [max(map(_width, column)) for column in shown]
-    first, *middle, last = widths
-    gaps = GAP * (len(widths) - 1)
-    widths[0] = min(first, max(width - sum(middle) - gaps - min(last, MIN_LAST), MIN_LAST))
-    widths[-1] = min(last, max(width - sum(widths[:-1]) - gaps, 1))
+    widths = _shared(widths, width - GAP * (len(widths) - 1))
     drawing = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
     for number, (column, columns) in enumerate(zip(shown, widths, strict=True)):
         justify: JustifyMethod = "right" if table.numbers and number else "default"
@@ -84,6 +81,20 @@ def _fitting(columns: list[list[str | Colored]], dispensable: Sequence[str], wid
             break
         columns = [column for column in columns if column[0] != name]
     return columns
+
+
+def _shared(widths: Sequence[int], room: int) -> list[int]:
+    """Return the widths of columns for which there is less room than they need.
+
+    The last one becomes narrower first, then the first, both down to a least, then whichever is widest. Of two columns
+    the first becomes narrower first: a table whose other columns have gone ends with what it is read for.
+    """
+    found = list(widths)
+    for n in (0, -1) if len(found) == 2 else (-1, 0):
+        found[n] -= max(min(sum(found) - room, found[n] - MIN_LAST), 0)
+    while sum(found) > room and max(found) > 1:
+        found[found.index(max(found))] -= 1
+    return found
 
 
 def _width(cell: str | Colored) -> int:

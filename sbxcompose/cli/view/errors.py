@@ -9,6 +9,7 @@ from contextlib import suppress
 from sbxcompose.cli.context import harmless, style_of
 from sbxcompose.cli.style import Style
 from sbxcompose.errors import DeadlinePassed, Interrupted, InvalidSpec, NotStarted, ProcessFailed, SbxError
+from sbxcompose.text_width import wrapped
 
 _NOT_ANNOTATED = (Interrupted, ProcessFailed, DeadlinePassed, NotStarted)
 """What scripts expect when they ask whether something is ready, or run a command; verdicts have annotations of their
@@ -37,12 +38,16 @@ def error_text(error: SbxError, style: Style, width: int | None) -> str:
     """Return an error as text: what is wrong, where, and the way out."""
     if isinstance(error, Interrupted):
         return harmless(error.message)
-    hint = f"{style.cyan('hint:')} {harmless(error.hint)}" if error.hint else None
+    hint = _wrapped(f"{style.cyan('hint:')} {harmless(error.hint)}", width) if error.hint else None
     if isinstance(error, InvalidSpec):
         from sbxcompose.spec.report import render
 
         return "\n\n".join(filter(None, [harmless(render(error, style, width)), hint]))
-    return "\n".join(filter(None, [f"{style.red('error:')} {harmless(error.message)}", hint]))
+    return "\n".join(filter(None, [_wrapped(f"{style.red('error:')} {harmless(error.message)}", width), hint]))
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, width))
 
 
 def _annotate(error: SbxError) -> None:

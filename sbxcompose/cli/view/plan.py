@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sbxcompose.cli.view.table import wrapped
 from sbxcompose.plan.steps import Plan
+from sbxcompose.text_width import wrapped
 
 
 def plan_lines(plan: Plan, width: int | None) -> list[str]:

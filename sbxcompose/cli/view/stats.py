@@ -11,6 +11,8 @@ from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.stats import UsageNow, UsageReport
 from sbxcompose.plan.observed import Instance
 
+MIN_TWO_NUMBERS = 30
+"""Columns of a terminal that has room for CPU and memory."""
 HEADER = ("NAME", "CPU", "MEMORY", "MEM %", "PROCS")
 
 FIELDS = ("Name", "Service", "Process", "Sandbox", "Replica", "CPUPerc", "MemUsage", "MemPerc", "PIDs")
@@ -45,7 +47,8 @@ def lines(found: UsageReport, names: Mapping[Instance, str], style: Style, width
         for name, total in found.sandboxes.items()
         if name in wanted
     ]
-    return table_lines(TextTable(HEADER, rows, ("MEM %", "PROCS"), numbers=True), style, width)
+    dispensable = ("MEM %", "PROCS", "CPU") if width is not None and width < MIN_TWO_NUMBERS else ("MEM %", "PROCS")
+    return table_lines(TextTable(HEADER, rows, dispensable, numbers=True), style, width)
 
 
 def _cells(now: UsageNow | None, limit: int | None) -> list[str]:

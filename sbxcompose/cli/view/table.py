@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
 
 from msgspec import Struct
 
@@ -49,21 +48,6 @@ def plain_lines(table: TextTable, style: Style) -> list[str]:
         left = [word + blank for blank, word in zip(blanks, words, strict=True)]
         lines.append((" " * GAP).join([left[0], *(right if table.numbers else left)[1:]]).rstrip())
     return lines
-
-
-def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Wrap a text to `width` columns, lines after the first indented by two more; None: as it is."""
-    if width is None or text_width(text) + len(indent) <= width:
-        return [f"{indent}{text}"]
-    more = f"{indent}  "
-    return wrap(
-        text,
-        max(width, MIN_LAST),
-        initial_indent=indent,
-        subsequent_indent=more,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def clip(text: str, width: int) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sbxcompose.cli.style import Colored, Style
-from sbxcompose.cli.view.table import TextTable, table_lines, wrapped
+from sbxcompose.cli.view.table import TextTable, table_lines
 from sbxcompose.plan.timings import CriticalSegment, Timing, Timings
+from sbxcompose.text_width import wrapped
 
 
 def lines(timings: Timings, style: Style, width: int | None) -> list[str]:

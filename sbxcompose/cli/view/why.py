@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import wrapped
 from sbxcompose.plan.why import Explanation
 from sbxcompose.plurals import counted
+from sbxcompose.text_width import wrapped
 
 
 def explanation_lines(answer: Explanation, width: int | None, plain: Callable[[str], str]) -> list[str]:

@@ -5,9 +5,11 @@ import pytest
 from sbxcompose.cli.context import harmless
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.ps import command_words, lines, to_json
+from sbxcompose.cli.view.table import TextTable, table_lines
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
+from sbxcompose.text_width import text_width
 
 WEB = Instance("main", "web")
 HIDE = KnownSecrets(["hunter2", "it's so"]).hide
@@ -57,3 +59,20 @@ def test_messages_keep_our_colours_and_nothing_else_that_acts() -> None:
         "\x1b[31merror:\x1b[0m it said boo\nnext\tone"
     )
     assert harmless("plain") == "plain"
+
+
+@pytest.mark.parametrize("width", [8, 20, 30, 40, 60, 80, 200])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_no_row_of_a_table_is_wider_than_the_terminal(width: int, columns: int) -> None:
+    row = ["a-process-with-a-very-long-name", "backing off, again in 3.6s", "1234", "sleep 1000 " * 20]
+    shown = TextTable(["NAME", "STATUS", "PID", "COMMAND"][:columns], [row[:columns]] * 2)
+    assert max(map(text_width, table_lines(shown, Style(False), width))) <= max(width, 3 * columns - 2)
+
+
+def test_a_narrow_terminal_cuts_the_name_before_the_only_other_column() -> None:
+    rows = [["a-process-with-a-very-long-name", "backing off, again in 3.6s"], ["db", "ready"]]
+    assert table_lines(TextTable(["NAME", "STATUS"], rows), Style(False), 40) == [
+        "NAME          STATUS",
+        "a-process-w…  backing off, again in 3.6s",
+        "db            ready",
+    ]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from sbxcompose.errors import InvalidSpec, Mistake
@@ -34,6 +36,28 @@ def test_colours_are_the_callers() -> None:
     assert render_mistake(WRONG, Marked()) == (
         "<b>f.yaml:12:6:</b> <r>it is wrong</r>\n<d>12 |</d>   a: oops\n<d>   |</d>      <r>^</r>\n<c>hint:</c> mend it"
     )
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 200])
+def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
+    source = f"  db: {{{'a: b, ' * 30}comand: x, {'c: d, ' * 30}}}"
+    hint = "known here: " + ", ".join(f"`key{number}`" for number in range(40))
+    for column in (1, 60, source.index("comand") + 1, len(source)):
+        mistake = Mistake("unknown key `comand`", file="f.yaml", line=12, column=column, source=source, hint=hint)
+        lines = render_mistake(mistake, None, columns).split("\n")
+        assert max(map(len, lines)) <= columns
+        source_line, caret = next((a, b) for a, b in itertools.pairwise(lines) if b.endswith("^"))
+        assert source_line[caret.index("^")] == source[column - 1]
+        assert "".join(lines).count("`key39`") == 1
+
+
+def test_a_long_hint_is_shown_once_and_a_short_one_each_time() -> None:
+    listed = "known here: " + ", ".join(f"`key{number}`" for number in range(40))
+    mistakes = [Mistake("x", file="f", line=n, column=1, source="x: y", hint=listed) for n in range(1, 11)]
+    shown = render(InvalidSpec([*mistakes, WRONG, *mistakes, WRONG]))
+    assert shown.count("known here") == 1
+    assert shown.index("known here") < shown.index("f:2:1")
+    assert shown.count("hint: mend it") == 2
 
 
 def test_a_mistake_without_a_place() -> None:

@@ -271,3 +271,28 @@ def test_zoom_hides_the_table_and_help_has_all_keys() -> None:
     assert [key.help for key in KEYS if key.help not in drawn(shown, 160, 20)] == []
     press(shown, "?")
     assert shown.pane is Pane.LOGS
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 100])
+def test_the_help_of_keys_is_wrapped_and_its_last_row_can_be_scrolled_to(width: int) -> None:
+    shown = model()
+    press(shown, "?")
+    rows = drawn(shown, width, 200).splitlines()
+    help_text = " ".join(row[6 if width < 40 else 14 :].strip() for row in rows)
+    assert [word for key in KEYS for word in key.help.split() if word not in help_text] == []
+    drawn(shown, width, 10)
+    shown.press("end")
+    assert "stopped" in drawn(shown, width, 10)
+
+
+def test_the_last_row_of_a_text_that_is_wrapped_can_be_scrolled_to() -> None:
+    shown = model()
+    shown.show(Pane.WHY, ["web waits until db is ready, which is running and not ready yet"] * 10 + ["the end"])
+    drawn(shown, 30, 10)
+    shown.press("end")
+    assert "the end" in drawn(shown, 30, 10)
+    shown.press("home")
+    assert "the end" not in drawn(shown, 30, 10)
+    for _ in range(20):
+        shown.press("pagedown")
+    assert "the end" in drawn(shown, 30, 10)
