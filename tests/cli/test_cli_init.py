@@ -163,7 +163,7 @@ def test_a_manifest_with_a_mistake_is_named_with_the_place(dry: Sbx) -> None:
     assert "pyproject.toml:2: cannot be parsed and is ignored: " in refused
     dry.write("dev:\n\techo hi\n", "Makefile")
     assert "pyproject.toml:2: cannot be parsed and is ignored: " in dry.run("init").stderr
-    assert "# TODO pyproject.toml: cannot be parsed" in (dry.project / "sbxcompose.yaml").read_text()
+    assert "# TODO pyproject.toml:2: cannot be parsed" in (dry.project / "sbxcompose.yaml").read_text()
 
 
 def test_a_repository_in_which_nothing_is_recognised(dry: Sbx) -> None:
