@@ -57,6 +57,22 @@ def place_not_trusted(sandbox: str, told: Site, api: Site, api_url: str) -> Refu
     )
 
 
+def create_refused(sandbox: str, name: str, api: Site, error: Refused) -> Refused:
+    """Return the error for a sandbox that the cloud does not create, with what can be done about it."""
+    from sbxcompose.api.settings import API_URL
+
+    hints = {
+        402: "check the plan, and what is owed, of the account that the key belongs to",
+        404: f"check {API_URL}; a `snapshot` may also be missing there",
+        409: "a sandbox that this key does not show has the name; choose another name for the project (`-p NAME`)",
+        422: f"check what the file asks for in sandbox {sandbox}: `image`, `resources`, `timeout`",
+    }
+    words = error.message.removeprefix(f"sandbox {name}: ")
+    message = f"{api} did not create sandbox {sandbox} ({name}): {words}"
+    hint = error.hint or hints.get(error.status)
+    return Refused(message, status=error.status, code=error.code, hint=hint)
+
+
 class CloudRefusals(Struct, frozen=True):
     """What refusals of one site mean; `key` is what was sent to it."""
 

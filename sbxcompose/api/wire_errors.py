@@ -156,7 +156,10 @@ def read_refusal(body: bytes) -> tuple[str, str | None, str | None]:
 
 def _reason(value: dict[str, Any]) -> str:
     """Why a sandbox could not be made, from the short form that says so."""
-    parts = [value.get(key) for key in ("reason", "termination_reason", "error_details")]
+    details = value.get("error_details")
+    if isinstance(details, dict):  # any JSON (contract, section 2.3)
+        details = details.get("message") or details.get("error") or json.dumps(details)
+    parts = (value.get("reason"), value.get("termination_reason"), details)
     return ": ".join(str(part) for part in parts if part)
 
 

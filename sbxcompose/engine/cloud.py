@@ -8,7 +8,7 @@ import time
 
 from sbxcompose.api.addresses import Site, daemon_target
 from sbxcompose.api.cloud import CloudChannel
-from sbxcompose.api.cloud_errors import RateLimited
+from sbxcompose.api.cloud_errors import KeyRefused, RateLimited, create_refused
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import RequestRetry
@@ -22,7 +22,7 @@ from sbxcompose.engine.create_undo import LAST_ANSWER, CreateUndo
 from sbxcompose.engine.daemon_site import daemon_site
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
-from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Unreachable, Unsupported
+from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Refused, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
 from sbxcompose.tasks import TaskOwner, finish_all
 
@@ -99,12 +99,12 @@ class CloudProvider:
         while True:
             try:
                 made = await self._make(sandbox, request)
-            except Conflict:
+            except Conflict as error:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
                 waited = time.monotonic() - settling_since
                 if info is None and waited > suspended.SETTLING:
-                    raise
+                    raise self._refused(sandbox, error) from error
                 if info is None:
                     await asyncio.sleep(suspended.pause_after(waited))
                     continue
@@ -137,9 +137,16 @@ class CloudProvider:
         except asyncio.CancelledError:
             await self._drop_answered(sandbox, making)
             raise
+        except (Conflict, KeyRefused):
+            raise
+        except Refused as error:
+            raise self._refused(sandbox, error) from error
         assert isinstance(made, ShortInfo)
         self._unanswered.discard(sandbox.full_name)
         return made
+
+    def _refused(self, sandbox: Sandbox, error: Refused) -> Refused:
+        return create_refused(sandbox.name, sandbox.full_name, self._settings.lifecycle.site, error)
 
     async def _drop_answered(self, sandbox: Sandbox, making: asyncio.Task[object]) -> None:
         """Terminate what a create makes that is under way, once it is answered."""

@@ -22,7 +22,7 @@ from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.errors import Refused, Unsupported
 from sbxcompose.spec.machine import FileSystem, Resources
 from sbxcompose.spec.project import Sandbox
-from tests.support.fake_cloud import URL, FakeCloud
+from tests.support.fake_cloud import URL, FakeCloud, FakeReply
 
 APP = Sandbox("app", "shop-app", ())
 T = TypeVar("T")
@@ -398,3 +398,46 @@ class TestUpdate:
 )
 def test_a_missing_command_is_distinguished_from_other_failures(words: str, missing: bool) -> None:
     assert is_missing_command(words) is missing
+
+
+class TestRefused:
+    """A create that is refused: the message names the sandbox, the place and what can be done."""
+
+    @pytest.mark.parametrize(
+        "status, body, words, hint",
+        [
+            (402, {"error": "payment required"}, "payment required", "check the plan"),
+            (404, {"error": "not found"}, "not found", "check TENSORLAKE_API_URL"),
+            (409, {"error": "name in use"}, "name in use", "choose another name for the project"),
+            (
+                422,
+                {
+                    "sandbox_id": "x",
+                    "status": "failed",
+                    "reason": "ImageNotFound",
+                    "error_details": {"message": "no foo"},
+                },
+                "ImageNotFound: no foo",
+                "`image`",
+            ),
+        ],
+    )
+    def test_says_by_whom_and_what_helps(
+        self,
+        cloud: FakeCloud,
+        monkeypatch: pytest.MonkeyPatch,
+        status: int,
+        body: dict[str, Any],
+        words: str,
+        hint: str,
+    ) -> None:
+        monkeypatch.setattr(suspended, "SETTLING", -1.0)
+        monkeypatch.setattr(cloud, "_create", lambda asked: FakeReply(status, body))
+
+        async def main(provider: CloudProvider) -> None:
+            with pytest.raises(Refused) as raised:
+                await provider.create(APP)
+            assert raised.value.message.endswith(f" did not create sandbox app ({APP.full_name}): {words}")
+            assert hint in (raised.value.hint or "")
+
+        using(main)
