@@ -17,6 +17,7 @@ from hypothesis.internal.conjecture import providers
 from tests.support.home import Home
 from tests.support.limit import LastResort, OutOfTime, time_limit
 from tests.support.warm import SuiteServer
+from tests.support.worker_reports import WorkerReports
 
 # A shell that starts us in the background has us ignore these, and what is ignored stays so in all that we start.
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -62,7 +63,9 @@ def pytest_collection_finish() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the fork server in which the commands of tests/cli run, where they shall run warm (`make test`)."""
-    if os.environ.get("WARM", "no") != "no" and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(WorkerReports())
+    elif os.environ.get("WARM", "no") != "no":
         config.add_cleanup(SuiteServer().end)
 
 

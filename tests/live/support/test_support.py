@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.support.command import Running
 from tests.support.home import MARKER, Home, alive_with
 from tests.support.limit import OutOfTime, time_limit
+from tests.support.worker_reports import SHOWN_FROM, worth_sending
 
 
 def test_a_process_left_alive_fails_the_test_and_is_killed() -> None:
@@ -63,3 +65,24 @@ def test_a_test_that_hangs_is_ended() -> None:
 def test_the_environment_of_a_home_carries_its_marker(home: Home) -> None:
     assert home.environment()[MARKER] == home.marker
     assert len(str(home.runtime / "host.sock")) < 50
+
+
+def report(
+    when: Literal["setup", "call", "teardown"],
+    outcome: Literal["passed", "failed", "skipped"] = "passed",
+    duration: float = 0.0,
+) -> pytest.TestReport:
+    return pytest.TestReport("it", ("file", 1, "it"), {"it": 1}, outcome, None, when, duration=duration)
+
+
+def test_a_worker_tells_of_each_test_and_of_each_failure() -> None:
+    quick = [report("setup"), report("call"), report("teardown")]
+    assert worth_sending(quick) == quick[1:2]
+    for failed in (
+        [report("setup", "failed"), report("teardown")],
+        [report("setup", "skipped"), report("teardown")],
+        [report("setup", duration=SHOWN_FROM), report("call", "failed"), report("teardown", "failed")],
+    ):
+        kept = [item for item in failed if not item.passed or item.duration]
+        assert worth_sending(failed) == kept
+        assert [bool(item.keywords) for item in kept] == [not item.passed for item in kept]
