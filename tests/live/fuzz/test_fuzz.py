@@ -25,7 +25,7 @@ from tests.support.programs import schemathesis
 CHECKS = "content_type_conformance,response_schema_conformance,status_code_conformance,unsupported_method"
 ALLOWED = {"SPAWN_FAILED", "USER", "IS_DIRECTORY"}
 """What the contract answers with 500: a command that cannot be spawned, an unknown user, deletion of a directory."""
-EXAMPLES = "15"
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "5")
 SEED = "20261125"
 TEXT = {"type": "string"}
 EXCLUDE = "--exclude-operation-id"
