@@ -14,8 +14,10 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Pythons that an environment may be made with, the best first.
 PYTHONS ?= python3.13 python3.12 python3.11 python3
-# Processes that run tests: one more than processors, since tests wait a good deal (WORKERS=0: one process, to debug).
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Processes that run tests: one more than processors, since tests wait a good deal, which unit tests do not, and each
+# process takes a second or two to find all of them (WORKERS=0: one process, to debug). Nor do they run commands.
+WAITING = $(filter-out tests/unit% -%,$(or $(TESTS),tests))
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(WAITING),1,0))
 # Whether the tests run the installed command in forks of one fork server, as users do, or each time in a new Python.
 WARM ?= yes
 
@@ -29,7 +31,7 @@ up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends
 	@trap : INT; cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
 
 test: $(VENV)/.installed-dev ## run all tests
-	WARM=$(WARM) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
+	WARM=$(if $(WAITING),$(WARM),no) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
 
 test-cold: ## run the tests of the command without a fork server
 	@$(MAKE) --no-print-directory test WARM=no TESTS='$(or $(TESTS),tests/cli)'

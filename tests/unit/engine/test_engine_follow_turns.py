@@ -17,7 +17,7 @@ from sbxcompose.engine.contract import follow_places
 from sbxcompose.engine.contract import turns as module
 from sbxcompose.engine.contract.rows import log_of
 from sbxcompose.engine.contract.turns import FollowTurns
-from sbxcompose.engine.contract.watch import PlainWatch
+from sbxcompose.engine.contract.watch import QUEUE, PlainWatch
 from sbxcompose.errors import NotFound, Unreachable
 
 T = 1_795_000_000_000
@@ -258,7 +258,7 @@ def test_a_reader_that_takes_nothing_keeps_no_streams_from_others() -> None:
             await busy.write(busy.names[0], "one")
             await blocked.wait_until(lambda: blocked.shown == wanted(busy))
             blocked.resume.clear()
-            for number in range(200):  # more than its queue takes
+            for number in range(2 * QUEUE // PROCESSES):  # more than its queue takes
                 for name in busy.names:
                     await busy.write(name, f"{number}")
                 await asyncio.sleep(0)
