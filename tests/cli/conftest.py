@@ -29,7 +29,7 @@ WARM_UP = "name: warm-up\nprocesses: {nothing: {command: ['true'], restart: neve
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep one part of the tests where COLD_PART names it (`2/3`): CI runs another part cold for each commit."""
+    """Keep one part of the tests where COLD_PART names it (`2/4`): CI runs another part cold for each commit."""
     part, _, parts = (os.environ.get("COLD_PART") or "1/1").partition("/")
     left_out = [item for item in items if crc32(item.nodeid.encode()) % int(parts) != int(part) - 1]
     if left_out:
