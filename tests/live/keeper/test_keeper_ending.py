@@ -16,12 +16,12 @@ from sbxcompose.linux.processes import command_of
 from tests.live.keeper.rig import Output, Rig, alive, children, escaped_alone, rig
 
 ESCAPES = {
-    "a child": "sleep 60 & echo $!",
-    "its own session": "setsid sh -c 'echo $$; exec sleep 60' &",
-    "a double fork": "setsid sh -c 'sh -c \"echo \\$\\$; exec sleep 60\" & exit' &",
-    "an empty environment": "env -i setsid /bin/sh -c 'echo $$; exec sleep 60' &",
+    "a child": "sleep 900 & echo $!",
+    "its own session": "setsid sh -c 'echo $$; exec sleep 900' &",
+    "a double fork": "setsid sh -c 'sh -c \"echo \\$\\$; exec sleep 900\" & exit' &",
+    "an empty environment": "env -i setsid /bin/sh -c 'echo $$; exec sleep 900' &",
     "a daemon": (
-        "env -i setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60 <&- >&- 2>&-\" &) ; exit' &"
+        "env -i setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 900 <&- >&- 2>&-\" &) ; exit' &"
     ),
 }
 
@@ -55,7 +55,7 @@ def test_what_a_leader_leaves_behind_is_killed_before_its_exit_is_reported(escap
 
 
 def test_ten_that_fork_setsid_and_daemonize_leave_nothing() -> None:
-    script = "\n".join(ESCAPES.values()) + "\nsleep 60"
+    script = "\n".join(ESCAPES.values()) + "\nsleep 900"
 
     async def run() -> None:
         async with rig() as own:
@@ -74,10 +74,10 @@ def test_ten_that_fork_setsid_and_daemonize_leave_nothing() -> None:
 def test_escaped_processes_of_one_unit_survive_the_end_of_another() -> None:
     async def run() -> None:
         async with rig() as own:
-            spawned, out = await own.shell("a", ESCAPES["a daemon"] + " exec sleep 60")
+            spawned, out = await own.shell("a", ESCAPES["a daemon"] + " exec sleep 900")
             (stray,) = await pids(out, 1)
             await escaped_alone(spawned.pid, stray)
-            await own.shell("b", "sleep 60 & exit 0")
+            await own.shell("b", "sleep 900 & exit 0")
             assert len((await own.exit_of("b")).left_behind) == 1
             await own.spawn("c", "true")
             await own.exit_of("c")
@@ -90,7 +90,7 @@ def test_escaped_processes_of_one_unit_survive_the_end_of_another() -> None:
 
 def test_a_family_in_an_escaped_session_goes_as_a_whole() -> None:
     script = (
-        'env -i setsid /bin/sh -c \'/bin/sh -c "echo 1; sleep 60; :" & sh -c "echo 2; exec sleep 61" & wait\''
+        'env -i setsid /bin/sh -c \'/bin/sh -c "echo 1; sleep 900; :" & sh -c "echo 2; exec sleep 901" & wait\''
         " &"
         " read line"
     )
@@ -102,7 +102,7 @@ def test_a_family_in_an_escaped_session_goes_as_a_whole() -> None:
             await own.client.kill("a", signal.SIGKILL)
             exited = await own.exit_of("a")
             commands = sorted(item.partition(" ")[2] for item in exited.left_behind)
-            assert any("sleep 61" in command for command in commands)
+            assert any("sleep 901" in command for command in commands)
             assert len(commands) >= 3
             assert all_dead([int(item.split()[0]) for item in exited.left_behind])
 
@@ -112,7 +112,7 @@ def test_a_family_in_an_escaped_session_goes_as_a_whole() -> None:
 def test_killing_everything_gives_the_shell_no_time_for_its_next_command() -> None:
     async def run() -> None:
         async with rig() as own:
-            spawned, out = await own.shell("a", "setsid sh -c 'echo $$; sleep 60; echo later'; echo after")
+            spawned, out = await own.shell("a", "setsid sh -c 'echo $$; sleep 900; echo later'; echo after")
             (leaver,) = await pids(out, 1)
             assert await own.client.kill("a", signal.SIGKILL, "everything")
             exited = await own.exit_of("a")
@@ -176,8 +176,8 @@ def test_a_stop_waits_for_the_child_of_a_shell_that_dies_at_once() -> None:
 
 
 async def ignorer(own: Rig, unit: str) -> None:
-    spawned, _ = await own.shell(unit, "trap '' TERM; while :; do sleep 60; done")
-    while [command_of(child) for child in children(spawned.pid)] != ["sleep 60"]:
+    spawned, _ = await own.shell(unit, "trap '' TERM; while :; do sleep 900; done")
+    while [command_of(child) for child in children(spawned.pid)] != ["sleep 900"]:
         await asyncio.sleep(0)
 
 
@@ -193,7 +193,7 @@ def test_five_that_ignore_the_signal_are_killed_side_by_side_after_the_grace() -
             assert time.monotonic() - begin >= 0.3
             for one_exit in exits:
                 assert one_exit.status == signal.SIGKILL
-                assert [word.partition(" ")[2] for word in one_exit.left_behind] == ["sleep 60"]
+                assert [word.partition(" ")[2] for word in one_exit.left_behind] == ["sleep 900"]
 
     asyncio.run(run())
 
@@ -278,7 +278,7 @@ def test_what_is_over_or_unknown_can_be_neither_stopped_nor_killed() -> None:
 def test_a_live_unit_is_not_released() -> None:
     async def run() -> None:
         async with rig() as own:
-            spawned, _ = await own.spawn("a", "sleep", "60")
+            spawned, _ = await own.spawn("a", "sleep", "900")
             await own.client.release("a")
             assert alive(spawned.pid)
             assert [row.unit for row in await own.client.adopt()] == ["a"]

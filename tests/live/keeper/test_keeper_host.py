@@ -174,7 +174,7 @@ def test_a_server_that_cannot_start_is_tried_again_as_long_as_a_unit_lives(short
 
     async def run() -> None:
         async with rig(server) as own:
-            spawned, _ = await own.spawn("a", "sleep", "60")
+            spawned, _ = await own.spawn("a", "sleep", "900")
             switch.touch()
             await own.kill_server()
             while "trying again in 5 s" not in own.launched.log:
@@ -218,7 +218,7 @@ def test_an_idle_keeper_is_never_woken_and_is_small() -> None:
     async def run() -> None:
         async with rig() as own:
             for number in range(50):
-                await own.spawn(f"u{number}", "sleep", "60", stdin="pipe")
+                await own.spawn(f"u{number}", "sleep", "900", stdin="pipe")
             assert not await own.client.stop("nobody", signal.SIGTERM, 1)
             before = status_of(own.keeper_pid, "voluntary_ctxt_switches")
             spawned, out = await own.shell("slow", "sleep 0.7; echo done")  # something to wait for meanwhile

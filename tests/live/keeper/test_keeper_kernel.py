@@ -83,7 +83,7 @@ def ended_child(code: int) -> tuple[int, int]:
     pidfd = os.pidfd_open(pid)
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
-    assert waiting.poll(10_000)
+    assert waiting.poll(60_000)
     return pid, pidfd
 
 
@@ -114,7 +114,7 @@ def test_without_the_flag_for_groups_a_group_is_signalled_by_number(monkeypatch:
         raise OSError(errno.EINVAL, "no such flag")
 
     monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
+    with subprocess.Popen(["sleep", "900"], start_new_session=True) as child:
         pidfd = os.pidfd_open(child.pid)
         assert not kernel.signal_group(pidfd, child.pid, signal.SIGTERM, unreaped=False)
         assert child.poll() is None
@@ -124,7 +124,9 @@ def test_without_the_flag_for_groups_a_group_is_signalled_by_number(monkeypatch:
 
 
 def test_a_group_is_reached_after_its_leader_is_gone() -> None:
-    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!"], start_new_session=True, stdout=subprocess.PIPE) as leader:
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 900 & echo $!"], start_new_session=True, stdout=subprocess.PIPE
+    ) as leader:
         pidfd = os.pidfd_open(leader.pid)
         assert leader.stdout is not None
         child = os.pidfd_open(int(leader.stdout.readline()))
@@ -132,14 +134,14 @@ def test_a_group_is_reached_after_its_leader_is_gone() -> None:
         assert kernel.signal_group(pidfd, leader.pid, signal.SIGKILL, unreaped=False)
         waiting = select.poll()
         waiting.register(child, select.POLLIN)
-        assert waiting.poll(10_000)
+        assert waiting.poll(60_000)
     os.close(pidfd)
     os.close(child)
 
 
 def test_without_a_list_of_children_everything_is_read() -> None:
     with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
+        ["sh", "-c", "sleep 900 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
     ) as leader:
         assert leader.stdout is not None
         leader.stdout.readline()
@@ -151,7 +153,7 @@ def test_without_a_list_of_children_everything_is_read() -> None:
 
 def test_a_reused_process_id_makes_no_leader() -> None:
     with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
+        ["sh", "-c", "sleep 900 & echo; wait"], start_new_session=True, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()

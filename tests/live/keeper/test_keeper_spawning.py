@@ -40,7 +40,7 @@ def test_output_comes_through_the_pipes_and_the_exit_after_it() -> None:
 def test_a_death_by_signal_is_reported_as_such(number: signal.Signals) -> None:
     async def run() -> None:
         async with rig() as own:
-            await own.spawn("a", "sleep", "60")
+            await own.spawn("a", "sleep", "900")
             assert await own.client.kill("a", number)
             status = (await own.exit_of("a")).status
             assert status is not None

@@ -40,7 +40,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
             await out.line()
             await own.shell("over", "exit 6")
             await own.exit_of("over")
-            _, out = await own.shell("stubborn", "trap '' TERM; sleep 60 & echo up; wait")
+            _, out = await own.shell("stubborn", "trap '' TERM; sleep 900 & echo up; wait")
             await out.line()
             await own.client.stop("stubborn", signal.SIGTERM, 3600)
             first = own.relay_pid
@@ -76,7 +76,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
 def test_a_spawn_whose_answer_was_not_read_is_reported_to_the_successor() -> None:
     async def run() -> None:
         async with rig() as own:
-            asked = asyncio.create_task(own.client.spawn(Spawn("a", ["sleep", "60"], ENV, meta={"n": 1})))
+            asked = asyncio.create_task(own.client.spawn(Spawn("a", ["sleep", "900"], ENV, meta={"n": 1})))
             await asyncio.sleep(0)  # the request is written; its answer will not be read
             await own.kill_server()
             with pytest.raises(KeeperLost):
@@ -94,7 +94,7 @@ def test_the_exit_status_is_known_although_the_keeper_that_started_it_is_dead() 
         async with rig() as own:
             first = own.keeper_pid
             coded, out = await own.shell("coded", "echo up; read line; echo $line; exit 7", stdin="pipe")
-            await own.spawn("killed", "sleep", "60")
+            await own.spawn("killed", "sleep", "900")
             await own.shell("over", "exit 3")
             await own.exit_of("over")
             await own.kill_keeper()
@@ -148,7 +148,7 @@ def test_every_request_works_after_the_keepers_death_and_waits_for_the_next_one(
 def test_a_stop_under_way_continues_under_the_next_keeper_with_what_is_left_of_its_grace() -> None:
     async def run() -> None:
         async with rig() as own:
-            _, out = await own.shell("a", "trap '' TERM; echo up; while :; do sleep 60; done")
+            _, out = await own.shell("a", "trap '' TERM; echo up; while :; do sleep 900; done")
             await out.line()
             begin = time.monotonic()
             await own.client.stop("a", signal.SIGTERM, 0.5)
@@ -163,7 +163,9 @@ def test_a_stop_under_way_continues_under_the_next_keeper_with_what_is_left_of_i
 
 @pytest.mark.parametrize("environment", ["", "env -i"])
 def test_what_escaped_under_a_dead_keeper_is_found_by_the_next(environment: str) -> None:
-    script = f"{environment} setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60\" &); exit' & read line"
+    script = (
+        f"{environment} setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 900\" &); exit' & read line"
+    )
 
     async def run() -> None:
         async with rig() as own:
@@ -187,7 +189,7 @@ def test_a_spawn_that_died_with_its_keeper_is_asked_for_again_and_never_runs_twi
             for round_ in range(3):
                 names = [f"u{round_}.{number}" for number in range(20)]
                 tasks = [
-                    asyncio.create_task(own.shell(one_name, "echo up; exec sleep 60", repeatable=True))
+                    asyncio.create_task(own.shell(one_name, "echo up; exec sleep 900", repeatable=True))
                     for one_name in names
                 ]
                 await tasks[0]
@@ -263,7 +265,7 @@ def test_a_new_keeper_looks_after_its_server_in_turn(short_dir: Path) -> None:
     those."""
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
-            sleeper = talk.ask("spawn", unit="a", argv=["sh", "-c", "echo; sleep 60"])
+            sleeper = talk.ask("spawn", unit="a", argv=["sh", "-c", "echo; sleep 900"])
             os.kill(launched.ready["pid"], signal.SIGKILL)
             second = talk.ask("new keeper", old=launched.ready["pid"])
             server = talk.ask("who")["pid"]
@@ -286,7 +288,7 @@ def test_killing_both_in_turn_again_and_again_loses_nothing(short_dir: Path) -> 
         for number in range(4):
             with talking(launched) as talk:
                 who = talk.ask("who")
-                talk.ask("spawn", unit=f"u{number}", argv=["sleep", "60"])
+                talk.ask("spawn", unit=f"u{number}", argv=["sleep", "900"])
                 if number % 2:
                     os.kill(who["keeper"], signal.SIGKILL)
                     launched.ready["pid"] = talk.ask("new keeper", old=who["keeper"])
@@ -303,7 +305,7 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
             unit = "a"
-            sleeper = talk.ask("spawn", unit=unit, argv=["sh", "-c", "setsid sleep 60 & sleep 61"])
+            sleeper = talk.ask("spawn", unit=unit, argv=["sh", "-c", "setsid sleep 900 & sleep 901"])
             os.kill(launched.ready["server_pid"], signal.SIGSTOP)  # so that it starts no other keeper
             os.kill(launched.ready["pid"], signal.SIGKILL)
             os.kill(launched.ready["server_pid"], signal.SIGKILL)
@@ -315,7 +317,7 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
             assert alive(sleeper)
         async with rig(directory=short_dir) as own:
             swept = await own.client.sweep([Claim(unit)])
-            assert {item.partition(" ")[2] for item in swept} >= {"sleep 60", "sleep 61"}
+            assert {item.partition(" ")[2] for item in swept} >= {"sleep 900", "sleep 901"}
             assert not alive(sleeper)
             assert await own.client.sweep([Claim(unit)]) == []
 
@@ -325,7 +327,7 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
 def test_a_server_that_is_done_ends_the_host_but_never_while_units_live(short_dir: Path) -> None:
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
-            sleeper = talk.ask("spawn", unit="a", argv=["sleep", "60"])
+            sleeper = talk.ask("spawn", unit="a", argv=["sleep", "900"])
             talk.send("end", status=SERVER_DONE)
         wait_for_end(launched.ready["server_pid"])
         with talking(launched) as talk:
@@ -351,7 +353,7 @@ def test_a_server_that_ends_with_another_status_is_started_again(short_dir: Path
 def test_units_of_a_closed_client_are_reported_to_no_other() -> None:
     async def run() -> None:
         async with rig() as own:
-            await own.spawn("a", "sleep", "60")
+            await own.spawn("a", "sleep", "900")
             await own.kill_server()
             await own.connect()
             client: KeeperClient = own.client
@@ -389,7 +391,7 @@ def test_a_leader_that_is_gone_is_remembered_when_the_keeper_dies_before_its_chi
 def test_a_bad_signal_is_refused_and_the_keeper_continues() -> None:
     async def run() -> None:
         async with rig() as own:
-            spawned, _ = await own.spawn("a", "sleep", "60")
+            spawned, _ = await own.spawn("a", "sleep", "900")
             for number in (0, 65, -1):
                 with pytest.raises(ValueError, match="invalid signal"):
                     await own.client.kill("a", number)

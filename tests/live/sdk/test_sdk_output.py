@@ -19,7 +19,7 @@ EXACT = f"[f'line {{each}}' for each in range({MANY})]"
         ("run('sh', ['-c', 'exit 7'])", {"exit_code": 7, "reason": "exited"}),
         ("run('sh', ['-c', 'kill -TERM $$'])", {"exit_code": -15, "reason": "signaled"}),
         ("run('sleep', ['1000'], timeout=0.05)", {"exit_code": -9, "reason": "timed_out"}),
-        ("run('true', timeout=30.5)", {"exit_code": 0, "reason": "exited"}),
+        ("run('true', timeout=300.5)", {"exit_code": 0, "reason": "exited"}),
     ],
 )
 def test_how_a_run_ends(sdk: Sdk, box: str, call: str, result: dict[str, object]) -> None:
