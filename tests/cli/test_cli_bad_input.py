@@ -98,7 +98,7 @@ def test_every_command_is_in_this_matrix() -> None:
     assert covered | set(ALONE) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("beside", [None, "compose.yaml", "process-compose.yaml"], ids=str)
+@pytest.mark.parametrize("beside", [None, "compose.yaml"], ids=str)
 def test_without_a_file(sbx: Sbx, beside: str | None) -> None:
     if beside is not None:
         sbx.write("services: {db: {image: x}}\n", beside)

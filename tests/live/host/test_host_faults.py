@@ -88,14 +88,14 @@ def bad_requests(first: int, count: int, headers: dict[str, str]) -> bytes:
     return b"".join(requests)
 
 
-def test_ten_thousand_bad_requests_do_no_harm(kept_host: LiveHost) -> None:
+def test_thousands_of_bad_requests_do_no_harm(kept_host: LiveHost) -> None:
     box = kept_host.box()
     row = box.shell("exec sleep 1000", "web")
     with ThreadPoolExecutor(20) as clients:
-        pieces = [bad_requests(first, 100, box.headers) for first in range(0, 10_000, 100)]
+        pieces = [bad_requests(first, 100, box.headers) for first in range(0, 3000, 100)]
         answers = b"".join(clients.map(exchange, repeat(kept_host), pieces))
     statuses = re.findall(rb"HTTP/1\.1 (\d+)", answers)
-    assert len(statuses) == len(re.findall(rb'{"error": ?"', answers)) == 10_000
+    assert len(statuses) == len(re.findall(rb'{"error": ?"', answers)) == 3000
     assert {int(status) for status in statuses} <= {400, 404, 409, 413, 422}
     assert box.rows() == [row]
     assert "Traceback" not in kept_host.log
