@@ -9,12 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
+from benchmarks.growth import steps
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import running, samples_of, timed, until_printed
 
 TITLE = "bring-up"
 MOST_OF_PEERS = 200
 """Beyond this many processes the peers take minutes, or break off."""
+NO_TOOL = "no tool (sh)"
+WITHOUT = "bring-up without a tool"
+GROWTH = {"bring-up": OURS, WITHOUT: NO_TOOL, "`up -d`": OURS, "`ps`": OURS, "`down`": OURS}
+"""Of what the growth is shown, and of whom. Without a tool it is that of the kernel's work, which everyone has."""
 
 
 def _until_all_shown(bench: Bench, count: int, *command: str | Path) -> float:
@@ -24,6 +29,7 @@ def _until_all_shown(bench: Bench, count: int, *command: str | Path) -> float:
 
 
 def run(lab: Lab) -> Iterator[Figure]:
+    by_count: dict[str, dict[int, float | None]] = {}
     for count in (1, 10, 50, 200) if lab.quick else (1, 10, 50, 200, 1000):
         with lab.bench() as bench:
             lines = [f"p{n}: echo hello from {n}; exec sleep 1000\n" for n in range(count)]
@@ -32,7 +38,11 @@ def run(lab: Lab) -> Iterator[Figure]:
             commands = {f"p{n}": {"command": f"echo hello from {n}; exec sleep 1000"} for n in range(count)}
             bench.write("sbxcompose.yaml", json.dumps({"processes": commands}))
             bench.write("all.sh", _shell(count))
-            yield from _of(lab, bench, count)
+            for kind, figure in _of(lab, bench, count):
+                by_count.setdefault(kind, {})[count] = figure.value
+                yield figure
+    for kind, who in GROWTH.items():
+        yield from steps(kind, by_count[kind], who)
 
 
 def _shell(count: int) -> str:
@@ -41,14 +51,15 @@ def _shell(count: int) -> str:
     return f"trap 'kill $pids; exit' INT\n{''.join(starts)}wait\n"
 
 
-def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
+def _of(lab: Lab, bench: Bench, count: int) -> Iterator[tuple[str, Figure]]:
+    """Yield what is measured of so many processes, each figure with the kind of its growth."""
     what = f"{count} processes, each with a line shown"
 
     def cold() -> float:
         bench.stop_host()
         return _until_all_shown(bench, count, lab.ours, "up")
 
-    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"], "no tool (sh)": ["sh", "all.sh"]}
+    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"], NO_TOOL: ["sh", "all.sh"]}
     for peer in ("honcho", "nf") if count <= MOST_OF_PEERS else ():
         if path := lab.peer(peer):
             commands[peer] = [path, "start"]
@@ -56,14 +67,17 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
     bench.warm_up()
     measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
     for name, took in samples_of(measures, lab.runs(8)).items():
-        yield Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
-    yield Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, lab.runs(6))[OURS], "ms")
+        kind = {OURS: "bring-up", NO_TOOL: WITHOUT}.get(name, name)
+        yield kind, Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
+    yield "bring-up, cold", Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, lab.runs(6))[OURS], "ms")
     bench.warm_up()
     bench.sbx("up", "-d")
     for words in (["up", "-d"], ["ps"]):
         again = samples_of({OURS: partial(_spent, bench, [lab.ours, *words])}, lab.runs(12))[OURS]
-        yield Figure.of(f"`{' '.join(words)}`, {count} running", OURS, again, "ms", "nothing to do")
-    yield Figure.of(f"`down` of {count}", OURS, samples_of({OURS: partial(_down, bench)}, lab.runs(3))[OURS], "ms")
+        kind = f"`{' '.join(words)}`"
+        yield kind, Figure.of(f"{kind}, {count} running", OURS, again, "ms", "nothing to do")
+    downs = samples_of({OURS: partial(_down, bench)}, lab.runs(3))[OURS]
+    yield "`down`", Figure.of(f"`down` of {count}", OURS, downs, "ms")
 
 
 def _spent(bench: Bench, command: list[str | Path]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks import soak
+from benchmarks import growth, soak
 from benchmarks.__main__ import NAMES
 from benchmarks.figures import OURS, Figure, rows
 
@@ -31,6 +31,14 @@ def test_what_could_not_be_measured_says_why() -> None:
 def test_zero_of_ours_gives_no_ratio() -> None:
     shown = rows([Figure("left", OURS, 0.0, "processes"), Figure("left", "honcho", 10.0, "processes")])
     assert " x" not in shown[1]
+
+
+def test_growth_is_told_beside_that_of_the_number() -> None:
+    shown = rows(growth.steps("work", {10: 2.0, 1: 1.0, 50: 12.0, 100: None}))
+    assert [" ".join(cells(line)) for line in shown] == [
+        "growth of work, 1 to 10 sbxcompose 2.00 x for 10 x as many: linear or better",
+        "growth of work, 10 to 50 sbxcompose 6.00 x for 5 x as many: more than linear",
+    ]
 
 
 def test_benchmarks_are_named_once() -> None:
