@@ -34,10 +34,11 @@ def test_zero_of_ours_gives_no_ratio() -> None:
 
 
 def test_growth_is_told_beside_that_of_the_number() -> None:
-    shown = rows(growth.steps("work", {10: 2.0, 1: 1.0, 50: 12.0, 100: None}))
+    shown = rows(growth.steps("work", {10: 2.0, 1: 1.0, 50: 13.0, 100: None, 200: 52.0}))
     assert [" ".join(cells(line)) for line in shown] == [
-        "growth of work, 1 to 10 sbxcompose 2.00 x for 10 x as many: linear or better",
-        "growth of work, 10 to 50 sbxcompose 6.00 x for 5 x as many: more than linear",
+        "growth of work, 1 to 10 sbxcompose 2.00 x for 10 x as many: less than linear",
+        "growth of work, 10 to 50 sbxcompose 6.50 x for 5 x as many: more than linear",
+        "growth of work, 50 to 200 sbxcompose 4.00 x for 4 x as many: linear",
     ]
 
 
