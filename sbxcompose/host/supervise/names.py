@@ -97,7 +97,7 @@ class RowNames:
             return
         successor = self._successors.pop(process.record.id, None)
         if successor is not None:
-            del self._former[successor]
+            self._former.pop(successor, None)
         if self._holders.get(name) is process:
             del self._holders[name]
         instance = _instance_of(name)
