@@ -50,8 +50,9 @@ types: $(VENV)/.installed-dev ## check types
 imports: $(VENV)/.installed-dev ## check that imports go one way
 	$(BIN)/lint-imports
 
-schema: $(VENV)/.installed-dev ## write schemas/sbxcompose.schema.json anew from the models
+schema: $(VENV)/.installed-dev ## write schemas/sbxcompose.schema.json and the tables of docs/spec.md anew from the models
 	$(BIN)/python -m sbxcompose.spec.schema > schemas/sbxcompose.schema.json
+	$(BIN)/python -m sbxcompose.spec.reference docs/spec.md
 
 schema-check: $(VENV)/.installed-dev ## check that the schema is the one the models give
 	$(BIN)/python -m sbxcompose.spec.schema | diff -u schemas/sbxcompose.schema.json -

@@ -131,7 +131,7 @@ add_path cmd cwd shell auto_restart can_die formation port_base
 """Keys of a service or process in Compose, process-compose, supervisord, pm2, mprocs and overmind."""
 
 
-@pytest.mark.parametrize("key", FOREIGN.split())
+@pytest.mark.parametrize("key", [key for key in FOREIGN.split() if key not in ALL["ProcessModel"]])
 def test_no_hint_for_a_key_of_another_tool_only_lists_what_is_known(key: str) -> None:
     (found,) = hints(f"processes: {{web: {{command: x, {key}: 1}}}}")
     assert found is not None
