@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from sbxcompose import paths
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.isolation import disk as disks
@@ -31,56 +34,61 @@ LINGER = 10.0
 """Seconds after the last use until the init process is ended: its next start takes some 25 ms."""
 
 
+class RootSettings(Struct, frozen=True, kw_only=True):
+    """What a root is like: the size of its disk (`limit`, in bytes), and what a sandbox sees of machine and network.
+
+    `project`: the directory of this machine that is its workspace. `closed`: it has no network.
+    """
+
+    hostname: str
+    workspace: str
+    project: str | None = None
+    mounts: tuple[PathMount, ...] = ()
+    limit: int | None = None
+    closed: bool = False
+
+
 class IsolatedRoot:
     """The root of a sandbox. `directory` is the sandbox's own among the host's state."""
 
-    def __init__(
-        self,
-        sandbox: str,
-        directory: Path,
-        keeper: KeeperClient,
-        *,
-        hostname: str,
-        workspace: str,
-        project: str | None,
-        mounts: Sequence[PathMount],
-        limit: int | None = None,
-        closed: bool = False,
-    ) -> None:
+    def __init__(self, sandbox: str, directory: Path, keeper: KeeperClient, settings: RootSettings) -> None:
         self.sandbox = sandbox
         self._directory = str(directory / disks.DISK)
-        self._limit = limit
-        self._closed = closed
+        self._settings = settings
         self.disk = OpenDisk(self._directory)
-        self.workspace = workspace
         self._keeper = keeper
-        self._hostname = hostname
-        self._mounts = tuple(mounts)
         self._timer: asyncio.TimerHandle | None = None
         self._visits = 0
         facts = machine.machine_facts()
         self.accounts = SandboxAccounts(self._etc, privileged=facts.privileged)
-        self.move(project)
+        self._keeper.isolate(self.sandbox, self._plan())
+
+    @property
+    def workspace(self) -> str:
+        """Where its processes run, as they see it."""
+        return self._settings.workspace
 
     def move(self, project: str | None) -> None:
         """Work in another project directory; what runs stays in the old one until the sandbox is quiet."""
-        self._project = project
+        self._settings = replace(self._settings, project=project)
         self._keeper.isolate(self.sandbox, self._plan())
 
     async def change_mounts(self, mounts: Sequence[PathMount]) -> None:
         """Show other files of this machine, from the next start of something on; nothing may run meanwhile."""
-        self._mounts = tuple(mounts)
+        self._settings = replace(self._settings, mounts=tuple(mounts))
         self._keeper.isolate(self.sandbox, self._plan())
         await self._leave(forget=False)
 
     def _plan(self) -> dict[str, Any]:
+        settings = self._settings
+        project = settings.project
         return mount_plan(
             machine.machine_facts(),
             disk=self._directory,
-            hostname=self._hostname,
-            workspace=None if self._project is None else PathMount(self._project, self.workspace, read_only=False),
-            mounts=self._mounts,
-            closed=self._closed,
+            hostname=settings.hostname,
+            workspace=None if project is None else PathMount(project, settings.workspace, read_only=False),
+            mounts=settings.mounts,
+            closed=settings.closed,
         )
 
     def _etc(self) -> Path:
@@ -92,11 +100,12 @@ class IsolatedRoot:
         `empty`: all that is on it is still to come.
         """
         os.mkdir(self._directory, 0o700)
-        if self._limit is not None and disk_image.refusal() is None:
-            disk_image.make(self._directory, self._limit)
+        limit = self._settings.limit
+        if limit is not None and disk_image.refusal() is None:
+            disk_image.make(self._directory, limit)
         if not empty:
             with self.disk.opened() as place:
-                disks.make(place, machine.machine_facts(), workspace=self.workspace, hostname=self._hostname)
+                disks.make(place, machine.machine_facts(), workspace=self.workspace, hostname=self._settings.hostname)
 
     @asynccontextmanager
     async def entered(self, busy: Callable[[], bool]) -> AsyncIterator[int]:
@@ -194,7 +203,7 @@ class IsolationProbe:
         # What a killed host left of an earlier try.
         await asyncio.to_thread(_clear, self._directory)
         root = IsolatedRoot(
-            "probe", self._directory, self._keeper, hostname="probe", workspace="/workspace", project=None, mounts=()
+            "probe", self._directory, self._keeper, RootSettings(hostname="probe", workspace="/workspace")
         )
         try:
             self._directory.mkdir(mode=0o700)

@@ -11,7 +11,7 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.base import trees
 from sbxcompose.host.isolation.disk import DISK, ROOT
 from sbxcompose.host.isolation.plan import PathMount
-from sbxcompose.host.isolation.root import IsolatedRoot
+from sbxcompose.host.isolation.root import IsolatedRoot, RootSettings
 from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.supervise.network import begun_with, policy_of
 from sbxcompose.host.supervise.spawn_request import Workdir
@@ -42,17 +42,15 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
     """Return the root of an isolated sandbox; None if it has that of the machine."""
     if info.isolation == "none":
         return None
-    return IsolatedRoot(
-        info.id,
-        directory,
-        keeper,
+    settings = RootSettings(
         hostname=info.name or info.id,
         workspace=info.workspace or DEFAULT_WORKSPACE,
         project=info.project_directory,
-        mounts=mounts_of(info, directory),
+        mounts=tuple(mounts_of(info, directory)),
         limit=None if info.limits is None else info.limits.disk,
         closed=policy_of(begun_with(info.network, info.enforced_network)) == "closed",
     )
+    return IsolatedRoot(info.id, directory, keeper, settings)
 
 
 def mounts_of(info: SandboxInfo, directory: Path) -> list[PathMount]:
