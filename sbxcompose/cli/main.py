@@ -41,6 +41,9 @@ LENIENT_COMMANDS = frozenset(
 )
 """Commands that only look at what runs, or stop it: variables that cannot be had do not keep them from that."""
 
+HEADINGS = {"Start": "Start and stop", "Run": "Run and connect", "File": "Project file", "Host": "Host and tools"}
+"""Headings in the help of groups of commands, where they are not the groups' names."""
+
 EPILOG = """\b
 Getting started:
   sbxcompose up            start everything and follow the logs; Ctrl-C stops it
@@ -85,7 +88,7 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by what they are for, without importing them."""
         for group in dict.fromkeys(group for group, _ in COMMANDS.values()):
-            with formatter.section({"Start": "Start and stop", "Look": "Look", "File": "The file"}.get(group, group)):
+            with formatter.section(HEADINGS.get(group, group)):
                 formatter.write_dl([(name, text) for name, (of, text) in COMMANDS.items() if of == group], col_max=12)
 
 

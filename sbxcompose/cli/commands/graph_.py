@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(shell: Shell, names: tuple[str, ...], language: str, as_json: bool) -> int:
     """Show which process needs which, and in what state.
 
-    With names, only these processes and what they need. Below each process stands what it needs; what several need is
+    With names, only these processes and what they need. Below each process is what it needs; what several need is
     expanded once.
     """
     from sbxcompose.plan import picture

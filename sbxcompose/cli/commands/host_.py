@@ -24,7 +24,7 @@ def command() -> None:
     require_linux()
 
 
-@command.command("serve")
+@command.command("serve", short_help="Run the host in the foreground.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Also listen on this port of 127.0.0.1 (0: any free port).")
 @click.option("--key", help="Set the bearer key for that port (default: generated once and kept).")
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return once it listens.")
@@ -54,8 +54,9 @@ def serve(
     enforce_resources: bool,
     accept: tuple[str, ...],
 ) -> None:
-    """Run the host in the foreground; Ctrl-C stops everything running in it, then the host. It never ends by itself;
-    with --detach it does after ten minutes without a request and a running process.
+    """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
+
+    It never ends by itself; with --detach it does after ten minutes without a request and a running process.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
     that the vendor's SDKs and command line read are printed to stdout in shell syntax.

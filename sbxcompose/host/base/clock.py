@@ -1,4 +1,4 @@
-"""The clock of the records."""
+"""The clock of what is recorded and shown, the time of day. Deadlines are by the monotonic one (`time.monotonic`)."""
 
 from __future__ import annotations
 
