@@ -58,8 +58,20 @@ file or command line, 3 the provider is unreachable or refused, 124 timed out,
 130 interrupted; exec, run and shell return the exit code of the command."""
 
 
+class HelpContext(click.Context):
+    """A context whose help fits narrow terminals."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return what lays a page out."""
+        from sbxcompose.cli.help_page import HelpPage
+
+        return HelpPage(width=self.terminal_width, max_width=self.max_content_width)
+
+
 class CommandGroup(click.Group):
     """The commands, each imported when it is wanted."""
+
+    context_class = HelpContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
@@ -95,8 +107,10 @@ class CommandGroup(click.Group):
 def _add_examples(name: str, command: click.Command) -> None:
     from sbxcompose.cli.examples import epilog
 
+    command.context_class = HelpContext
     command.epilog = command.epilog or epilog(name)
     for sub, subcommand in getattr(command, "commands", {}).items():
+        subcommand.context_class = HelpContext
         subcommand.epilog = epilog(f"{name} {sub}")
 
 

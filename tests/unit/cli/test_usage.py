@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sbxcompose.cli.command_names import COMMANDS
-from sbxcompose.cli.main import run
+from sbxcompose.cli.main import cli, run
 from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, OPTIONS_ELSEWHERE
 
 PROGRAM = "sbxcompose"
@@ -180,3 +180,15 @@ def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[
     run(["host"])
     captured = capsys.readouterr()
     assert "Usage: sbxcompose host" in captured.out + captured.err
+
+
+@pytest.mark.parametrize("columns", [30, 40, 51])
+@pytest.mark.parametrize("command", ["logs", "up", "host"])
+def test_help_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch, command: str, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    root = cli.make_context("sbxcompose", [], resilient_parsing=True)
+    found = cli.get_command(root, command)
+    assert found is not None
+    page = found.make_context(command, [], parent=root, resilient_parsing=True).get_help().partition("Examples:")[0]
+    assert [line for line in page.splitlines() if len(line) > columns and not line.startswith("  -")] == []
+    assert "sandboxes" in page.split() or "output" in page.split(), "words are whole"
