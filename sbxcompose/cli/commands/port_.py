@@ -73,7 +73,8 @@ def _list_connections(shell: Shell, listen: str | None) -> int:
     """Print what `connect` makes reachable where."""
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.view.connection import connection_notes
-    from sbxcompose.cli.view.table import TextTable, table_lines
+    from sbxcompose.cli.view.table import table_lines
+    from sbxcompose.cli.view.text_table import TextTable
     from sbxcompose.client.connections import connected_ports
     from sbxcompose.client.processes import list_processes
     from sbxcompose.engine.session import Session

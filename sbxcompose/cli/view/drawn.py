@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sbxcompose.cli.style import Colored, text_of
-from sbxcompose.cli.view.table import GAP, MIN_LAST, TextTable
+from sbxcompose.cli.view.text_table import GAP, MIN_LAST, TextTable
 
 if TYPE_CHECKING:
     from sbxcompose.plan.picture import Branch

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import TextTable, ago, table_lines
+from sbxcompose.cli.view.table import ago, table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plurals import counted

@@ -7,7 +7,8 @@ from typing import Any
 
 from sbxcompose import signals
 from sbxcompose.cli.style import Colored, Style, text_of
-from sbxcompose.cli.view.table import TextTable, ago, clip, table_lines
+from sbxcompose.cli.view.table import ago, clip, table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.client.process_state import ProcessState
 from sbxcompose.client.process_status import command_of, process_status, state_of
 from sbxcompose.command_line import command_line

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import TextTable, table_lines
+from sbxcompose.cli.view.table import table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.stats import UsageNow, UsageReport
 from sbxcompose.plan.observed import Instance

@@ -1,29 +1,10 @@
-"""Tables as values, and as text for a pipe or a file; `drawn.py` draws them on a terminal."""
+"""Tables as text for a pipe or a file; `drawn.py` draws them on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from msgspec import Struct
-
-from sbxcompose.cli.style import Colored, Style, text_of
+from sbxcompose.cli.style import Style, text_of
+from sbxcompose.cli.view.text_table import GAP, TextTable
 from sbxcompose.text_width import text_width
-
-GAP = 2
-"""Blanks between two columns."""
-MIN_LAST = 12
-"""Columns of a terminal that the last column must at least be left with."""
-
-
-class TextTable(Struct, frozen=True):
-    """What a table shows. `dispensable` are the columns that a terminal too narrow for all does without, the first
-    first; in a table of `numbers` all columns but the first are aligned right.
-    """
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str | Colored]]
-    dispensable: Sequence[str] = ()
-    numbers: bool = False
 
 
 def table_lines(table: TextTable, style: Style, width: int | None) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import TextTable, plain_lines
+from sbxcompose.cli.view.table import plain_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sbxcompose.cli.style import Colored, Style
-from sbxcompose.cli.view.table import TextTable, table_lines
+from sbxcompose.cli.view.table import table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.plan.timings import CriticalSegment, Timing, Timings
 from sbxcompose.text_width import wrapped
 

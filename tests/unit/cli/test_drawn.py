@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sbxcompose.cli.style import Colored, Style
 from sbxcompose.cli.view.drawn import tree_lines
-from sbxcompose.cli.view.table import TextTable, table_lines
+from sbxcompose.cli.view.table import table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.plan.picture import Branch, branches, needs_of, tree
 from sbxcompose.text_width import text_width
 from tests.unit.plan.plan_worlds import process, project

@@ -5,7 +5,8 @@ import pytest
 from sbxcompose.cli.context import harmless
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.ps import command_words, lines, to_json
-from sbxcompose.cli.view.table import TextTable, table_lines
+from sbxcompose.cli.view.table import table_lines
+from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
