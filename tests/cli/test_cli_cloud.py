@@ -562,7 +562,7 @@ def test_a_missing_command_is_127_whatever_the_daemons_code_for_it(cloud: CloudS
     cloud.run("up", "-d", "--wait")
     body = b'{"error":"Failed to spawn process: No such file or directory (os error 2)","code":"INTERNAL_ERROR"}'
     cloud.plain.refuse["POST .*/processes$"] = 500, {}, body
-    assert "No such file" in cloud.run(*command, "-T", "nonsense", code=127).stderr
+    assert "No such file" in cloud.run(command[0], "-T", *command[1:], "nonsense", code=127).stderr
 
 
 def test_the_workspace_is_made_by_a_later_up_if_it_was_not_made_at_first(cloud: CloudSbx) -> None:
