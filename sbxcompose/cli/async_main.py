@@ -93,13 +93,10 @@ class Interrupts:
 def _tell_cleaning_up() -> None:
     import click
 
-    from sbxcompose.cli.context import Shell  # late: it imports what commands that are not interrupted do without
-
     context = click.get_current_context(silent=True)
-    shell = context.find_object(Shell) if context is not None else None
-    if shell is not None:
+    if context is not None and context.obj is not None:  # the `Shell`, whose module cannot be imported from here
         with suppress(OSError):  # the terminal is gone
-            shell.note("cleaning up; press Ctrl-C again to quit at once")
+            context.obj.note("cleaning up; press Ctrl-C again to quit at once")
 
 
 def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
