@@ -182,6 +182,15 @@ def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
     assert rows(sbx)["web"]["phase"] == "stopped"
 
 
+def test_up_on_the_screen_tells_its_verdict_once_it_is_left(sbx: Sbx) -> None:
+    sbx.write("processes: {check: {command: 'exit 3', restart: never}}\n")
+    with on_screen(sbx, "up", "--ui", "--exit-code-from", "check") as running:
+        result = running.wait()
+    assert result.code == 3
+    _, _, after = result.stdout.rpartition(OUT)
+    assert after.count("failed:") == 1
+
+
 def test_up_on_the_screen_continues_when_its_host_is_back(sbx_alone: Sbx) -> None:
     sbx_alone.write(FILE)
     with on_screen(sbx_alone, "up", "--ui") as running:

@@ -123,11 +123,10 @@ class _UpOnScreen:
         seconds = time.monotonic() - begun
         self._publisher.decided(self._session, verdict)
         self._code = verdict.exit_code
-        self._verdict_words = f"{verdict.kind}: {verdict}"
         by_itself = self._request.ends_itself or verdict.ended_by is not None
-        self._feed.add_note(
-            exited_words(verdict, by_itself=by_itself) if isinstance(verdict, Success) else str(verdict)
-        )
+        words = exited_words(verdict, by_itself=by_itself) if isinstance(verdict, Success) else str(verdict)
+        self._verdict_words = words
+        self._feed.add_note(words)
         if by_itself:
             if self._up.running():
                 await self._stop()
