@@ -77,6 +77,14 @@ def sandbox_gone(sandbox: str) -> NotFound:
     return NotFound(f"sandbox {sandbox} is gone", status=404)
 
 
+def failed_watch(sandbox: str, error: Exception) -> Exception:
+    """Return the error for a sandbox that can no longer be watched; one that was terminated meanwhile is named."""
+    if not isinstance(error, Refused) or not (error.code == "SANDBOX_TERMINATED" or error.status in (404, 410)):
+        return error
+    hint = "`sbxcompose up` creates a new one"
+    return NotFound(f"sandbox {sandbox} has been terminated", status=error.status, code=error.code, hint=hint)
+
+
 def unexpected_state(sandbox: str, status: str, wanted: str, why: str | None) -> Refused:
     """Return the error for a sandbox that is in another state than the one it should have come to."""
     words = f"sandbox {sandbox} is {status}, not {wanted}" + (f": {why}" if why else "")

@@ -17,7 +17,7 @@ from sbxcompose.api.models import Env, ProcessInfo, StartRequest
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.api.wire_errors import watch_ended
+from sbxcompose.api.wire_errors import failed_watch, watch_ended
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
@@ -179,7 +179,7 @@ class SandboxConnection(KnownRows):
         except asyncio.CancelledError:
             raise
         except Exception as failure:  # whoever waits must hear of it, whatever it is
-            self._fail(failure)
+            self._fail(failed_watch(self.name, failure))
             return
         self._fail(error)
 

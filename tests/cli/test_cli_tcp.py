@@ -94,6 +94,17 @@ def test_attached_over_tcp(tcp: Sbx) -> None:
     tcp.run("down", "--terminate")
 
 
+def test_a_sandbox_that_another_command_terminates_is_named(tcp: Sbx) -> None:
+    tcp.write(f"provider: tensorlake\nprocesses: {{web: {{command: {FOREVER}}}}}\n")
+    with tcp.start("up") as running:
+        running.wait_for("1 process ready")
+        tcp.run("down", "--terminate")
+        ended = running.wait()
+    assert ended.code == 3
+    assert "error: sandbox main has been terminated\n" in ended.stderr
+    assert "hint: `sbxcompose up` creates a new one" in ended.stderr
+
+
 @pytest.mark.not_isolated  # the gate is a path of this machine
 def test_a_terminal_and_a_port_over_tcp_while_the_server_is_killed(tcp: Sbx, sbx_alone: Sbx) -> None:
     tcp.write(shop(tcp))
