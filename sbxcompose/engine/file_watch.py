@@ -169,7 +169,7 @@ class FileWatch:
         path = os.path.relpath(loop.path, self._session.project.directory)
         self._notify(
             self._instance(reaction.process),
-            f"seems to write {path} itself, since that changes {loop.offset:.2f}s after each start: "
+            f"seems to write {path} itself, since that changes {loop.moment} each start: "
             f"next restart in {loop.pause:g}s; to prevent this, add it to `ignore` in the watch rule",
             bad=True,
         )

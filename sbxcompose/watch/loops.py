@@ -68,6 +68,12 @@ class RestartLoop(Struct, frozen=True):
     offset: float
     pause: float
 
+    @property
+    def moment(self) -> str:
+        """When in a run the file changes, for people: `0.25s after`, to be followed by what."""
+        # The kernel notes changes by a coarse clock, so the moment may even lie before the start.
+        return f"{self.offset:.2f}s after" if self.offset >= 0.01 else "right after"
+
 
 class _Looping(Struct):
     paths: frozenset[str]

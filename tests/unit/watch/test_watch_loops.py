@@ -139,3 +139,8 @@ def test_while_a_process_waits_its_own_files_do_not_end_that_but_others_do() -> 
 
 def test_the_pause_grows_to_a_minute_and_no_further() -> None:
     assert [pause(times) for times in (1, 2, 3, 7, 8, 10_000)] == [1, 2, 4, 60, 60, 60]
+
+
+def test_the_moment_of_a_change_is_never_negative() -> None:
+    moments = [RestartLoop("made", offset, 1.0).moment for offset in (-0.004, 0.0, 0.25)]
+    assert moments == ["right after", "right after", "0.25s after"]
