@@ -14,7 +14,7 @@ from benchmarks.lab import Bench, Lab
 from benchmarks.measure import running, samples_of, timed, until_printed
 
 TITLE = "bring-up"
-MOST_OF_PEERS = 200
+MAX_OF_PEERS = 200
 """Beyond this many processes the peers take minutes, or break off."""
 NO_TOOL = "no tool (sh)"
 WITHOUT = "bring-up without a tool"
@@ -60,16 +60,17 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[tuple[str, Figure]]:
         return _until_all_shown(bench, count, lab.ours, "up")
 
     commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"], NO_TOOL: ["sh", "all.sh"]}
-    for peer in ("honcho", "nf") if count <= MOST_OF_PEERS else ():
+    for peer in ("honcho", "nf") if count <= MAX_OF_PEERS else ():
         if path := lab.peer(peer):
             commands[peer] = [path, "start"]
     _until_all_shown(bench, count, lab.ours, "up")  # fills the cache of resolved files
     bench.warm_up()
     measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
-    for name, took in samples_of(measures, lab.runs(8)).items():
+    rounds = lab.runs(8 if count <= MAX_OF_PEERS else 4)  # a round of a thousand takes half a minute
+    for name, took in samples_of(measures, rounds).items():
         kind = {OURS: "bring-up", NO_TOOL: WITHOUT}.get(name, name)
         yield kind, Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
-    yield "bring-up, cold", Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, lab.runs(6))[OURS], "ms")
+    yield "bring-up, cold", Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, rounds)[OURS], "ms")
     bench.warm_up()
     bench.sbx("up", "-d")
     for words in (["up", "-d"], ["ps"]):
