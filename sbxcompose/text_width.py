@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _COLOR = re.compile(r"\x1b\[[0-9;:]*m")
 _WORD = re.compile(r"(?:`[^`\n]*`|\S)+")
 """What stays on one line: what stands between backticks can be copied whole."""
@@ -41,6 +45,11 @@ def wrapped(text: str, width: int | None, indent: str = "", more: str | None = N
             line, gap = more, ""
         line, gap = line + gap + word, " "
     return [*lines, line]
+
+
+def rows_taken(lines: Iterable[str], columns: int) -> int:
+    """Return how many rows lines, which may have colours, take on a terminal of that width."""
+    return sum(max(1, -(-_shown_width(line) // max(columns, 1))) for line in lines)
 
 
 def _shown_width(text: str) -> int:

@@ -21,6 +21,7 @@ from sbxcompose.client.usage_meter import MeasuredUsage, follow_usage, measure_o
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.spec.project import Project
+from sbxcompose.text_width import rows_taken
 
 if TYPE_CHECKING:
     from sbxcompose.cli.view.template import Template
@@ -88,7 +89,7 @@ class _Drawing:
     def __init__(self, shell: Shell, look: StatsFormat) -> None:
         self._shell = shell
         self._look = look
-        self._height = 0
+        self._drawn: list[str] = []
         self._in_place = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def draw(self, found: MeasuredUsage) -> None:
@@ -97,10 +98,13 @@ class _Drawing:
             sys.stdout.flush()
             return
         rows = _lines(self._shell, found, self._look) if found.names else ["no processes are running"]
-        room = max(shutil.get_terminal_size().lines - 1, 2)
+        columns, height = shutil.get_terminal_size()
+        room = max(height - 1, 2)
         if len(rows) > room:
             rows = [*rows[: room - 1], f"and {len(rows) - room + 1} more"]
-        back = f"\x1b[{self._height}F" if self._height else ""
+        # A terminal that was made narrower meanwhile has broken the rows that were drawn.
+        up = rows_taken(self._drawn, columns)
+        back = f"\x1b[{up}F" if up else ""
         sys.stdout.write(back + "".join(f"\x1b[2K{row}\n" for row in rows) + "\x1b[J")
         sys.stdout.flush()
-        self._height = len(rows)
+        self._drawn = rows
