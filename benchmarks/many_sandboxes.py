@@ -109,7 +109,8 @@ def _spec(bench: Bench, count: int) -> str:
 def _command(bench: Bench, environ: Mapping[str, str], *arguments: str) -> Used:
     null = subprocess.DEVNULL
     begun = time.perf_counter()
-    with subprocess.Popen([bench.ours, *arguments], cwd=bench.directory, env=environ, stdout=null) as process:
+    command: list[str | Path] = [bench.ours, *arguments]
+    with subprocess.Popen(command, cwd=bench.directory, env=environ, stdout=null, stderr=null) as process:
         used = _watched(process)
         wait_for(process, LIMIT)
         used.seconds = time.perf_counter() - begun

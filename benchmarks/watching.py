@@ -18,8 +18,8 @@ DEBOUNCE = 0.001
 """Seconds without another change before ours reacts: next to none, so that the rest is what is measured."""
 QUIET = 0.3
 """Seconds between the start of a run and the next save, enough for every tool to settle."""
-SERVER = 'echo "began $EPOCHREALTIME"; exec sleep 1000\n'
-"""bash knows the time without starting a program."""
+SERVER = 'line="began $EPOCHREALTIME"; echo "$line" >>moments; echo "$line"; exec sleep 1000\n'
+"""bash knows the time without starting a program. It is in the file before it is printed."""
 
 
 def _tree(top: Path, files: int) -> None:
@@ -87,7 +87,7 @@ def run(lab: Lab) -> Iterator[Figure]:
         with lab.bench() as bench:
             source = bench.directory / "src"
             _tree(source, files)
-            bench.write("server.sh", SERVER.replace('";', '" | tee -a moments;', 1))
+            bench.write("server.sh", SERVER)
             bench.write("pm2.config.js", PM2_FILE)
             watch = {"path": "src", "debounce": f"{1000 * DEBOUNCE:g}ms"}
             process = {"command": ["bash", "server.sh"], "watch": [watch]}
