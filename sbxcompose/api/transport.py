@@ -74,7 +74,7 @@ class ResponseStream:
 
 
 class Transport:
-    """Pool connections to one address; an async context manager.
+    """Keep a pool of connections to one address, as an async context manager.
 
     `revive` is called in a thread when nothing listens there: it puts a host in the place of one that was killed and
     returns its socket, or None if there is no host to replace. `idle`: seconds without a byte after which a connection

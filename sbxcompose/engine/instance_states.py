@@ -78,7 +78,7 @@ class InstanceStates:
         self._planned = asyncio.Event()
         self._judge: Judge
         self._rested_at = 0.0
-        """Until when there is no judgement, by the monotonic clock. All who wait for one share it."""
+        """The monotonic time before which nothing is judged again; shared by all that wait for a judgement."""
         self._tasks = TaskOwner(self._failed)
         self._defect: BaseException | None = None
         self._tracks: dict[Instance, tuple[Process, asyncio.Task[object]]] = {}

@@ -19,7 +19,7 @@ _MACHINE_FULL = 1 << 20
 
 
 def limits_of(sandbox: Sandbox) -> LimitsInfo | None:
-    """Return what a sandbox may use of this machine; None if there is no limit."""
+    """Return the limits of a sandbox on this machine; None if it has none."""
     known = sandbox.resources or Resources()
     disk = known.disk if sandbox.isolation != "none" else None
     limits = LimitsInfo(memory=known.memory, cpus=known.cpus, processes=known.processes, disk=disk)

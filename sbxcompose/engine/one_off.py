@@ -223,8 +223,7 @@ async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, 
 
 
 def _all_needs(project: Project, process: Process) -> list[Dependency]:
-    """Return what a process needs, near and far: what has completed already may need something that is no longer
-    running.
+    """Return the direct and indirect needs of a process: one that has completed may need another that no longer runs.
 
     The furthest come first, because they are at the root of a failure.
     """

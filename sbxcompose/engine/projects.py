@@ -1,4 +1,4 @@
-"""All projects of a provider, from its list of sandboxes; and a project of which there is no file.
+"""List the projects of a provider by its sandboxes, and describe a project that has no file.
 
 On this machine a sandbox knows its project. The contract knows only names, `<project>-<sandbox>`: in the cloud a
 sandbox belongs to the project that is asked for if its name begins so and the rest has no hyphen.
