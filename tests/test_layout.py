@@ -75,7 +75,8 @@ def test_what_the_tests_import_comes_with_the_development_extra() -> None:
 
 
 def test_the_keeper_imports_the_standard_library_and_of_ours_what_needs_nothing_else() -> None:
-    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux", "sbxcompose.tasks", "sbxcompose.file_writing")
+    allowed = tuple(f"sbxcompose.{name}" for name in ("host.keeper", "linux", "tasks", "file_writing", "clock"))
+    assert imported(PACKAGE / "clock.py") <= sys.stdlib_module_names | {"collections.abc"}
     assert imported(PACKAGE / "file_writing.py") <= sys.stdlib_module_names
     assert imported(PACKAGE / "tasks.py") - sys.stdlib_module_names <= {"collections.abc", "sbxcompose.errors"}
     foreign = {
@@ -158,6 +159,43 @@ def _called(node: ast.AST) -> str:
             return next((alias.name for alias in node.names if alias.name in _TASK_STARTERS), "")
         case _:
             return ""
+
+
+_CLOCK_READERS = {
+    *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"),
+    *("process_time_ns", "thread_time", "thread_time_ns", "clock_gettime", "clock_gettime_ns", "ctime", "asctime"),
+}
+_READ_WITHOUT_A_MOMENT = {"gmtime": 1, "localtime": 1, "strftime": 2}
+"""What of `time` reads the clock when it gets fewer arguments than this."""
+_CLOCK_MODULES = {
+    "sbxcompose/clock.py",
+    "sbxcompose/engine/connect/listener_program.py",  # runs in sandboxes of the cloud, which have no sbxcompose
+}
+
+
+def test_clocks_are_read_in_one_module_that_says_which_is_for_what() -> None:
+    """Event loops have theirs, by which their timers are."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in SOURCES
+        if str(path.relative_to(ROOT)) not in _CLOCK_MODULES
+        for node in nodes(path)
+        if isinstance(node, ast.expr | ast.stmt) and _reads_a_clock(node)
+    ]
+    assert found == []
+
+
+def _reads_a_clock(node: ast.AST) -> bool:
+    match node:
+        case ast.ImportFrom(module="time", names=names):
+            return any(alias.name in _CLOCK_READERS | _READ_WITHOUT_A_MOMENT.keys() for alias in names)
+        case ast.Attribute(value=ast.Name(id="time"), attr=name):
+            return name in _CLOCK_READERS
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="time"), attr=name), args=given):
+            return len(given) < _READ_WITHOUT_A_MOMENT.get(name, 0)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="datetime" | "date"), attr=name)):
+            return name in ("now", "utcnow", "today")
+    return False
 
 
 def test_no_test_waits_for_less_than_a_minute() -> None:

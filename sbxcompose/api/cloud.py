@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
@@ -29,6 +28,7 @@ from sbxcompose.api.settings import SILENCE, Setting
 from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer, HttpRequest
+from sbxcompose.clock import monotonic
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class CloudChannel:
 
     async def _pause(self, retry: RequestRetry, who: object, error: Unreachable) -> None:
         """Wait for the next try. Raises `error` if there is to be none."""
-        pause = retry.pause(error, time.monotonic(), random.random())
+        pause = retry.pause(error, monotonic(), random.random())
         if pause is None:
             raise error
         self._outages.failed(who, error.message)

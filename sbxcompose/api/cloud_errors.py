@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
 
 from sbxcompose.api.wire_errors import CUT_OFF, is_pending, read_refusal
+from sbxcompose.clock import wall_time
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class CloudRefusals(Struct, frozen=True):
         said = words or f"HTTP {status}"
         if 300 <= status < 400:
             self._redirected(status, header("location") or "elsewhere")
-        after = seconds_of(header("retry-after"), time.time())
+        after = seconds_of(header("retry-after"), wall_time())
         if status == 429:
             raise RateLimited(f"{self.site}: too many requests: {said}", retry_after=after)
         if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import NamedTuple
 
 from sbxcompose.api.frames import STDERR, STDOUT
 from sbxcompose.api.models import millis
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.clock import monotonic
 from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 30.0
@@ -197,8 +197,8 @@ async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> 
                 yield lines
             return
         except Unreachable:
-            broken_at = broken_at or time.monotonic()
-            if time.monotonic() - broken_at > RECONNECT_FOR:
+            broken_at = broken_at or monotonic()
+            if monotonic() - broken_at > RECONNECT_FOR:
                 raise
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)

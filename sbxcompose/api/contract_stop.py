@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopCommand
+from sbxcompose.clock import monotonic
 from sbxcompose.errors import NotFound, Refused
 from sbxcompose.tasks import Tasks
 
@@ -55,11 +55,11 @@ async def stop(
     not shorter than a look. A shorter grace is kept from here, by a SIGKILL.
     """
     if stop_command is not None and grace > 0:
-        began = time.monotonic()
+        began = monotonic()
         if await _by_command(client, process, stop_command, grace):
             signal, grace = SIGKILL, 0.0
         else:
-            grace = max(grace - (time.monotonic() - began), 0.0)
+            grace = max(grace - (monotonic() - began), 0.0)
     if signal != SIGKILL and grace > 0 and (signal != SIGTERM or grace > GRACE):
         await _ask(client, process, signal, grace)
         grace = 0.0

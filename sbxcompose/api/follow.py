@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +18,7 @@ from sbxcompose.api import frames
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.wire_errors import closed_by_host, log_unreadable
+from sbxcompose.clock import monotonic
 from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 15.0
@@ -171,7 +171,7 @@ class Watch:
                         yield event
                     return
                 except Unreachable as error:
-                    now = time.monotonic()
+                    now = monotonic()
                     if broken_at is None:
                         broken_at = now
                         yield Broken(error.message)

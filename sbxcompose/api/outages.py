@@ -7,9 +7,10 @@ end. One that is over within a moment is not worth a line.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+
+from sbxcompose.clock import monotonic
 
 NOTICE = 1.0
 """Seconds after which an outage is told of."""
@@ -54,7 +55,7 @@ class Outages:
     def failed(self, who: Hashable, reason: str) -> None:
         """Note that `who` (a request, a stream) has failed and will be tried again."""
         if not self._failing:
-            self._began, self._reason = time.monotonic(), reason
+            self._began, self._reason = monotonic(), reason
             # Told of by a timer, as nothing else happens while all wait for their next try.
             self._timer = asyncio.get_running_loop().call_later(NOTICE, self._notice)
         self._failing.add(who)
@@ -72,9 +73,9 @@ class Outages:
             self._timer = None
         if self._told:
             self._told = False
-            self._emit("" if given_up else None, time.monotonic() - self._began)
+            self._emit("" if given_up else None, monotonic() - self._began)
 
     def _notice(self) -> None:
         self._timer = None
         self._told = True
-        self._emit(self._reason, time.monotonic() - self._began)
+        self._emit(self._reason, monotonic() - self._began)

@@ -7,10 +7,11 @@ this a dead connection would be found out only by its silence.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+from sbxcompose.clock import monotonic, wall_time
 
 POLL_INTERVAL = 5.0
 """Seconds between two looks, while something waits for an answer."""
@@ -29,7 +30,7 @@ class SleepWatch:
     def __init__(
         self,
         woke_up: Callable[[], None],
-        clocks: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
+        clocks: Callable[[], tuple[float, float]] = lambda: (wall_time(), monotonic()),
     ) -> None:
         self._woke_up = woke_up
         self._clocks = clocks

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import OnPlan
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
@@ -30,7 +30,7 @@ def run_and_report(shell: Shell, project: Project, operation: Operation, *, outl
             interrupts.ignore_hangups()
         reporter = Reporter(shell, project)
         async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
-            begun = time.monotonic()
+            begun = monotonic()
             plans: list[Plan] = []
             try:
                 async with reporter.waiting(session):
@@ -41,7 +41,7 @@ def run_and_report(shell: Shell, project: Project, operation: Operation, *, outl
             for note in plans[-1].notes:
                 shell.note(str(note))
             await reporter.show_failures(session, result)
-            reporter.summarize(plans[-1], result, time.monotonic() - begun)
+            reporter.summarize(plans[-1], result, monotonic() - begun)
             return 0 if result.good else 1
 
     return run_command(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
@@ -25,6 +24,7 @@ from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.verdict import as_styled, exited_words, ready_text
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,
@@ -108,7 +108,7 @@ class _AttachedView:
         """Bring up, wait for the verdict, and stop what is left; the exit code."""
         publisher = self._publisher
         publisher.watch(session)
-        begun = time.monotonic()
+        begun = monotonic()
         timeout = self._request.wait_timeout
         deadline = begun + timeout if timeout is not None else None
         try:
@@ -122,7 +122,7 @@ class _AttachedView:
         except SbxError:
             self._view.finish()
             raise
-        seconds = time.monotonic() - begun
+        seconds = monotonic() - begun
         publisher.decided(session, verdict)
         if self._request.timings and not self._is_timed:
             self._show_timings(session)  # it has ended before everything was ready

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 
@@ -11,6 +10,7 @@ from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.up_request import UpRequest, echo_notes
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.result import Result
@@ -56,7 +56,7 @@ class _BackgroundUp:
         self._wanted = wanted
         self._reporter = Reporter(shell, project)
         self._publisher = Publisher(shell, request.junit, timings=request.timings)
-        self._begun = time.monotonic()
+        self._begun = monotonic()
         self._plans: list[Plan] = []
 
     async def run(self, options: PlanOptions, interrupts: Interrupts) -> int:
@@ -92,7 +92,7 @@ class _BackgroundUp:
             await self._reporter.show_failures(session, result)
         if self._request.timings:
             self._reporter.show_timings(self._publisher.timings(session))
-        self._reporter.summarize(self._plans[-1], result, time.monotonic() - self._begun)
+        self._reporter.summarize(self._plans[-1], result, monotonic() - self._begun)
         return 0 if result.good else 1
 
     async def _wait(self, session: Session, states: InstanceStates, bringing: Awaitable[Result]) -> int:

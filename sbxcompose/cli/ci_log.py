@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+
+from sbxcompose.clock import monotonic, wall_time
 
 VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
@@ -21,13 +22,13 @@ class CiLog:
     def __init__(self, write: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> None:
         self._write = write
         self._environ = environ
-        self._begun = time.monotonic()
+        self._begun = monotonic()
         self._open: list[str] = []
         self.enabled = in_ci(environ)
 
     def elapsed(self) -> str:
         """Return how long the command has been running, to be put before a line; nothing elsewhere than in CI."""
-        return f"[{time.monotonic() - self._begun:6.2f}s] " if self.enabled else ""
+        return f"[{monotonic() - self._begun:6.2f}s] " if self.enabled else ""
 
     def begin(self, title: str, *, collapsed: bool = False) -> None:
         """Begin a section."""
@@ -36,14 +37,14 @@ class CiLog:
         from sbxcompose.cli.ci_formats import section_begin
 
         self._open.append(title)
-        self._mark(section_begin(self._environ, title, time.time(), collapsed=collapsed))
+        self._mark(section_begin(self._environ, title, wall_time(), collapsed=collapsed))
 
     def end(self) -> None:
         """End the section that was begun last, if there is one."""
         if self._open:
             from sbxcompose.cli.ci_formats import section_end
 
-            self._mark(section_end(self._environ, self._open.pop(), time.time()))
+            self._mark(section_end(self._environ, self._open.pop(), wall_time()))
 
     @contextmanager
     def section(self, title: str, *, collapsed: bool = False) -> Iterator[None]:

@@ -6,7 +6,6 @@ import asyncio
 import posixpath
 import re
 import sys
-import time
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.client.commands import running_sandbox
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
@@ -62,13 +62,13 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, qu
             client = SandboxRemote(session.connections[remote.sandbox].client)
             bar = CopyBar(block, remote.text)
             hand = ByHand(client, how, bar.update, shell.note)
-            begun = time.monotonic()
+            begun = monotonic()
             try:
                 moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
             finally:
                 bar.close()
             if moved is not None and not quiet:
-                words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
+                words = copied_words(target, Copied(moved.files, size=moved.size), monotonic() - begun)
                 shell.echo(words)
         return 0
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
+from sbxcompose.clock import monotonic, wall_time
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.logs.filter import LineFilter
 from sbxcompose.tasks import TaskOwner, report_failure
@@ -53,9 +53,9 @@ class ProjectTools:
         With `wait` returns once everything is ready, or what failed with its last lines. `timeout` is in seconds.
         """
         async with self._project() as project:
-            begun = time.monotonic()
+            begun = monotonic()
             changes = await project.up(*processes or (), wait=wait, timeout=timeout if wait else None)
-            ready = f"\neverything is ready after {time.monotonic() - begun:.1f}s" if wait else ""
+            ready = f"\neverything is ready after {monotonic() - begun:.1f}s" if wait else ""
             return changed_words(changes) + ready
 
     async def ps(self, processes: list[str] | None = None, all: bool = False) -> str:
@@ -89,7 +89,7 @@ class ProjectTools:
         """
         if limit < 1:
             raise UsageError(f"invalid value {limit} for `limit`", hint="expected a number of lines from 1 on")
-        begin = None if since is None else moment("since", since, time.time())
+        begin = None if since is None else moment("since", since, wall_time())
         lines = LineFilter(grep, ignore_case=ignore_case) if grep is not None else None
         tail = limit + 1 if lines is None and begin is None and run is None else None
         newest = NewestLines(limit, MAX_LOGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from sbxcompose.cli.ci_log import in_ci
 from sbxcompose.cli.context import Shell
 from sbxcompose.client.verdict import Verdict
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
@@ -74,7 +74,7 @@ class Publisher:
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
         report = ci_formats.VerdictReport(project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:
-            began, machine = time.time() - seconds, os.uname().nodename or "localhost"
+            began, machine = wall_time() - seconds, os.uname().nodename or "localhost"
             _write(self._shell, self._path, ci_formats.junit(report, began=began, machine=machine), "w")
         if ci_formats.on_github(os.environ):
             workspace = os.environ.get("GITHUB_WORKSPACE")

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,6 +17,7 @@ from sbxcompose.cli.view.stats import fields, lines
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.stats import to_json
 from sbxcompose.client.usage_meter import MeasuredUsage, follow_usage, measure_once
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.spec.project import Project
@@ -39,7 +39,7 @@ async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], loo
     async with Session(project, emit=connection_notes(shell)) as session:
         found = await measure_once(session, names)
         if look.as_json:
-            shell.print_json(to_json(found.report, found.names, time.time()))
+            shell.print_json(to_json(found.report, found.names, wall_time()))
         else:
             for text in asleep(session.observed(), "nothing runs in it"):
                 shell.note(text)
@@ -63,7 +63,7 @@ async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: 
     drawing = _Drawing(shell, look)
     async for found in follow_usage(session, names):
         if look.as_json:
-            shell.print(json.dumps(to_json(found.report, found.names, time.time()), separators=(",", ":")))
+            shell.print(json.dumps(to_json(found.report, found.names, wall_time()), separators=(",", ":")))
             sys.stdout.flush()
         else:
             drawing.draw(found)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.timings import lines
 from sbxcompose.client.timings import recorded
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.event_record import EventRecord
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.describe import seconds
@@ -28,7 +28,7 @@ def show_recorded(shell: Shell, names: tuple[str, ...], *, as_json: bool) -> int
     if as_json:
         shell.print_json({"began": began, **shown.to_json()})
         return 0
-    shell.print(f"`up` {seconds(time.time() - began)} ago:")
+    shell.print(f"`up` {seconds(wall_time() - began)} ago:")
     for line in lines(shown, shell.out, shell.width):
         shell.print(line)
     return 0

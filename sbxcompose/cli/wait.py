@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection
 
 from sbxcompose.cli.async_main import run_simply
@@ -14,6 +13,7 @@ from sbxcompose.cli.view.report import HowToWait, Reporter
 from sbxcompose.client.commands import nothing_running
 from sbxcompose.client.plan_options import wanted_instances
 from sbxcompose.client.verdict import nothing_to_do
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.events import WaitBegun, WaitEnded
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.session import Session
@@ -42,7 +42,7 @@ def wait_until_ready(
             await session.observe()
             if not session.connections:
                 raise nothing_running(session.observed())
-            deadline = time.monotonic() + timeout if timeout is not None else None
+            deadline = monotonic() + timeout if timeout is not None else None
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 judge = Judge(project, Mode())

@@ -9,11 +9,11 @@ import gc
 import importlib
 import os
 import sys
-import time
 import traceback
 from contextlib import suppress
 
 from sbxcompose.cli import entry
+from sbxcompose.clock import wall_ns
 from sbxcompose.warm import files
 from sbxcompose.warm.listen import listen
 from sbxcompose.warm.server import ForkServer
@@ -41,7 +41,7 @@ less for each command that draws on a terminal.
 
 def main() -> None:
     """Become the fork server of these circumstances, unless there is one."""
-    began = time.time_ns()
+    began = wall_ns()
     os.chdir("/")
     preload()
     if files.newest(files.stamps(files.loaded())) >= began:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from sbxcompose.api import follow
 from sbxcompose.client.output import select_output
 from sbxcompose.client.process_events import ProjectEvent, changed, decided
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.event_record import EventRecord
 from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.observe import recorded_exit
@@ -51,7 +51,7 @@ class EventStream:
         if isinstance(event, RowChanged) and self._following:
             event = replace(event, known=False)  # its sandbox has been made meanwhile
         if not isinstance(event, RunBegan | RunEnded):  # which the rows tell as well
-            self._live += changed(event, self._label, time.time())
+            self._live += changed(event, self._label, wall_time())
 
     @property
     def missing(self) -> list[str]:
@@ -75,7 +75,7 @@ class EventStream:
         connections = self._session.connections.values()
         async for said in read_logs(connections, selected.instances, begin, going_on=False):
             found += self._of_log(said)
-        end = time.time() if until is None else until
+        end = wall_time() if until is None else until
         shown = [event for event in found if since <= event.time <= end]
         self._seen.update(event.key for event in shown)
         return self._in_order(shown)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.listing import listing, named
 from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
@@ -64,7 +64,7 @@ async def explain(session: Session, names: Sequence[str]) -> Explanations:
     """Observe, and explain the instances named, or all. Raises `UnknownName`."""
     observed = await session.observe()
     ready = await probe_readiness(session, commands=True)
-    now = time.time()
+    now = wall_time()
     entries = named(listing(session.project, observed, everything=bool(names)), session.project, names)
     found = [with_disk(why(session.project, observed, entry.instance, now, ready), observed) for entry in entries]
     return Explanations(tuple(found), observed)

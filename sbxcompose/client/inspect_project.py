@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeVar
@@ -16,6 +15,7 @@ from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.client.stats import ProjectStats, project_stats
 from sbxcompose.client.usage_meter import follow_usage, measure_once
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.read_logs import LogStart, read_logs
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
@@ -126,7 +126,7 @@ class InspectableProject:
         session, _ = self._session()
         async with session:
             found = await measure_once(session, names)
-        return project_stats(found.report, found.names, time.time())
+        return project_stats(found.report, found.names, wall_time())
 
     def follow_stats(self, *names: str) -> AsyncGenerator[ProjectStats, None]:
         """Return what processes use, every two seconds while anything runs, without end.
@@ -155,7 +155,7 @@ class InspectableProject:
         session, _ = self._session()
         async with session:
             async for found in follow_usage(session, names):
-                yield project_stats(found.report, found.names, time.time())
+                yield project_stats(found.report, found.names, wall_time())
 
     def events(
         self, *names: str, since: float | None = None, until: float | None = None

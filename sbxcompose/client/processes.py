@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 from msgspec import Struct
 
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.listing import ListedInstance, listing, named, readiness_of, with_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.observed import Observed
@@ -30,5 +30,5 @@ async def list_processes(session: Session, names: Collection[str], *, everything
     observed = await session.observe()
     entries = named(listing(project, observed, everything=everything or bool(names)), project, names)
     seen = await readiness_of(session, entries)
-    now = time.time()
+    now = wall_time()
     return ProcessListing(tuple(with_readiness(entries, project, seen, now)), observed, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sbxcompose.client.changes import (
@@ -32,6 +31,7 @@ from sbxcompose.client.plan_options import (
     wanted_instances,
 )
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import OnPlan, apply, plan_for
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.observed_names import resolve_running
@@ -194,7 +194,7 @@ class OpenProject(InspectableProject):
         timeout: float | None,
         bringing: Awaitable[Result],
     ) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         verdict = await await_verdict(states, bringing, Judge(self._project, Mode()), deadline)
         check_verdict(await with_last_lines(session, verdict, secrets.hide), timeout)
 

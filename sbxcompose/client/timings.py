@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Start
@@ -15,7 +15,7 @@ from sbxcompose.plan.timings import Moments
 class TimingRecorder:
     """Takes note of starts and readiness while a command runs. `clock` is in seconds since 1970."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = wall_time) -> None:
         self._clock = clock
         self._started: dict[Instance, float] = {}
         self._ready: dict[Instance, float] = {}

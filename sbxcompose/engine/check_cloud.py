@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.cloud_errors import KeyRefused
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
 from sbxcompose.spec.project import Sandbox
@@ -130,7 +130,7 @@ async def _ask(found: CloudSettings) -> DoctorCheck:
     """Return whether it answers and takes the key, and how long that takes."""
     plane = found.lifecycle
     channel = CloudChannel(plane.site, found.key, found.headers(), silence=found.silence)
-    begun = time.monotonic()
+    begun = monotonic()
     try:
         count = await Lifecycle(channel, root=plane.path).probe()
     except KeyRefused as error:
@@ -140,6 +140,6 @@ async def _ask(found: CloudSettings) -> DoctorCheck:
         return failed(SECTION, "answer", error)
     finally:
         await channel.close()
-    millis = (time.monotonic() - begun) * 1000
+    millis = (monotonic() - begun) * 1000
     what = "at least one sandbox" if count else "no sandbox yet"
     return _check("answer", CheckStatus.GOOD, f"{plane.site} answers in {millis:.0f} ms and accepts the key; {what}")

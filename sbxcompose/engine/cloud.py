@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 
 from sbxcompose.api.addresses import Site, daemon_target
 from sbxcompose.api.cloud import CloudChannel
@@ -16,6 +15,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import CreateRequest, SandboxInfo, ShortInfo
 from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
+from sbxcompose.clock import monotonic
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
 from sbxcompose.engine.create_undo import LAST_ANSWER, CreateUndo
@@ -94,7 +94,7 @@ class CloudProvider:
             raise
 
     async def _create(self, sandbox: Sandbox, request: CreateRequest) -> SandboxInfo:
-        settling_since = time.monotonic()
+        settling_since = monotonic()
         retry = RequestRetry(answered=True)  # the site has answered the look-up before this
         while True:
             try:
@@ -102,7 +102,7 @@ class CloudProvider:
             except Conflict as error:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
-                waited = time.monotonic() - settling_since
+                waited = monotonic() - settling_since
                 if info is None and waited > suspended.SETTLING:
                     raise self._refused(sandbox, error) from error
                 if info is None:
@@ -118,7 +118,7 @@ class CloudProvider:
                 if info is not None and (joined := await self._join(sandbox, info)) is not None:
                     return joined
                 if info is None:
-                    pause = retry.pause(error, time.monotonic(), random.random())
+                    pause = retry.pause(error, monotonic(), random.random())
                     if pause is None:
                         raise
                     await asyncio.sleep(pause)
@@ -126,7 +126,7 @@ class CloudProvider:
             else:
                 return await self._finish(sandbox, made.sandbox_id)
             # It was joined for as long as it was pending: only now its name becomes free, and the site answers.
-            settling_since = time.monotonic()
+            settling_since = monotonic()
             retry = RequestRetry(answered=True)
 
     async def _make(self, sandbox: Sandbox, request: CreateRequest) -> ShortInfo:
@@ -266,8 +266,8 @@ class CloudProvider:
         number = self._ids.pop(sandbox.full_name)
         await self._lifecycle.terminate(number)
         self._ended.add(number)
-        begun = time.monotonic()
-        while (waited := time.monotonic() - begun) < suspended.SETTLING:
+        begun = monotonic()
+        while (waited := monotonic() - begun) < suspended.SETTLING:
             found = await self._lifecycle.find(sandbox.full_name)
             if found is None or found.status == "terminated" or found.id != number:
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import time
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.events import CopyDone, CopyProgress, EventHandler
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.copies import ToCopy
@@ -49,9 +49,9 @@ class Copies:
 
     async def sync(self, sandbox: Sandbox, place: CopyTarget, paths: Iterable[str] | None = None) -> Copied:
         """Copy what has changed; with `paths` (absolute), only of these. Tells of progress, and of the end."""
-        begun = time.monotonic()
+        begun = monotonic()
         copied = await self._copy(sandbox, place).sync(paths)
-        self._emit(CopyDone(sandbox.name, copied, time.monotonic() - begun))
+        self._emit(CopyDone(sandbox.name, copied, monotonic() - begun))
         return copied
 
     def _copy(self, sandbox: Sandbox, place: CopyTarget | None) -> Copy:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
 from sbxcompose.file_writing import append_lines
@@ -33,7 +33,7 @@ class EventRecord:
         self,
         project: str,
         environ: Mapping[str, str],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_time,
         *,
         up: float | None = None,
     ) -> None:

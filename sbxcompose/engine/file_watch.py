@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from sbxcompose import signals
+from sbxcompose.clock import wall_time
 from sbxcompose.command_line import command_line
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import WatchMessage
@@ -314,4 +314,4 @@ def _changed_at(path: str) -> float:
             return os.lstat(known).st_ctime  # and not mtime, which copies and checkouts set to the past
         except OSError:
             continue
-    return time.time()
+    return wall_time()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Mapping
-from time import thread_time
 from typing import TYPE_CHECKING, Self
 
+from sbxcompose.clock import monotonic, thread_cpu_time
 from sbxcompose.engine.events import (
     BecameReady,
     EngineEvent,
@@ -239,23 +238,23 @@ class InstanceStates:
                 if self._defect is not None:
                     raise self._defect
                 now = judge()
-                began = thread_time()
+                began = thread_cpu_time()
                 clock = self._session.clock
-                due = None if deadline is None else clock.now() + deadline - time.monotonic()
+                due = None if deadline is None else clock.now() + deadline - monotonic()
                 verdict = now.verdict(self.now(), clock.now(), due, began=self._session.began)
                 if not isinstance(verdict, Pending):
                     return verdict
                 if now.waits_for_readiness:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
-                    rest = REST * (thread_time() - began)
-                    self._rested_at = max(self._rested_at, time.monotonic()) + rest
+                    rest = REST * (thread_cpu_time() - began)
+                    self._rested_at = max(self._rested_at, monotonic()) + rest
                     again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), rest)
                     waits = [wait for wait in (_left(deadline), again_in) if wait is not None]
                     async with asyncio.timeout(min(waits, default=None)):
                         # In this order: whoever else waits for changes clears them.
                         await self._session.changed.wait()
-                        if (left := self._rested_at - time.monotonic()) >= SHORTEST_REST:
+                        if (left := self._rested_at - monotonic()) >= SHORTEST_REST:
                             await asyncio.sleep(left)
         finally:
             attention.close()
@@ -333,7 +332,7 @@ def _run(row: ObservedRow) -> tuple[object, ...]:
 
 
 def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.monotonic(), 0)
+    return None if deadline is None else max(deadline - monotonic(), 0)
 
 
 async def _another_run(

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo
-from sbxcompose.engine.clock import RowMoments, SteadyClock
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.observe import Successes, read_row, row_key
+from sbxcompose.engine.row_moments import RowMoments
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import failed_runs_after
 

@@ -7,12 +7,12 @@ A wait ends with `RunFailed` once what it waits for can no longer come.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sbxcompose.api.models import Env, StartRequest
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
@@ -226,10 +226,10 @@ class Readiness:
         from sbxcompose.command_line import command_line  # late: few processes have one
 
         request, base = self._command_request(process, instance, command)
-        begun = time.monotonic()
+        begun = monotonic()
         said: list[str] = []
         while True:
-            tried = time.monotonic()
+            tried = monotonic()
             end = await self._connection.client.run(request, base, output=lambda line: said.append(line.text))
             if end.exit_code == 0:
                 self._checks.pop(instance, None)
@@ -238,7 +238,7 @@ class Readiness:
             words = str(how).removeprefix("was ")
             self._checks[instance] = f"{command_line(command)}: {said[-1] if said else words}"
             said.clear()
-            now = time.monotonic()
+            now = monotonic()
             await asyncio.sleep(next_try_in(now - begun, now - tried))
 
 

@@ -18,7 +18,7 @@ from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.wire_errors import failed_watch, watch_ended
-from sbxcompose.engine.clock import SteadyClock
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.known_rows import KnownRows

@@ -12,8 +12,8 @@ from sbxcompose.api.follow import LogSelection
 from sbxcompose.api.frames import EVERY_LOG, StartNote
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine import cloud_secrets
-from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import (
     AnswerAwaited,
     ConnectionGivenUp,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.wire_errors import sandbox_gone, unexpected_state
+from sbxcompose.clock import monotonic
 from sbxcompose.errors import Conflict, Unreachable
 
 Transition = Callable[[], Awaitable[bool]]
@@ -64,10 +64,10 @@ async def wait_for_status(
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
     request of this client that was still on its way may have woken the sandbox after it was suspended.
     """
-    begun, patience = time.monotonic(), SETTLING
+    begun, patience = monotonic(), SETTLING
     while True:
         info = await lifecycle.find(name)
-        waited = time.monotonic() - begun
+        waited = monotonic() - begun
         if info is None and waited < patience:
             await asyncio.sleep(pause_after(waited))
             continue
@@ -87,8 +87,8 @@ async def wait_for_status(
 
 async def wait_until_known(find: Callable[[], Awaitable[SandboxInfo | None]]) -> SandboxInfo | None:
     """Return a sandbox that has just been made, once the server knows it; None if it still does not in the end."""
-    begun = time.monotonic()
-    while (info := await find()) is None and (waited := time.monotonic() - begun) < SETTLING:
+    begun = monotonic()
+    while (info := await find()) is None and (waited := monotonic() - begun) < SETTLING:
         await asyncio.sleep(pause_after(waited))
     return info
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import PatchRequest, SandboxInfo
 from sbxcompose.api.wire_errors import not_changed, still_changing
+from sbxcompose.clock import monotonic
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, remounted, resized, updates
 from sbxcompose.engine.daemon_abilities import is_missing_route
@@ -41,9 +41,9 @@ async def _resize(lifecycle: Lifecycle, sandbox: Sandbox, info: SandboxInfo) -> 
     """Ask for other sizes, and wait until the server says what has become of that (contract, section 2.5)."""
     try:
         now: SandboxInfo | None = await lifecycle.update(info.id, PatchRequest(resources=resized(sandbox, info)))
-        begun = time.monotonic()
+        begun = monotonic()
         while (resize := now.resource_resize if now is not None else None) is not None and resize.status == "pending":
-            waited = time.monotonic() - begun
+            waited = monotonic() - begun
             if waited > suspended.PATIENCE:
                 raise still_changing(sandbox.name)
             await asyncio.sleep(suspended.pause_after(waited))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from msgspec import Struct
 
+from sbxcompose.clock import monotonic
 from sbxcompose.files.remote import RemoteFiles, RemoteResult, Streamed
 
 PIECE = 64 * 1024
@@ -36,7 +36,7 @@ def ignore_progress(progress: TransferProgress) -> None:
 class TransferMeter:
     """Tells `emit` how far the copy is that `begin` has begun; nothing before that."""
 
-    def __init__(self, emit: ProgressHandler, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, emit: ProgressHandler, clock: Callable[[], float] = monotonic) -> None:
         self._emit = emit
         self._clock = clock
         self._files = self._all_files = 0

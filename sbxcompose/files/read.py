@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
@@ -12,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from sbxcompose.clock import wall_ns
 from sbxcompose.errors import SbxError
 from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
 from sbxcompose.files.scan import FileSignature, ScannedEntry, ScannedTree, signature_of
@@ -47,7 +47,7 @@ class Memory:
 
     def learn(self, path: str, signature: FileSignature, digest: bytes) -> None:
         """Take note that a file was read between two looks that found this seal."""
-        if max(signature.mtime, signature.ctime) + GRANULARITY < time.time_ns():
+        if max(signature.mtime, signature.ctime) + GRANULARITY < wall_ns():
             self._known[_key(path)] = (signature, digest)
             self._changed = True
 

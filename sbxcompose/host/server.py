@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose import paths
+from sbxcompose.clock import monotonic, wall_time
 from sbxcompose.host.base import damage, host_info, settings, unlocked, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
@@ -43,7 +43,7 @@ class Host:
         self._keeper = keeper
         self._keeper.pid = self._keeper_pid = inherited.keeper_pid
         self._state = state
-        self._started, self._began = time.time(), time.monotonic()
+        self._started, self._began = wall_time(), monotonic()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
         self._listening = False
         self._acceptor = Acceptor(keeper.tasks)
@@ -125,7 +125,7 @@ class Host:
         # A copy's records are about another host's processes; after a reboot they match nothing, or this host's own.
         claims = [] if interruption is host_info.Interruption.COPIED else self.sandboxes.claims(known)
         if host_info.is_same_boot(self._state):  # process ids hold, however the clock was set meanwhile
-            claims = [replace(claim, at=time.time()) for claim in claims]
+            claims = [replace(claim, at=wall_time()) for claim in claims]
         for left in await self._keeper.sweep(claims):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
         self.sandboxes.recover(known, interruption)
@@ -213,7 +213,7 @@ class Host:
             "pid": os.getpid(),
             "keeper_pid": self._keeper_pid,
             "started_at": round(self._started * 1000),
-            "uptime_secs": int(time.monotonic() - self._began),
+            "uptime_secs": int(monotonic() - self._began),
             "sandboxes": len(list(self.sandboxes)),
             "running_processes": self.sandboxes.running,
             "tcp": self._url,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+
+from sbxcompose.clock import boot_time
 
 COMMAND_LENGTH = 200
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -41,7 +42,7 @@ def read_process(pid: int) -> ProcessStat | None:
 
 def ticks_now() -> int:
     """Return the time in clock ticks since boot, as /proc tells when a process started. (To ask there costs 25 µs.)"""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
+    return int(boot_time() * _TICKS)
 
 
 def read_all() -> dict[int, ProcessStat]:

@@ -6,10 +6,10 @@ taken more than it could write, `await output.sink.drain()` is the way to wait t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from sbxcompose.clock import monotonic
 from sbxcompose.logs.mux import LONGEST_LINE, Block, LineSource, Mux
 from sbxcompose.logs.prefix import RESET
 from sbxcompose.logs.render import Parts, Renderer
@@ -63,7 +63,7 @@ class LogOutput:
             self._show(block)
         if self._screen is not None:
             if self._mux.is_unfinished(source):
-                self._changed[source] = time.monotonic()
+                self._changed[source] = monotonic()
             else:
                 self._changed.pop(source, None)
 

@@ -13,6 +13,8 @@ import stat
 import time
 from collections.abc import Callable
 
+from sbxcompose.clock import monotonic
+
 WITHOUT_WRITER = 2.0
 """Seconds to wait for a writer to open a pipe."""
 NO_WRITER = errno.ENXIO
@@ -35,7 +37,7 @@ def read_pipe(path: str, largest: int, patience: float | None = None) -> bytes |
     try:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISFIFO(kind):
-            return _Pipe(descriptor, largest).read(time.monotonic() + patience)
+            return _Pipe(descriptor, largest).read(monotonic() + patience)
         if not stat.S_ISCHR(kind):
             return errno.EINVAL
         os.set_blocking(descriptor, True)
@@ -62,9 +64,9 @@ class _Pipe:
 
     def read(self, deadline: float) -> bytes | int:
         """Wait for a writer until `deadline` (monotonic), then read until the last one is gone."""
-        spin = time.monotonic() + _SPIN
+        spin = monotonic() + _SPIN
         while (first := self._now()) == b"":
-            now = time.monotonic()
+            now = monotonic()
             if now >= deadline:
                 return NO_WRITER
             # A writer that opens the pipe is not an event to poll for; only what it writes is.
@@ -80,9 +82,9 @@ class _Pipe:
             return None
 
     def _next(self) -> bytes:
-        spin = time.monotonic() + _SPIN
+        spin = monotonic() + _SPIN
         while (chunk := self._now()) is None:
-            if time.monotonic() >= spin:
+            if monotonic() >= spin:
                 self._poll.poll()
         return chunk
 

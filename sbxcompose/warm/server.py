@@ -9,12 +9,12 @@ import os
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sbxcompose.clock import monotonic
 from sbxcompose.version import __version__
 from sbxcompose.warm import client, files, handover, place, wire
 
@@ -35,7 +35,7 @@ class ForkServer:
         self._idle = idle
         self._clients: dict[int, socket.socket] = {}
         self._files = files.stamps(files.loaded())
-        self._started = self._used = time.monotonic()
+        self._started = self._used = monotonic()
         self._served = 0
         self._wake, self._woken = os.pipe()
         for descriptor in (self._wake, self._woken):
@@ -60,9 +60,9 @@ class ForkServer:
         poll.register(self._wake, select.POLLIN)
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
-        left = None if self._clients else max(0.0, self._used + self._idle - time.monotonic())
+        left = None if self._clients else max(0.0, self._used + self._idle - monotonic())
         ready = {number for number, _ in poll.poll(None if left is None else left * 1000 + 1)}
-        if not ready and not self._clients and time.monotonic() >= self._used + self._idle:
+        if not ready and not self._clients and monotonic() >= self._used + self._idle:
             self._stop_listening()
         if self._wake in ready:
             with suppress(BlockingIOError):
@@ -87,7 +87,7 @@ class ForkServer:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            self._used = time.monotonic()
+            self._used = monotonic()
             sock = self._clients.pop(pid)
             if os.WIFSIGNALED(status):
                 with suppress(OSError):
@@ -175,7 +175,7 @@ class ForkServer:
         return {
             "pid": os.getppid(),
             "version": __version__,
-            "uptime_secs": round(time.monotonic() - self._started, 1),
+            "uptime_secs": round(monotonic() - self._started, 1),
             "commands": self._served,
         }
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import IntEnum
 
+from sbxcompose.clock import wall_ns
 from sbxcompose.watch.gather import ChangeKind, SeenChange
 from sbxcompose.watch.roots import IGNORE_FILES, WatchedRoot, anchors
 
@@ -110,7 +110,7 @@ class Snapshot:
         for top, report in due.items():
             if report is ComparisonScope.NOTHING:
                 # Before anything is listed: what is written meanwhile must not pass for unchanged.
-                self._begun = time.time_ns()
+                self._begun = wall_ns()
             waiting = [top]
             while waiting:
                 directory = waiting.pop()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Iterable
 
 import anyio
 import anyio.to_thread
 
+from sbxcompose.clock import wall_time
 from sbxcompose.watch.gather import ChangeKind, SeenChange
 from sbxcompose.watch.mounts import FOREIGN, file_system
 from sbxcompose.watch.notifications import Notifications, NotificationsUnavailable, is_structural
@@ -224,7 +224,7 @@ def _age(seen: Iterable[SeenChange]) -> float:
             latest = max(latest, os.lstat(change.path).st_ctime)
         except OSError:
             return 0.0
-    return max(time.time() - latest, 0.0)
+    return max(wall_time() - latest, 0.0)
 
 
 def _mounts() -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import names_argument
+from sbxcompose.clock import wall_time
 
 
 @click.command("events")
@@ -29,7 +28,7 @@ def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str 
     from sbxcompose.cli.moments import span
     from sbxcompose.errors import Interrupted
 
-    begin, end = span(since, until, time.time())
+    begin, end = span(since, until, wall_time())
     project = shell.project()
     try:
         return run_command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ from msgspec import Struct
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import grouped, names_argument, no_color_option
+from sbxcompose.clock import wall_time
 from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def line_range(tail: str, since: str | None, until: str | None, run: int | None)
     for first, second in (("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
         if given[first] and given[second]:
             raise UsageError(f"`{first}` and `{second}` cannot be used together")
-    begin_at, end_at = span(since, until, time.time())
+    begin_at, end_at = span(since, until, wall_time())
     begin = LogStart(tail=tail_lines(tail), since_ms=None if begin_at is None else int(begin_at * 1000), run=run)
     return Range(begin, end_at, any(value is not None for value in (since, until, run)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from fnmatch import fnmatchcase
 
 import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option
+from sbxcompose.clock import wall_time
 from sbxcompose.errors import UsageError
 
 
@@ -50,7 +50,7 @@ def command(
     elif not projects and not elsewhere:
         shell.echo("no projects")
     else:
-        for line in lines(projects, time.time(), shell.out, shell.width) if projects else ():
+        for line in lines(projects, wall_time(), shell.out, shell.width) if projects else ():
             shell.print(line)
         if elsewhere:
             shell.note(f"also used from here: {elsewhere}; `--provider tensorlake ls` lists what is there")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +20,7 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import TopRequest
 from sbxcompose.cli.top.spans import Line
 from sbxcompose.cli.top.theme import style_of
+from sbxcompose.clock import wall_time
 
 FRAME = 0.04
 """Seconds between two frames at the least."""
@@ -66,7 +66,7 @@ class TopApp(App[str], inherit_bindings=False):
     ALLOW_SELECT = False
 
     def __init__(
-        self, model: TopModel, handle: Handle, *, colour: bool, clock: Callable[[], float] = time.time
+        self, model: TopModel, handle: Handle, *, colour: bool, clock: Callable[[], float] = wall_time
     ) -> None:
         super().__init__(driver_class=TopDriver, ansi_color=True)
         self.animation_level = "none"

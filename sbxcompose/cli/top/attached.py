@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -18,6 +17,7 @@ from sbxcompose.cli.up_request import UpRequest
 from sbxcompose.cli.view.errors import CANNOT_APPLY, mistake_words
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.verdict import exited_words, ready_text
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,
@@ -92,7 +92,7 @@ class _UpOnScreen:
 
     async def stay(self, interrupts: Interrupts) -> int:
         """Bring up, and draw until that has ended or the screen is left; the exit code."""
-        begun = time.monotonic()
+        begun = monotonic()
         try:
             how = await self._screen.run(interrupts, [self._until_verdict(begun)])
         except Interrupted:  # SIGTERM, or the terminal was closed
@@ -120,7 +120,7 @@ class _UpOnScreen:
             self._error = error
             self._screen.app.exit("failed")
             return
-        seconds = time.monotonic() - begun
+        seconds = monotonic() - begun
         self._publisher.decided(self._session, verdict)
         self._code = verdict.exit_code
         by_itself = self._request.ends_itself or verdict.ended_by is not None

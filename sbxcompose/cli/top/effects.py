@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.client.plan_options import stop_options
+from sbxcompose.clock import wall_time
 from sbxcompose.engine.apply import apply, plan_for
 from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
@@ -231,7 +231,7 @@ class Effects:
     async def _why(self, instance: Instance) -> list[str]:
         ready = await probe_readiness(self._session, lambda other: other == instance, commands=True)
         observed = self._session.observed()
-        found = with_disk(why(self._session.project, observed, instance, time.time(), ready), observed)
+        found = with_disk(why(self._session.project, observed, instance, wall_time(), ready), observed)
         return [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
 
     async def _plan(self) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from sbxcompose.cli.top.log_buffer import KEPT
@@ -12,6 +11,7 @@ from sbxcompose.cli.top.spans import SGR
 from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.client.stats import FIRST_INTERVAL, INTERVAL, NOTHING
 from sbxcompose.client.usage_meter import UsageMeter
+from sbxcompose.clock import wall_time
 from sbxcompose.engine import events
 from sbxcompose.engine.listing import listing, readiness_of, with_readiness
 from sbxcompose.engine.session import Session
@@ -161,7 +161,7 @@ class TopFeed:
             if entry.row is not None and self._ready.get(entry.instance, (0,))[0] == entry.row.run
         }
         before = self.model.entries
-        self.model.update(with_readiness(entries, session.project, seen, time.time()))
+        self.model.update(with_readiness(entries, session.project, seen, wall_time()))
         if self.model.entries != before:
             self.rows_changed()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Awaitable, Callable, Sequence, Sized
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from sbxcompose.cli.view.announce import Announcement, Announcer, announced
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.events import EngineEvent, StepDone
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ports import whose_port
@@ -133,11 +133,11 @@ class Reporter:
         how: HowToWait,
     ) -> int:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
-        begun = time.monotonic()
+        begun = monotonic()
         with self.ci.section("sbxcompose up"):
             async with self.waiting(session, lambda: states.pending, states.wanted):
                 found = await await_verdict(states, bringing, judge, how.deadline)
-        seconds = time.monotonic() - begun
+        seconds = monotonic() - begun
         publisher.decided(session, found)
         found = await with_last_lines(session, found, self.secrets.hide)
         timings = publisher.timings(session)

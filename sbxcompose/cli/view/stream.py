@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from sbxcompose.cli.context import Shell, is_drawable
 from sbxcompose.cli.view.announce import Announcement, Announcer, Severity
+from sbxcompose.clock import monotonic, wall_ms
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
@@ -141,7 +141,7 @@ class LogView:
         """Print a line of this program between the lines of the processes."""
         if self._muted:
             return
-        now = int(time.time() * 1000)
+        now = wall_ms()
         if said.instance is None:
             self._log.announce(self.elapsed() + said.text, now, error=said.tone is Severity.BAD)
             return
@@ -217,7 +217,7 @@ class LogView:
         if self._muted:
             return
         with suppress(NotWritten):  # whoever writes next hears of it
-            self._log.tick(time.monotonic())
+            self._log.tick(monotonic())
             self._set_timer()
 
     def _size(self) -> tuple[int, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
 from sbxcompose.cli.view.copying import copied_so_far
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.events import (
     CopyDone,
     CopyProgress,
@@ -139,13 +139,13 @@ class WaitReport:
         if self._content is not None:
             self._content.on_event(event, self._session.project)
             if isinstance(event, EverythingReady):
-                self._refresh(time.monotonic())
+                self._refresh(monotonic())
         self._changed.set()
 
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            timeout = self._refresh(time.monotonic())
+            timeout = self._refresh(monotonic())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._changed.wait()

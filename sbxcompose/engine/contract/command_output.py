@@ -7,7 +7,6 @@ holds the output. So the command's state is asked for while nothing comes, and a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Any
@@ -17,6 +16,7 @@ from msgspec import Struct
 from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.contract.output import edges
 from sbxcompose.errors import NotFound, Unreachable
 from sbxcompose.tasks import Tasks
@@ -63,7 +63,7 @@ class _CommandFollower:
         self._process = process
         self._write = write
         self._replay = Replay()
-        self._heard_at = time.monotonic()
+        self._heard_at = monotonic()
         self._short = False
         self._decided = False
         """It has ended, and all that is kept of its output has come."""
@@ -97,7 +97,7 @@ class _CommandFollower:
         pause = FIRST_POLL
         while not self.over.is_set():
             await asyncio.sleep(pause)
-            if time.monotonic() - self._heard_at < FIRST_POLL:
+            if monotonic() - self._heard_at < FIRST_POLL:
                 pause = FIRST_POLL
                 continue
             with suppress(Unreachable):  # the follow finds out
@@ -128,7 +128,7 @@ class _CommandFollower:
                 for line in lines:
                     self._write(line)
                 if lines:
-                    self._heard_at = time.monotonic()
+                    self._heard_at = monotonic()
                     count += len(lines)
                 if self._is_late(lines):
                     break

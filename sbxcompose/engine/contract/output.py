@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -16,6 +15,7 @@ from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, re
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record_tail import record_tail
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.clock import monotonic, wall_ms
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
 from sbxcompose.engine.contract.turns import FollowTurn
 from sbxcompose.engine.observe import row_key
@@ -126,8 +126,8 @@ class Follower:
         """Wait until the last lines of a run that has ended have come, as far as one can know."""
         if self._turn.parked:
             await self._found()
-        begun = time.monotonic()
-        while not self.finished and (now := time.monotonic()) < begun + QUIET_AT_MOST:
+        begun = monotonic()
+        while not self.finished and (now := monotonic()) < begun + QUIET_AT_MOST:
             left = max(self._last_at, begun) + QUIET - now
             if left <= 0:
                 return
@@ -179,7 +179,7 @@ class Follower:
         """Put what comes until the row has ended, and its end. Raises `Unreachable` when it stays out of reach."""
         try:
             while True:
-                begun, began_at = incarnation(self.info), time.monotonic()
+                begun, began_at = incarnation(self.info), monotonic()
                 while (lines := await self._more(None)) is not None:
                     for chunk in self._outputs(lines):
                         await self._put(chunk)
@@ -212,7 +212,7 @@ class Follower:
                 return False
             if incarnation(self.info) != begun and self.info.status == "running":
                 return True
-            quiet = time.monotonic() - began_at
+            quiet = monotonic() - began_at
             await asyncio.sleep(pause_after(quiet))
             if self.info.status == "running" and quiet > LATE_AFTER:
                 return True  # the daemon has ended the follow for reasons of its own
@@ -266,7 +266,7 @@ class Follower:
     async def _more(self, timeout: float | None) -> list[RecordLine] | None:
         """Return the next new lines; None at the end. Raises `TimeoutError`, and then continues where it was."""
         lines = await self._lines.next(timeout)
-        self._last_at = time.monotonic()
+        self._last_at = monotonic()
         return lines
 
     def _outputs(self, lines: Iterable[RecordLine]) -> Iterable[follow.OutputChunk]:
@@ -279,7 +279,7 @@ class Follower:
             yield follow.OutputChunk(self._log, stream, line_run(info, own[0]), time_ms, data)
 
     def _unfinished(self, found: Mapping[int, RecordEnd]) -> Iterable[follow.OutputChunk]:
-        now = time.time_ns() // 1_000_000
+        now = wall_ms()
         for stream, edge in found.items():
             if not self._replay.replayed({stream: edge.count}) and self._wanted.takes(
                 self.info, RecordLine(stream, now, b"")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import count
 from typing import TypeVar
 
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.contract.follow_places import STREAMS, FollowPlaces
 from sbxcompose.tasks import Lookahead
 
@@ -46,7 +46,7 @@ class FollowTurns:
     def enter(self, turn: FollowTurn) -> None:
         """Add a process."""
         self._turns[turn.number] = turn
-        self._places.enter(turn.number, time.monotonic())
+        self._places.enter(turn.number, monotonic())
         if self._places.count > self._places.places and not self._noticed:
             self._noticed = True
             self._notice_later()
@@ -68,7 +68,7 @@ class FollowTurns:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now = time.monotonic()
+        now = monotonic()
         decision = self._places.decide(now)
         for number in decision.granted:
             self._turns[number].grant()
@@ -133,15 +133,15 @@ class FollowTurn:
 
     def is_due(self) -> bool:
         """Return whether it is parked, and is to be looked at now."""
-        return self._turns.places.is_due(self.number, time.monotonic())
+        return self._turns.places.is_due(self.number, monotonic())
 
     def note_polled(self) -> None:
         """Take note that it has been looked at, and nothing is new."""
-        self._turns.places.note_polled(self.number, time.monotonic())
+        self._turns.places.note_polled(self.number, monotonic())
 
     def caught_up(self, *, all_there: bool = False) -> None:
         """Take note that its stream has come to what is new, see `FollowPlaces`."""
-        self._turns.places.caught_up(self.number, time.monotonic(), all_there=all_there)
+        self._turns.places.caught_up(self.number, monotonic(), all_there=all_there)
         if all_there:
             self._turns.changed()
 
@@ -163,7 +163,7 @@ class FollowTurn:
                 if found is None:
                     self.over = True
                     return
-                self._turns.places.heard(self.number, time.monotonic(), len(found))
+                self._turns.places.heard(self.number, monotonic(), len(found))
                 if revoked.done():
                     await self._close()  # first, as the caller may be busy for long with what it gets
                 yield found
@@ -200,7 +200,7 @@ class FollowTurn:
             closed.set()
 
     def _release(self) -> None:
-        self._turns.places.released(self.number, time.monotonic())
+        self._turns.places.released(self.number, monotonic())
         self._turns.changed()
 
     def leave(self) -> None:

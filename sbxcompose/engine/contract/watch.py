@@ -7,13 +7,13 @@ the longer nothing changes. What a process wrote before its end is told before t
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.clock import monotonic
 from sbxcompose.engine.contract.follow_places import MAX_POLL_INTERVAL
 from sbxcompose.engine.contract.log_followers import LogFollowers
 from sbxcompose.engine.contract.output import Follower, exit_of
@@ -170,27 +170,27 @@ class PlainWatch:
         await self._queue.put(None)
 
     async def _poll(self) -> None:
-        changed_at = looked_at = looked_until = time.monotonic()
+        changed_at = looked_at = looked_until = monotonic()
         while not self._done:
             slow = min(BUSY * (looked_until - looked_at), MAX_POLL_INTERVAL)
-            await self._until_wanted(pause_after(time.monotonic() - changed_at), slow)
-            looked_at = looked_until = time.monotonic()
+            await self._until_wanted(pause_after(monotonic() - changed_at), slow)
+            looked_at = looked_until = monotonic()
             # However lately something was started there: it may have been suspended since, and a list would wake it.
             # A caller of `catch_up` has just asked for something there.
             if not self._catching_up and await self._client.is_suspended():
                 continue
             waiting, self._catching_up = self._catching_up, []
             if await self._poll_rows():
-                changed_at = time.monotonic()
+                changed_at = monotonic()
             if self._output is not None:
                 self._output.check()
             if waiting:
-                changed_at = time.monotonic()
+                changed_at = monotonic()
                 if self._output is not None:
                     await self._output.drained()
                 for future in waiting:
                     await self._queue.put(_Mark(future))
-            looked_until = time.monotonic()
+            looked_until = monotonic()
 
     async def _until_wanted(self, pause: float, slow: float) -> None:
         """Wait for the next look: `pause` seconds if a caller waits for a change, else until one does.
@@ -242,11 +242,11 @@ class PlainWatch:
                 break
             except Unreachable as error:
                 if broken_at is None:
-                    broken_at = time.monotonic()
+                    broken_at = monotonic()
                     await self._emit(follow.Broken(error.message))
-                if time.monotonic() - broken_at > RECONNECT_FOR:
+                if monotonic() - broken_at > RECONNECT_FOR:
                     raise
-            await asyncio.sleep(pause_after(time.monotonic() - broken_at))
+            await asyncio.sleep(pause_after(monotonic() - broken_at))
         if broken_at is not None and self._states:
             for row in rows:
                 await self._queue.put(follow.RowSeen(row))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sbxcompose import paths
+from sbxcompose.clock import monotonic
 from sbxcompose.host.base import host_info
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
@@ -35,7 +36,7 @@ def find() -> Path | None:
     One that is being started, or ends, is waited for; one whose socket is out of reach listens anew. Raises
     `ProviderError` if it does not answer all the same.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = monotonic() + PATIENCE
     asked = False
     while True:
         record = hostrecord.read(paths.lock_path())
@@ -49,7 +50,7 @@ def find() -> Path | None:
             asked = True
             with suppress(OSError):
                 os.kill(keeper, signal.SIGUSR1)
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             from sbxcompose.api.wire_errors import host_silent  # imports h11
 
             raise host_silent(log_hint())

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sbxcompose.clock import wall_time
 from sbxcompose.host.base import unsaved
 
 DIRECTORY = "damaged"
@@ -100,7 +101,7 @@ def report_missing(path: str | os.PathLike[str], why: object) -> None:
 
 def _targets(source: str) -> list[str]:
     """Where it may go. A directory of another user can be renamed, but not moved to another one."""
-    stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{next(_numbers)}"
+    stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.localtime(wall_time()))}-{os.getpid()}-{next(_numbers)}"
     beside = f"{source}.{DIRECTORY}-{stamp}"
     if _shelf is None:
         return [beside]

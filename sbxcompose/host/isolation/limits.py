@@ -16,6 +16,7 @@ from threading import Lock
 
 from msgspec import Struct
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.cgroups import hold, places, unified
 from sbxcompose.linux.kernel import read_text
 
@@ -158,12 +159,12 @@ def _set(group: str, name: str, value: str) -> None:
 def remove(directory: str, sandbox: str) -> None:
     """Remove the groups of a sandbox in which nothing runs any longer."""
     for base in _bases(directory):
-        deadline = time.monotonic() + PATIENCE
+        deadline = monotonic() + PATIENCE
         while os.path.isdir(f"{base}/{sandbox}"):
             with suppress(OSError):
                 os.rmdir(f"{base}/{sandbox}")
                 break
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 break
             time.sleep(0.01)
         with _lock, suppress(OSError):

@@ -6,12 +6,12 @@ When the keeper dies another one takes its place (see `KeeperConnection`): calle
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from signal import SIGKILL
 from typing import Any, Literal
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.connection import KeeperConnection
 from sbxcompose.host.keeper.inherit import Inherited, KeeperRestart
 from sbxcompose.host.keeper.inits import PREFIX
@@ -121,7 +121,7 @@ class KeeperClient(KeeperConnection):
         signal only if it is another one. False when the unit is unknown or over.
         """
         check_signal(signal)
-        deadline = time.monotonic() + grace
+        deadline = monotonic() + grace
         body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline, "grace": grace}
         accepted = bool(await self._call(body))
         self._run_again([unit])

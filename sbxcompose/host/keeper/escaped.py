@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
 
+from sbxcompose.clock import boot_time, monotonic, wall_time
 from sbxcompose.host.keeper.census import Census, marked_tag, owner_of_orphan, tag_of, tag_on
 from sbxcompose.host.keeper.patience import is_over, is_starved
 from sbxcompose.linux import kernel
@@ -184,7 +184,7 @@ class _Claims:
     """Finds what belongs to claimed units: by leader and start time, by session, by tag, by environment, by parents."""
 
     def __init__(self, host: str, claims: Collection[ClaimFields], spare: set[int]) -> None:
-        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        booted = wall_time() - boot_time()
         self._spare = spare
         self._tags = {tag_of(host, claim["unit"]) for claim in claims}
         # The process ids of an earlier boot mean nothing; a clock that was set may be wrong by a little.
@@ -235,8 +235,8 @@ def kill_and_wait(processes: list[ProcessStat]) -> None:
             dying[pidfd] = process.pid, process.started
         else:
             os.close(pidfd)
-    begun = time.monotonic()
-    while dying and not is_over(time.monotonic() - begun, lambda: is_starved(dying.values())):
+    begun = monotonic()
+    while dying and not is_over(monotonic() - begun, lambda: is_starved(dying.values())):
         for pidfd, _ in waiting.poll(POLL_INTERVAL * 1000):
             waiting.unregister(pidfd)
             del dying[pidfd]

@@ -12,6 +12,7 @@ import signal
 import time
 import zlib
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.cgroups import FreezerGroup, hold, places
 from sbxcompose.host.keeper.escaped import census, kill_and_wait, open_process
 from sbxcompose.host.keeper.patience import is_over, is_starved
@@ -240,9 +241,9 @@ class _Stopping:
 
 def wait_stopped(stopped: Callable[[], bool], starved: Callable[[], bool]) -> bool:
     """Wait for what has been told to stop, longer while it has not had its turn; return whether it has stopped."""
-    begun = time.monotonic()
+    begun = monotonic()
     while not stopped():
-        if is_over(time.monotonic() - begun, starved):
+        if is_over(monotonic() - begun, starved):
             return False
         time.sleep(PAUSE)
     return True
@@ -327,8 +328,8 @@ def _remove(path: str) -> bool:
 
 def _remove_soon(path: str) -> None:
     """Remove a group that the dead are about to leave."""
-    deadline = time.monotonic() + REMOVING
-    while not _remove(path) and time.monotonic() < deadline:
+    deadline = monotonic() + REMOVING
+    while not _remove(path) and monotonic() < deadline:
         time.sleep(0.001)
 
 

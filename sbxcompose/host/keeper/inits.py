@@ -8,8 +8,8 @@ import os
 import select
 import signal
 import sys
-import time
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import NAMESPACES, fork_sibling, report, take_streams
 from sbxcompose.host.keeper.explain import CannotSpawn
@@ -217,10 +217,10 @@ def _answer(read: int) -> str | None:
     """Return what an init process says, None if the root is built."""
     waiting = select.poll()
     waiting.register(read, select.POLLIN)
-    deadline = time.monotonic() + PATIENCE
+    deadline = monotonic() + PATIENCE
     answer = b""
     while not answer.endswith(b"\n"):
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0 or not waiting.poll(left * 1000):
             return f"{TIMED_OUT} within {PATIENCE:.0f} s"
         piece = os.read(read, 4096)

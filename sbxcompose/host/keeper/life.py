@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import sys
-import time
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper import cgroups
 from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
@@ -181,7 +181,7 @@ class Keeper:
         self._exempt_server()
 
     def _tend_server(self) -> None:
-        if self._server.start_at is not None and self._server.start_at <= time.monotonic():
+        if self._server.start_at is not None and self._server.start_at <= monotonic():
             self._server.start()
             self._exempt_server()
         if self._server.given_up and not self._ending:

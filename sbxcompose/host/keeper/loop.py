@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
+
+from sbxcompose.clock import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Loop:
         """Wait for something to happen, until `deadline` (monotonic seconds) at the latest; make the
         calls.
         """
-        timeout = -1.0 if deadline is None else min(max(0.0, deadline - time.monotonic()), LONGEST)
+        timeout = -1.0 if deadline is None else min(max(0.0, deadline - monotonic()), LONGEST)
         for fd, _ in self._epoll.poll(timeout):
             call = self._calls.get(fd)  # none if an earlier call of this round has unwatched it
             if call is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.execution import ExecContext, Program
 from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
@@ -94,7 +94,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start it now. That it could not be started counts as a death."""
         self.start_at = None
-        self._started = time.monotonic()
+        self._started = monotonic()
         ours, theirs = socket.socketpair()
         environment = {**self._environment, ENV_CONTROL: str(theirs.fileno())}
         pid, failure = self._run(environment, theirs.fileno())
@@ -134,7 +134,7 @@ class ServerProcess:
 
     def plan_next(self, *, spoke: bool) -> None:
         """Set the time of the next start; one that speaks and dies, again and again, is slowed down, too."""
-        now = time.monotonic()
+        now = monotonic()
         self._short = self._short + 1 if now - self._started < SHORT else 0
         self._failures = 0 if spoke else self._failures + 1
         if self._failures > TRIES and not self._needed():

@@ -9,8 +9,8 @@ import resource
 import signal
 import sys
 import termios
-import time
 
+from sbxcompose.clock import wall_time
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
 from sbxcompose.host.keeper.execution import BaseEnvironment, ExecContext, Program, check_environment
@@ -136,7 +136,7 @@ class Spawner:
         finally:
             streams.close_child()
         self.large_pipes += streams.large
-        return SpawnedProcess(pid, time.time(), ticks, tag, streams.parent, streams.large)
+        return SpawnedProcess(pid, wall_time(), ticks, tag, streams.parent, streams.large)
 
     def _leave_room(self) -> None:
         """Keep half of the descriptors free: to be handed over, each is held twice for a moment."""

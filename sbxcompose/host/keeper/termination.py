@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.escaped import open_process
 from sbxcompose.host.keeper.patience import is_over, is_starved
 from sbxcompose.linux import kernel
@@ -68,13 +68,13 @@ class Termination:
                 self._send(unit, process, pidfd, signal.SIGKILL)
         # In a frozen group of version 1 what was killed dies only once it is thawed.
         self._freezer.thaw(unit)
-        unit.clean_up.killed_at = time.monotonic()
+        unit.clean_up.killed_at = monotonic()
         if unit.leader_gone:
             unit.deadline = unit.clean_up.killed_at + POLL_INTERVAL
 
     def has_failed(self, unit: Unit) -> bool:
         """Return whether what has been killed will not die, as far as one can tell; else look again a little later."""
-        now = time.monotonic()
+        now = monotonic()
         if is_over(now - unit.clean_up.killed_at, lambda: is_starved(unit.clean_up.watched)):
             return True
         unit.deadline = now + POLL_INTERVAL

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.oom import KillCount
 
 TYPE_CHECKING = False
@@ -95,7 +95,7 @@ class Unit:
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
             # Its grace is over: the keeper before this one may have killed it just before it died itself.
-            unit.sigkilled = unit.deadline <= time.monotonic()
+            unit.sigkilled = unit.deadline <= monotonic()
         unit.sigkilled |= bool(body.get("sigkilled"))
         if body["leader"]:
             unit.leader_gone = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
 
+from sbxcompose.clock import monotonic, wall_time
 from sbxcompose.host.keeper.escaped import Finder, census
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.oom import is_victim
@@ -100,7 +100,7 @@ class Units:
         repeated = unit.stop_signal == number  # programs take a second one for "at once"; only the deadline may shrink
         unit.stop_signal = number
         unit.sigkilled |= number == signal.SIGKILL
-        deadline = max(deadline, time.monotonic() + grace)
+        deadline = max(deadline, monotonic() + grace)
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
             self._time(unit)
@@ -149,7 +149,7 @@ class Units:
     def stop_all(self, grace: float) -> None:
         """Ask every unit to end."""
         for unit in self:
-            self.stop(unit.name, signal.SIGTERM, time.monotonic() + grace)
+            self.stop(unit.name, signal.SIGTERM, monotonic() + grace)
 
     def kill_all(self) -> None:
         """Let no unit have any grace."""
@@ -191,7 +191,7 @@ class Units:
     def _leader_ended(self, unit: Unit, status: int | None) -> None:
         unit.leader_gone = True
         unit.status = status
-        unit.ended_at = time.time()
+        unit.ended_at = wall_time()
         if unit.kill_count is not None:
             unit.oom_kills = unit.kill_count.since
         if status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
@@ -211,7 +211,7 @@ class Units:
 
     def expire(self) -> None:
         """Kill the units whose grace is over, and give up on what does not die."""
-        now = time.monotonic()
+        now = monotonic()
         if self._next is None or now < self._next:
             return
         for unit in [unit for unit in self._timed.values() if unit.deadline is not None and unit.deadline <= now]:

@@ -9,8 +9,9 @@ presumably caught up.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+
+from sbxcompose.clock import monotonic
 
 LINES_PER_SECOND = 50_000
 """What the SDK hands on, with a wide margin: about a sixth of what it was measured to on a slow machine."""
@@ -60,6 +61,6 @@ class IdleCounter:
 
 async def wait_until_idle(is_idle: Callable[[], bool]) -> None:
     """Wait until a client has handed on everything, for `MOST` seconds at most."""
-    looks = IdleCounter(time.monotonic())
-    while not looks.observe(is_idle(), time.monotonic()):
+    looks = IdleCounter(monotonic())
+    while not looks.observe(is_idle(), monotonic()):
         await asyncio.sleep(POLL_INTERVAL)

@@ -11,12 +11,12 @@ import contextlib
 import fcntl
 import os
 import shutil
-import time
 from collections.abc import Callable, Collection
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
+from sbxcompose.clock import wall_time
 from sbxcompose.host.logs import positions
 from sbxcompose.host.logs.events import RunEnd, run_end
 from sbxcompose.host.logs.journal import Journal, OpenRun
@@ -68,7 +68,7 @@ class LogStore(Journal):
         *,
         limit: int = LIMIT,
         hold_limit: int = HOLD_LIMIT,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_time,
     ) -> None:
         super().__init__(directory, limit, hold_limit, clock)
         self._grown: set[int] = set()
@@ -82,7 +82,7 @@ class LogStore(Journal):
         *,
         limit: int = LIMIT,
         hold_limit: int = HOLD_LIMIT,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_time,
     ) -> LogStore:
         """Open the log in `directory` as its last writer left it, however that one ended.
 

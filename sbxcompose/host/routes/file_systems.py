@@ -5,7 +5,6 @@ There are two forms of the first three: the platform's, and that of the artifact
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sbxcompose.api.sandbox_models import FileSystemDetachRequest, FileSystemMount, FileSystemRequest
+from sbxcompose.clock import wall_time
 from sbxcompose.host.http.grants import FILE_SYSTEMS, credential
 from sbxcompose.host.routes.common import read_message
 from sbxcompose.host.routes.control import live_sandbox, long_form, routes, sandboxes_of
@@ -25,7 +25,7 @@ LIFETIME = 3600
 
 async def token(request: Request) -> Response:
     """POST /artifact-storage/v1/token: what lets a client make and list file systems, and do nothing else."""
-    expires = int(time.time()) + LIFETIME
+    expires = int(wall_time()) + LIFETIME
     return JSONResponse(
         {
             "token": credential(request.state.key, PROJECT, expires),

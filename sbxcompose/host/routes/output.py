@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.routing import Route
 
+from sbxcompose.clock import monotonic
 from sbxcompose.host.base.problems import unknown_process
 from sbxcompose.host.http.peer import is_idle, process_at
 from sbxcompose.host.http.stream import StreamAnswer
@@ -90,8 +90,8 @@ async def _ending_late(content: AsyncGenerator[bytes, None], request: Request) -
     async with aclosing(content):
         async for piece in content:
             yield piece
-            slow.sent(piece.count(EVENT_END), time.monotonic())
-    await asyncio.sleep(slow.left(time.monotonic()))
+            slow.sent(piece.count(EVENT_END), monotonic())
+    await asyncio.sleep(slow.left(monotonic()))
     peer, own = request.scope["client"], request.scope["server"]
     process = await asyncio.to_thread(process_at, peer, own) if peer and own else None
     if process is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sbxcompose.api.models import MAX_MILLIS, Message, StartRequest
+from sbxcompose.clock import wall_time
 from sbxcompose.host.base.problems import Problem, unknown_process
 from sbxcompose.host.http.validation import Invalid
 from sbxcompose.host.routes.common import processes_of, query_number, read_message, sandbox_of
@@ -30,7 +29,7 @@ async def health(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """GET /info."""
     sandbox = sandbox_of(request)
-    uptime = max(0.0, time.time() - (sandbox.info.created_at or 0) / 1000)
+    uptime = max(0.0, wall_time() - (sandbox.info.created_at or 0) / 1000)
     told = {
         "version": __version__,
         "uptime_secs": int(uptime),

@@ -19,8 +19,8 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import Message
 from sbxcompose.api.sandbox_models import ImageBuildRequest
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import trees
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -121,7 +121,7 @@ class Images:
             raise Problem(422, "image_ref is needed to import an image", "INVALID")
         if request.kind not in ("import", "dockerfile"):
             raise Problem(400, f"an image cannot be built from `{request.kind[:40]}` here", "UNSUPPORTED")
-        build = ImageBuild(id=new_id(), request=request, status="pending", created_at=now_ms(), updated_at=now_ms())
+        build = ImageBuild(id=new_id(), request=request, status="pending", created_at=wall_ms(), updated_at=wall_ms())
         self._save(build)
         return self._finish(build) if request.kind == "import" else build
 
@@ -158,7 +158,7 @@ class Images:
         if build.status != "pending":
             outcome = "already_completed" if build.status == "succeeded" else "already_cancelled"
             return {"outcome": outcome, "build": build.told}
-        build = replace(build, status="cancelled", updated_at=now_ms())
+        build = replace(build, status="cancelled", updated_at=wall_ms())
         self._save(build)
         return {"outcome": "cancelled", "build": build.told}
 
@@ -173,7 +173,7 @@ class Images:
         return build
 
     def _finish(self, build: ImageBuild) -> ImageBuild:
-        done = replace(build, status="succeeded", updated_at=now_ms())
+        done = replace(build, status="succeeded", updated_at=wall_ms())
         self._save(done)
         print(f"image {build.request.name}: {NOT_BUILT}", file=sys.stderr)
         for other in list(self._builds.values()):

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
+from sbxcompose.clock import monotonic, wall_ms
 from sbxcompose.host.base import write_back
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.timer import Timer
@@ -57,7 +56,7 @@ class SandboxDriver:
         self.workload = workload
         self.expired: Callable[[], None] = lambda: None
         self.idle: Callable[[], None] = lambda: None
-        self._life = SandboxLife.recorded(info, ending, time.monotonic())
+        self._life = SandboxLife.recorded(info, ending, monotonic())
         self._news = ChangeSignal()
         self._timer = Timer()
         self._failure: str | None = None
@@ -95,7 +94,7 @@ class SandboxDriver:
         refused.
         """
         before = self._life
-        life, effects = lifecycle.transition(before, event, SandboxTime(now_ms(), time.monotonic()))
+        life, effects = lifecycle.transition(before, event, SandboxTime(wall_ms(), monotonic()))
         for effect in effects:
             if isinstance(effect, RefuseRequest):
                 raise Problem(effect.status, effect.error, effect.code, effect.hint)
@@ -165,7 +164,7 @@ class SandboxDriver:
 
     def arm_timeout(self) -> None:
         """Set the timer for when it is due to be suspended or terminated, if ever."""
-        self._perform(lifecycle.timeout(self._life, SandboxTime(now_ms(), time.monotonic())))
+        self._perform(lifecycle.timeout(self._life, SandboxTime(wall_ms(), monotonic())))
 
     def _due(self) -> None:
         try:

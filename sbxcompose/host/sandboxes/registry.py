@@ -18,8 +18,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SnapshotInfo
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import settings
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -224,7 +224,7 @@ class Sandboxes(KnownSandboxes):
         self._forget_live(sandbox)
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
         # Recorded before its files are removed: if this server is killed, its successor removes the rest (`_load`).
-        sandbox.ended(terminated_at=now_ms(), **told)
+        sandbox.ended(terminated_at=wall_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
         sandbox.workload.closed()
         if sandbox.workload.isolation is not None:

@@ -19,7 +19,7 @@ from sbxcompose.api.sandbox_models import (
     SandboxMount,
     SnapshotInfo,
 )
-from sbxcompose.host.base.clock import now_ms
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base.ids import ID_LENGTH, is_id, new_id
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.isolation.disk_image import check_size
@@ -88,7 +88,7 @@ def described(
         exposed_ports=request.exposed_ports,
         file_systems=request.file_systems or None,
         allow_unauthenticated_access=request.allow_unauthenticated_access,
-        created_at=now_ms(),
+        created_at=wall_ms(),
         auto_resume=request.auto_resume,
         project_directory=_real(request.project_directory) if isolated else request.project_directory,
         project=request.project,
@@ -142,7 +142,7 @@ def copied(info: SandboxInfo) -> SandboxInfo:
         id=new_id(),
         name=None,
         status="pending",
-        created_at=now_ms(),
+        created_at=wall_ms(),
         auto_resume=True,
         resource_resize=None,
         workspace_directory=None,

@@ -14,8 +14,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo, SnapshotType
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import damage, settings, trees
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -94,7 +94,7 @@ class Snapshots:
             base_image=sandbox.info.image,
             snapshot_format_version=DISK_FORMAT if sandbox.isolated else TREE_FORMAT,
             resources=sandbox.info.resources,
-            created_at=now_ms(),
+            created_at=wall_ms(),
             not_covered=[*not_covered(sandbox.info), *(_NO_MEMORY if kind == "memory" and sandbox.occupied else ())],
         )
         try:

@@ -12,7 +12,7 @@ from sbxcompose.api.models import (
     ProcessStatus,
     RestartConfig,
 )
-from sbxcompose.host.base.clock import now_ms
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.supervise.state import (
     BackingOff,
     ProcessRecord,
@@ -64,7 +64,7 @@ def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
         status="running",
         command=request.command,
         args=request.args,
-        started_at=record.asked_at or now_ms(),  # a record of an older version does not know
+        started_at=record.asked_at or wall_ms(),  # a record of an older version does not know
         managed=_managed(record) if request.managed else None,
         run=next_run,
         log=record.log,

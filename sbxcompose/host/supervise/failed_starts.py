@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import FailedStart, StartRequest
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import damage, write_back
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.problems import Problem
 
 KEPT = 200
@@ -49,7 +49,7 @@ class FailedStarts:
             args=request.args,
             working_dir=request.working_dir,
             error=problem.error,
-            at=now_ms(),
+            at=wall_ms(),
         )
         while len(self._failed) > KEPT:
             del self._failed[next(iter(self._failed))]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from sbxcompose.api.models import HealthCheckConfig
-from sbxcompose.host.base.clock import now_ms
+from sbxcompose.clock import monotonic, wall_ms
 from sbxcompose.host.supervise import health
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.tasks import TaskOwner
@@ -42,10 +41,10 @@ class Checks:
         """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`."""
         self.end()
         # Its start is known by the time of day, which may be set at any moment; from here on the age is counted.
-        began = time.monotonic() - max(0, now_ms() - since_ms) / 1000
+        began = monotonic() - max(0, wall_ms() - since_ms) / 1000
 
         def age_ms() -> int:
-            return round((time.monotonic() - began) * 1000)
+            return round((monotonic() - began) * 1000)
 
         checks = health.watch(config, known, age_ms, report, probes.look, probes.foreign_listener)
         self._task = tasks.start(checks)

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from sbxcompose.api.models import LastExit
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import write_back
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
@@ -95,7 +95,7 @@ class LifecycleDriver(ProcessRow):
 
     def _change(self, event: LifecycleEvent) -> list[Effect]:
         owner, before, handle = self._owner, self.record, self.handle
-        ms = now_ms()
+        ms = wall_ms()
         late_ms = 0 if self._ended_ms is None else max(0, ms - self._ended_ms)
         now = ProcessContext(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms)
         self.record, effects = transition(before, event, now)
@@ -169,10 +169,10 @@ class LifecycleDriver(ProcessRow):
         """Report a run that may have begun, and of which nothing is left, as one that was lost."""
         state = self.record.state
         assert isinstance(state, Starting)
-        begun = self.record.asked_at if self.record.run is None and self.record.asked_at else now_ms()
+        begun = self.record.asked_at if self.record.run is None and self.record.asked_at else wall_ms()
         number = lost_run_number(self.log, self.owns_run, begun / 1000)
         self._owner.note_start(self, number, begun)
-        end = LastExit(ended_at=now_ms())
+        end = LastExit(ended_at=wall_ms())
         self._note_end(number, end)
         self._report(StartLost(state.handle, number, begun, end, error, for_good))
 
@@ -249,14 +249,14 @@ class LifecycleDriver(ProcessRow):
         """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""
         state = self.record.state
         if isinstance(state, Running) and state.ending is not None:
-            printed = self._beside.process_ended(state.ending.left_ms(now_ms()) / 1000)
+            printed = self._beside.process_ended(state.ending.left_ms(wall_ms()) / 1000)
             if printed is not None:
                 self._report(StopCommandEnded(handle, None, printed))
 
     def lost(self, interruption: Interruption) -> None:
         """Report a run whose end was not observed: keeper and server had died, or the machine went down."""
         assert self.record.run is not None
-        end = LastExit(ended_at=now_ms())
+        end = LastExit(ended_at=wall_ms())
         error = self._note_end(self.record.run.number, end) or f"{interruption.value} while it ran"
         self._report(RunLost(end, error, interruption.for_good))
 

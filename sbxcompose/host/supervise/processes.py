@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.base.clock import now_ms
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.isolation.plan import path_hint
@@ -132,7 +132,7 @@ class Processes(ProcessTable):
         self._logs.add(log)
         store = self._logs[log]
         starting = Starting(handle, keeper=self.keeper.identity)
-        record = ProcessRecord(handle, request, log, store.end, starting, attached=attached, asked_at=now_ms())
+        record = ProcessRecord(handle, request, log, store.end, starting, attached=attached, asked_at=wall_ms())
         process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 from sbxcompose.api.usage import Machine, TaskStat, Usage, tree_usage
+from sbxcompose.clock import boot_time, monotonic
 from sbxcompose.host.keeper.census import marked_unit
 from sbxcompose.host.keeper.inits import is_init
 from sbxcompose.linux.processes import read_file
@@ -25,14 +25,14 @@ def read_machine() -> Machine:
     memory = os.sysconf("SC_PHYS_PAGES") * page
     # The clock that the start times in /proc/pid/stat are counted on (proc(5)); CLOCK_MONOTONIC stands still while the
     # machine sleeps.
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    uptime = boot_time()
     return Machine(uptime, os.cpu_count() or 1, memory, os.sysconf("SC_CLK_TCK"), page, found)
 
 
 class MachineReader:
     """Reads the machine, or returns what was read just before. Safe in several threads."""
 
-    def __init__(self, read: Callable[[], Machine] = read_machine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, read: Callable[[], Machine] = read_machine, clock: Callable[[], float] = monotonic) -> None:
         self._read = read
         self._clock = clock
         self._latest: tuple[float, Machine] | None = None

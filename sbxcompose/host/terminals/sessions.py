@@ -14,9 +14,9 @@ from msgspec.structs import asdict
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
+from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.absence import IdleTimer
-from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import ChangeSignal
@@ -128,7 +128,7 @@ class TerminalSessions:
             self._lose(terminal)
             return terminal
         except (SpawnFailed, KeeperLost) as error:
-            terminal.finish(UNKNOWN_EXIT, now_ms())
+            terminal.finish(UNKNOWN_EXIT, wall_ms())
             self._forget(terminal)
             self._changed()
             hint = path_hint(str(error), isolated=spawn.inside is not None)
@@ -169,7 +169,7 @@ class TerminalSessions:
             raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
-        record = SessionRecord(number, token, request.command, rows, cols, now_ms(), request.args)
+        record = SessionRecord(number, token, request.command, rows, cols, wall_ms(), request.args)
         record.end_unwatched, record.key = request.end_unwatched, request.key
         record.keeper = self._keeper.identity
         try:
@@ -322,7 +322,7 @@ class TerminalSessions:
     def _lose(self, terminal: Terminal) -> None:
         """Take note that a session that has begun, or may have, has ended unobserved."""
         terminal.record.lost = True
-        terminal.finish(UNKNOWN_EXIT, now_ms())
+        terminal.finish(UNKNOWN_EXIT, wall_ms())
         self._save(terminal)
         self._changed()
 
@@ -346,4 +346,4 @@ class TerminalSessions:
 
 def _left(ended_at: int | None) -> float:
     """Seconds for which an ended session is still remembered."""
-    return min(max(0.0, REMEMBERED - (now_ms() - (ended_at or 0)) / 1000), REMEMBERED)
+    return min(max(0.0, REMEMBERED - (wall_ms() - (ended_at or 0)) / 1000), REMEMBERED)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 
 from sbxcompose.api import pty
 from sbxcompose.api.websocket import NORMAL, POLICY, Closed, WebSocket
+from sbxcompose.clock import monotonic
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.terminals.rules import MAX_INPUT, InputRate
 from sbxcompose.host.terminals.session import Terminal, Viewer
@@ -46,7 +46,7 @@ async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Clos
             return _PROTOCOL, str(error)
         match event:
             case pty.Data(data):
-                if rate.exceeds_rate(len(data), time.monotonic()):
+                if rate.exceeds_rate(len(data), monotonic()):
                     return POLICY, f"more than {MAX_INPUT} bytes of input within a second"
                 with suppress(Problem):  # it has ended: that is being told
                     await terminal.write(data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -231,7 +230,7 @@ class TestTwoClients:
                 passed = 10 * suspended.SETTLING
             return passed > 0
 
-        monkeypatch.setattr(clouds, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed))
+        monkeypatch.setattr(clouds, "monotonic", lambda: time.monotonic() + passed)
         cloud.pending, cloud.taken = ["scheduling"] * 100_000, 3
         self.interrupt_first(cloud, waits)
         assert cloud.running == ["id2"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sbxcompose.api.models import ManagedInfo, ProcessInfo, RestartConfig
-from sbxcompose.engine.clock import SteadyClock
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.requests import base_environment, command_request, start_request
 from sbxcompose.plan.observed import Instance

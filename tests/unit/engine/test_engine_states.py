@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine import instance_states
-from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import BecameReady, EngineEvent, PlanMade, RowChanged
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.ready import RunFailed
@@ -145,7 +145,7 @@ def test_changes_are_asked_for_as_long_as_there_is_no_verdict() -> None:
 
 def test_many_changes_are_judged_together_and_the_last_one_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     used = iter(0.004 * turn for turn in range(1000))  # each judgement takes 4 ms of CPU time
-    monkeypatch.setattr(instance_states, "thread_time", lambda: next(used))
+    monkeypatch.setattr(instance_states, "thread_cpu_time", lambda: next(used))
     link = Link(row("web", Phase.STARTING))
     changes, judged = 50, 0
 

@@ -48,7 +48,7 @@ def test_what_the_report_of_an_end_took_is_part_of_the_backoff(
         processes.exited(Exited(unit, 1_001, 256, ended))
         await keeper.tasks.close()
 
-    monkeypatch.setattr(lifecycle_driver, "now_ms", lambda: round(NOW * 1000))
+    monkeypatch.setattr(lifecycle_driver, "wall_ms", lambda: round(NOW * 1000))
     monkeypatch.setattr(Timer, "set", lambda self, seconds, call: timers.append(seconds))
     asyncio.run(main())
     assert timers == [waits]

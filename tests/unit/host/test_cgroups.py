@@ -129,6 +129,7 @@ def test_what_has_not_had_its_turn_is_waited_for_longer(
     stops_at: float, ready_until: float, waited: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
+    monkeypatch.setattr(freezer, "monotonic", clock.monotonic)
     monkeypatch.setattr(freezer, "time", clock)
     monkeypatch.setattr(freezer, "PAUSE", 0.25)
     stopped = freezer.wait_stopped(lambda: clock.now >= stops_at, lambda: clock.now < ready_until)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -29,7 +28,7 @@ def test_a_unit_is_given_up_once_what_it_left_behind_has_had_its_turn(
     starved_until: float, gives_up_at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(termination, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(termination, "monotonic", lambda: now)
     monkeypatch.setattr(termination, "is_starved", lambda processes: now < 1000 + starved_until)
     unit = Unit("web", 1, 0.0, "")
     unit.clean_up.killed_at = now

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from sbxcompose.api.models import ProcessInfo
+from sbxcompose.clock import SteadyClock
 from sbxcompose.engine import instance_states
-from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.plan.judge import Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, ObservedRow
@@ -93,7 +92,7 @@ def test_a_crash_loop_is_one_although_the_time_of_day_was_set_back() -> None:
 
 def test_a_deadline_passes_although_the_time_of_day_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = Clocks()
-    monkeypatch.setattr(instance_states, "time", SimpleNamespace(monotonic=clocks.monotonic))
+    monkeypatch.setattr(instance_states, "monotonic", clocks.monotonic)
     states = states_of(Link())
     states._session.clock = clocks.steady
     states.only_watch()
