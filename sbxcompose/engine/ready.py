@@ -26,13 +26,6 @@ from sbxcompose.tasks import SharedWork, run_until
 if TYPE_CHECKING:
     from sbxcompose.engine.ready_lines import LineWatch
 
-FIRST_PAUSE = 0.015
-LONGEST_PAUSE = 1.0
-"""Seconds between two tries of a readiness command: a sixteenth of the time waited so far, between these two."""
-REST = 2.0
-"""How many times as long as a try took there is none: a busy machine is not made busier."""
-
-
 T = TypeVar("T")
 
 
@@ -45,11 +38,6 @@ class RunFailed(ProcessFailed):
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
-
-
-def next_try_in(waited: float, took: float) -> float:
-    """Return the pause before a readiness command is tried again, whose last try `took` so long; all in seconds."""
-    return min(max(waited / 16, REST * took, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 class Readiness:
@@ -223,7 +211,8 @@ class Readiness:
         await probe.wait()
 
     async def _try(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
-        from sbxcompose.command_line import command_line  # late: few processes have one
+        from sbxcompose.api.check_pace import next_try_in  # late, as the next: few processes have such a command
+        from sbxcompose.command_line import command_line
 
         request, base = self._command_request(process, instance, command)
         begun = monotonic()

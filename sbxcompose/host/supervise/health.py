@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose.api.check_pace import next_try_in
 from sbxcompose.api.models import HealthCheckConfig, HealthStatus
 from sbxcompose.command_line import command_line
 from sbxcompose.host.supervise.network import Namespace, socket_in
@@ -28,8 +29,6 @@ PAUSE_DIVISOR = 20
 """A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the
 latest.
 """
-FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH = 50, 4
-"""The same for commands, which cost more."""
 LATE_AFTER = 0.1
 """Seconds after a timeout from which on it was noticed late."""
 TRIES = 3
@@ -96,17 +95,19 @@ def _counts(config: HealthCheckConfig, health: Health, age_ms: int) -> bool:
     return health.counted_at_ms is None or age_ms >= health.counted_at_ms + config.interval_ms
 
 
-def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int:
+def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int, took_ms: int = 0) -> int:
     """Return the pause before the next check: short until something answers, growing with the time waited.
 
-    A server that answers, even with an error, is there: asking it more often than the interval fills its log.
+    A server that answers, even with an error, is there: asking it more often than the interval fills its log. A
+    command costs more than a look at a port, namely what the last check `took_ms`.
     """
     if health.status != "starting" or health.answered:
         return config.interval_ms
-    first, stretch = (
-        (FIRST_PAUSE_MS, PAUSE_DIVISOR) if config.type != "exec" else (FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH)
-    )
-    pause = min(max(first, age_ms // stretch), config.interval_ms)
+    if config.type == "exec":
+        pause = round(1000 * next_try_in(age_ms / 1000, took_ms / 1000))
+    else:
+        pause = max(FIRST_PAUSE_MS, age_ms // PAUSE_DIVISOR)
+    pause = min(pause, config.interval_ms)
     if health.counted_at_ms is not None:
         # The next one that counts is not to be late by a stretched pause.
         due = health.counted_at_ms + config.interval_ms - age_ms
@@ -128,7 +129,9 @@ async def watch(
     known to be healthy, and not at every check: it reads much of /proc.
     """
     while True:
+        looked = age_ms()
         seen = await look_once()
+        took_ms = age_ms() - looked
         if seen.failure is None and seen.host and (health.status != "healthy" or health.failures):
             who = await asyncio.to_thread(foreign_listener, config.port or 0, seen.host)
             if who is not None:
@@ -140,7 +143,7 @@ async def watch(
         # The lifecycle ends an unhealthy run; the next run has checks of its own.
         if health.status == "unhealthy":
             return
-        await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
+        await asyncio.sleep(next_pause_ms(config, health, age_ms(), took_ms) / 1000)
 
 
 async def check_port(config: HealthCheckConfig, namespace: Namespace | None = None) -> CheckResult:

@@ -1,4 +1,4 @@
-"""When a readiness command is tried again, and where a line of readiness is looked for."""
+"""What readiness waits for, and where a line of it is looked for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from msgspec.structs import replace
 
 from sbxcompose.engine.listeners import OutputSink
 from sbxcompose.engine.ready import (
-    LONGEST_PAUSE,
     CommandRequest,
     Readiness,
     RunFailed,
     message_without_name,
-    next_try_in,
 )
 from sbxcompose.engine.ready_lines import LineWatch
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -67,20 +65,6 @@ def test_a_watch_sees_the_line_of_the_run_that_was_asked_for() -> None:
         assert outputs.sinks == []
 
     asyncio.run(main())
-
-
-def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() -> None:
-    tries, now = 0, 0.0
-    while now < 1.0:
-        now += next_try_in(now, 0.005)
-        tries += 1
-    assert 20 <= tries <= 40
-    assert next_try_in(60.0, 0.005) == LONGEST_PAUSE
-
-
-def test_a_readiness_command_that_takes_long_is_not_tried_all_the_time() -> None:
-    assert next_try_in(0.3, 0.3) == 0.6
-    assert next_try_in(9.0, 9.0) == LONGEST_PAUSE
 
 
 Found = TypeVar("Found")

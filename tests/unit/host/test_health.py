@@ -110,9 +110,10 @@ def test_a_timeout_that_is_noticed_late_says_nothing_of_what_is_checked(monkeypa
     assert asyncio.run(check(health.TRIES)).failure == "true: not done within 1 ms"
 
 
-def test_commands_are_not_run_as_often_as_ports_are_asked() -> None:
+def test_a_command_is_run_the_less_often_the_longer_it_takes() -> None:
     config = HealthCheckConfig(type="exec", command=["true"], interval_ms=1000)
-    assert [next_pause_ms(config, at_start(config), age) for age in (0, 1000, 10_000)] == [50, 250, 1000]
+    assert [next_pause_ms(config, at_start(config), age, 4) for age in (0, 320, 3200, 64_000)] == [5, 10, 100, 1000]
+    assert [next_pause_ms(config, at_start(config), 100, took) for took in (55, 205, 2_000)] == [100, 400, 1000]
 
 
 def test_once_healthy_checks_keep_to_the_interval() -> None:
