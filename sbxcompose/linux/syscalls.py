@@ -1,4 +1,4 @@
-"""System calls on namespaces, mounts and capabilities that Python has no name for, or only from 3.12 on.
+"""System calls on namespaces, mounts, capabilities and timers that Python has no name for, or only from 3.12 on.
 
 Every function raises `OSError`. The standard library alone; ctypes is imported with the first call.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 _CAPABILITY_VERSION = 0x2008_0522
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_CLOCK_MONOTONIC, _TIMER_ABSOLUTE = 1, 1
 
 RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x04, 0x10
 
@@ -71,6 +73,23 @@ def unshare(flags: int) -> None:
 def setns(fd: int, flags: int) -> None:
     """Enter namespaces: those of a process given by a pidfd (Linux 5.8), or one given by itself."""
     _call("setns", fd, flags)
+
+
+def timer(when: float) -> int:
+    """Return a descriptor that can be read from a moment of the monotonic clock on (timerfd_create(2))."""
+    fd = _call("timerfd_create", _CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _call("timerfd_settime", fd, _TIMER_ABSOLUTE, _timer_value(when), None)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _timer_value(when: float) -> bytes:
+    # struct itimerspec: the interval of a repetition, then the first time, each in seconds and nanoseconds.
+    seconds, nanoseconds = divmod(max(1, round(when * 1e9)), 1_000_000_000)  # 0 would disarm it
+    return struct.pack("@llll", 0, 0, seconds, nanoseconds)
 
 
 def clone_sibling() -> int:

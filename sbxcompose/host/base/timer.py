@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+
+from sbxcompose.linux import syscalls
+
+NEAR = 0.02
+"""Seconds before the moment from which on a `PreciseTimer` has a descriptor."""
 
 
 class Timer:
-    """Calls once, after a while, unless it is set anew or cancelled before."""
+    """Calls once, after a while, unless it is set anew or cancelled before.
+
+    It is one to two milliseconds late: asyncio has epoll wait for whole ones, and rounds up twice.
+    """
 
     __slots__ = ("_handle",)
 
@@ -32,4 +41,47 @@ class Timer:
 
     def _due(self, call: Callable[[], None]) -> None:
         self._handle = None
+        call()
+
+
+class PreciseTimer:
+    """Calls as `Timer` does, at the moment itself: a timer of the kernel makes a descriptor readable then."""
+
+    __slots__ = ("_descriptor", "_handle")
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+        self._descriptor = -1
+
+    def set(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call `call` after `seconds`, instead of what was set before."""
+        self.cancel()
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        if seconds > NEAR:
+            self._handle = loop.call_at(when - NEAR, self._near, loop, when, call)
+        else:
+            self._near(loop, when, call)
+
+    def cancel(self) -> None:
+        """Call nothing."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _near(self, loop: asyncio.AbstractEventLoop, when: float, call: Callable[[], None]) -> None:
+        try:
+            self._descriptor = syscalls.timer(when)
+        except OSError:  # no descriptor is left: late is better than never
+            self._handle = loop.call_at(when, self._due, call)
+            return
+        self._handle = None
+        loop.add_reader(self._descriptor, self._due, call)
+
+    def _due(self, call: Callable[[], None]) -> None:
+        self.cancel()
         call()

@@ -16,7 +16,7 @@ from sbxcompose.clock import wall_ms
 from sbxcompose.host.base import write_back
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.base.timer import PreciseTimer
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.messages import close_streams
@@ -72,7 +72,7 @@ class LifecycleDriver(ProcessRow):
         self._attachment: RunPipes | None = None
         self._arrived: Spawned | Adopted | None = None
         self._recorded = False
-        self._timer = Timer()
+        self._timer = PreciseTimer()
         self._ended_ms: int | None = None
         """The end that is being reported: a backoff counts from it, not from its report."""
         self._checks = Checks()

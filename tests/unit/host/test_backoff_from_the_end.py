@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api.models import RestartConfig, StartRequest
-from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.base.timer import PreciseTimer
 from sbxcompose.host.keeper.client import Exited
 from sbxcompose.host.supervise import lifecycle_driver
 from sbxcompose.host.supervise.lifecycle_steps import back_off
@@ -49,6 +49,6 @@ def test_what_the_report_of_an_end_took_is_part_of_the_backoff(
         await keeper.tasks.close()
 
     monkeypatch.setattr(lifecycle_driver, "wall_ms", lambda: round(NOW * 1000))
-    monkeypatch.setattr(Timer, "set", lambda self, seconds, call: timers.append(seconds))
+    monkeypatch.setattr(PreciseTimer, "set", lambda self, seconds, call: timers.append(seconds))
     asyncio.run(main())
     assert timers == [waits]

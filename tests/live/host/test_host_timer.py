@@ -1,0 +1,78 @@
+"""The timer of a backoff: at the moment itself, where asyncio's are one to two milliseconds late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from sbxcompose.host.base.timer import NEAR, PreciseTimer, Timer
+from sbxcompose.linux import syscalls
+
+
+class _Waits(selectors.EpollSelector):
+    """Notes for how long the loop wanted to wait each time; None is until a descriptor can be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.asked.append(timeout)
+        return super().select(timeout)
+
+
+def _waits(main: Callable[[], Awaitable[None]]) -> list[float | None]:
+    selector = _Waits()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(main())  # type: ignore[arg-type]
+    return [asked for asked in selector.asked if asked != 0]
+
+
+async def _until_due(timer: Timer | PreciseTimer, seconds: float) -> None:
+    due = asyncio.Event()
+    timer.set(seconds, due.set)
+    await due.wait()
+
+
+def test_near_its_moment_it_waits_for_no_number_of_milliseconds() -> None:
+    assert set(_waits(lambda: _until_due(PreciseTimer(), 0.005))) == {None}
+    assert None not in _waits(lambda: _until_due(Timer(), 0.005))
+
+
+def test_longer_ones_need_no_descriptor_until_then() -> None:
+    waits = _waits(lambda: _until_due(PreciseTimer(), NEAR + 0.005))
+    assert waits[-1] is None
+    assert all(asked is not None and asked < NEAR for asked in waits[:-1])
+
+
+def test_one_that_is_over_already_calls_at_once() -> None:
+    _waits(lambda: _until_due(PreciseTimer(), 0.0))
+
+
+def test_set_anew_or_cancelled_it_keeps_no_descriptor_and_calls_nothing() -> None:
+    called: list[str] = []
+
+    async def main() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        timer = PreciseTimer()
+        timer.set(0.0, lambda: called.append("first"))
+        await _until_due(timer, 0.001)
+        timer.set(0.0, lambda: called.append("second"))
+        timer.cancel()
+        assert len(os.listdir("/proc/self/fd")) == before
+        await _until_due(Timer(), 0.005)
+
+    asyncio.run(main())
+    assert called == []
+
+
+def test_without_a_descriptor_it_calls_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(when: float) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(syscalls, "timer", none_left)
+    _waits(lambda: _until_due(PreciseTimer(), 0.005))
