@@ -8,6 +8,8 @@ from sbxcompose.clock import boot_time
 
 COMMAND_LENGTH = 200
 _TICKS = os.sysconf("SC_CLK_TCK")
+TICK_MS = 1000 / _TICKS
+"""Milliseconds that a clock tick of /proc is long."""
 _DEAD = b"ZXx"
 
 

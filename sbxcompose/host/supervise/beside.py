@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal as signals
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,8 +23,7 @@ class CommandsBeside:
     def __init__(self, owner: ProcessOwner[Any], record: Callable[[], ProcessRecord]) -> None:
         self._owner = owner
         self._record = record
-        self._stopping: RunningCommand | None = None
-        self._time_limit: asyncio.Timeout | None = None
+        self._stopping: _StopCommand | None = None
 
     async def run(
         self, command: list[str], *, repeatable: bool = False, running: RunningCommand | None = None
@@ -40,38 +39,64 @@ class CommandsBeside:
         except Problem as problem:
             return CommandResult(error=str(problem))
 
-    async def stop(
+    def stop(
         self, handle: int, command: list[str], grace: float, report: Callable[[StopCommandEnded], None]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Let the keeper hold the grace (in seconds), and begin the command, whose end is reported."""
+        self._stopping = _StopCommand(handle, asyncio.get_running_loop().time() + grace)
+        return self._begin_stop(self._stopping, command, grace, report)
+
+    async def _begin_stop(
+        self,
+        stopping: _StopCommand,
+        command: list[str],
+        grace: float,
+        report: Callable[[StopCommandEnded], None],
+    ) -> None:
         # The grace is kept by the keeper, also if this server is killed; SIGCONT disturbs nothing.
-        await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
-        self._owner.keeper.tasks.start(self._stop(handle, command, grace, report))
+        await self._owner.keeper.stop(self._owner.unit(stopping.handle), signals.SIGCONT, grace)
+        self._owner.keeper.tasks.start(self._stop(stopping, command, report))
 
     async def _stop(
-        self, handle: int, command: list[str], grace: float, report: Callable[[StopCommandEnded], None]
+        self, stopping: _StopCommand, command: list[str], report: Callable[[StopCommandEnded], None]
     ) -> None:
-        running = self._stopping = RunningCommand()
         failure = None
         try:
-            async with asyncio.timeout(grace) as self._time_limit:
-                done = await self.run(command, running=running)
+            async with asyncio.timeout_at(stopping.deadline) as stopping.time_limit:
+                done = await self.run(command, running=stopping.running)
             failure = f"its stop command failed: {done.failure}" if done.failure is not None else None
         except TimeoutError:
             pass  # it is killed, as the process is
         finally:
-            # The next run may have begun its own stop command by now, which these are about then.
-            if self._stopping is running:
-                self._stopping = self._time_limit = None
-        report(StopCommandEnded(handle, failure, running.output))
+            # The next run may have begun its own stop command by now.
+            if self._stopping is stopping:
+                self._stopping = None
+        report(StopCommandEnded(stopping.handle, failure, stopping.running.output))
 
-    def process_ended(self, left: float) -> str | None:
-        """Let the stop command of a run that is over finish within `left` seconds; what it has printed until now.
+    def shorten_stop(self, handle: int, grace: float) -> None:
+        """Let the stop command of a run, if one runs, take no more than `grace` seconds from now on."""
+        if self._stopping is not None and self._stopping.handle == handle:
+            self._stopping.shorten(asyncio.get_running_loop().time() + grace)
 
-        None if that is nothing, or none runs.
-        """
-        if self._stopping is None:
-            return None
-        if self._time_limit is not None and not self._time_limit.expired():
-            self._time_limit.reschedule(asyncio.get_running_loop().time() + left)
-        return self._stopping.output
+    @property
+    def stop_output(self) -> str | None:
+        """What the stop command that runs has printed until now; None if that is nothing, or none runs."""
+        return None if self._stopping is None else self._stopping.running.output
+
+
+class _StopCommand:
+    """A stop command under way, of which run, and until when, by the clock of the event loop."""
+
+    __slots__ = ("deadline", "handle", "running", "time_limit")
+
+    def __init__(self, handle: int, deadline: float) -> None:
+        self.handle = handle
+        self.deadline = deadline
+        self.running = RunningCommand()
+        self.time_limit: asyncio.Timeout | None = None
+
+    def shorten(self, deadline: float) -> None:
+        """Take the earlier of two deadlines."""
+        self.deadline = min(self.deadline, deadline)
+        if self.time_limit is not None and not self.time_limit.expired():
+            self.time_limit.reschedule(self.deadline)

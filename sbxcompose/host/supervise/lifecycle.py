@@ -20,6 +20,7 @@ from sbxcompose.host.supervise.lifecycle_steps import (
     back_off,
     begin_again,
     in_state,
+    lasted_ms,
     stopped,
     supervise,
     with_end,
@@ -158,7 +159,7 @@ def _run_exited(record: ProcessRecord, event: RunExited, now: ProcessContext) ->
     if why == "unhealthy":
         ended = replace(ended, last_error=f"unhealthy: {record.health.last_check}")
     failed = why == "unhealthy" or not event.exit.counts_as_success(record.request.success_exit_codes)
-    ran_ms = max(0, event.exit.ended_at - run.started_at)
+    ran_ms = lasted_ms(run, event.exit.ended_at, now)
     after, effects = after_failure(ended, now, failed=failed, ran_ms=ran_ms)
     return after, [EndChecks(), *effects, release]
 
@@ -265,7 +266,7 @@ def _health_checked(record: ProcessRecord, event: HealthChecked, now: ProcessCon
     checked = replace(record, health=event.health)
     if event.health.status != "unhealthy":
         return checked, []
-    if record.run is not None and restart.was_good(now.ms - record.run.started_at, record.health.status):
+    if record.run is not None and restart.was_good(lasted_ms(record.run, now.ms, now), record.health.status):
         checked = replace(checked, failed_runs=0)  # it was a good run until now
     return ask_to_end(checked, "unhealthy", StopRequested(), now)
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from sbxcompose.api.models import LastExit
-from sbxcompose.clock import wall_ms
+from sbxcompose.clock import boot_time, wall_ms
 from sbxcompose.host.base import write_back
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
@@ -37,6 +37,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     ForgetRow,
     HealthChecked,
     HostRestarted,
+    KillRun,
     LifecycleEvent,
     ProcessContext,
     RunAdopted,
@@ -51,6 +52,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StartFailed,
     StartLost,
     StopCommandEnded,
+    StopRun,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.pipes import RunPipes
@@ -97,7 +99,8 @@ class LifecycleDriver(ProcessRow):
         owner, before, handle = self._owner, self.record, self.handle
         ms = wall_ms()
         late_ms = 0 if self._ended_ms is None else max(0, ms - self._ended_ms)
-        now = ProcessContext(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms)
+        boot_ms = int(boot_time() * 1000)
+        now = ProcessContext(ms, owner.paused, owner.free_handle, self.log.end, owner.keeper.identity, late_ms, boot_ms)
         self.record, effects = transition(before, event, now)
         # `now` only offered the handle; it is used up by a transition that begins a run.
         if any(isinstance(effect, SpawnRun) for effect in effects):
@@ -131,6 +134,8 @@ class LifecycleDriver(ProcessRow):
             case RunStopCommand(handle, command, grace_ms):
                 return self._beside.stop(handle, command, grace_ms / 1000, self._report)
             case _:
+                if isinstance(effect, StopRun | KillRun):
+                    self._beside.shorten_stop(effect.handle, effect.grace_ms / 1000)
                 return keeper_request(self._owner.keeper, self._owner.unit, effect)
         return None
 
@@ -249,7 +254,7 @@ class LifecycleDriver(ProcessRow):
         """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""
         state = self.record.state
         if isinstance(state, Running) and state.ending is not None:
-            printed = self._beside.process_ended(state.ending.left_ms(wall_ms()) / 1000)
+            printed = self._beside.stop_output
             if printed is not None:
                 self._report(StopCommandEnded(handle, None, printed))
 

@@ -32,6 +32,7 @@ from sbxcompose.host.supervise.state import (
     SuspendedBackoff,
     Why,
 )
+from sbxcompose.linux.processes import TICK_MS
 
 Outcome = tuple[ProcessRecord, list[Effect]]
 
@@ -40,6 +41,16 @@ def with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) 
     """Return the record with the end of its run."""
     run = replace(run, ended=end, stdin_open=False)
     return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
+
+
+def lasted_ms(run: Run, until: int, now: ProcessContext) -> int:
+    """Return how long a run had lasted at a moment, though the wall clock was set meanwhile.
+
+    A run that an older version recorded has no start by the clock of the boot.
+    """
+    if not run.ticks or not now.boot_ms:
+        return max(0, until - run.started_at)
+    return max(0, now.boot_ms - round(run.ticks * TICK_MS) - max(0, now.ms - until))
 
 
 def after_failure(record: ProcessRecord, now: ProcessContext, *, failed: bool, ran_ms: int) -> Outcome:

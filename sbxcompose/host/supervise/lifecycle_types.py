@@ -13,7 +13,7 @@ class ProcessContext(Struct, frozen=True):
 
     `ms` is milliseconds since 1970, `paused` whether the sandbox is suspended or being copied, `next_handle` the handle
     of the next run, `log_end` where the log ends, `keeper` the identity of the keeper. `late_ms` milliseconds have
-    passed since the end that is being reported.
+    passed since the end that is being reported. `boot_ms` is milliseconds since the machine was started.
     """
 
     ms: int
@@ -22,6 +22,7 @@ class ProcessContext(Struct, frozen=True):
     log_end: int = 0
     keeper: str | None = None
     late_ms: int = 0
+    boot_ms: int = 0
 
 
 # -- events ------------------------------------------------------------------------------------------------
@@ -200,6 +201,11 @@ class KillRun(Struct, frozen=True):
     """Kill everything the run has started."""
 
     handle: int
+
+    @property
+    def grace_ms(self) -> int:
+        """What the run has left."""
+        return 0
 
 
 class ReleaseRun(Struct, frozen=True):

@@ -51,6 +51,7 @@ from sbxcompose.host.supervise.state import (
     Stopped,
     SuspendedBackoff,
 )
+from sbxcompose.linux.processes import TICK_MS
 
 NOW = ProcessContext(100_000, next_handle=9, log_end=77)
 STARTED_AT = 90_000
@@ -92,6 +93,24 @@ def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
     again = replace(record(Starting(3), ENDED), failed_runs=2, health=Health("healthy"))
     assert transition(again, StartFailed("no such file"), NOW)[0].failed_runs == 3
     assert transition(plain, RestartRequested(), NOW)[0].failed_runs == 0
+
+
+@pytest.mark.parametrize("clock_set_ms", [-3_600_000, 0, 3_600_000])
+@pytest.mark.parametrize("ran_ms, failed_runs", [(100, 3), (5_000, 0)])
+def test_how_long_a_run_has_lasted_does_not_depend_on_the_wall_clock(
+    clock_set_ms: int, ran_ms: int, failed_runs: int
+) -> None:
+    run = replace(ALIVE, ticks=7_000)
+    before = replace(record(Running(), run, replace(REQUEST, health_check=None)), failed_runs=2)
+    before = replace(before, health=Health("disabled"))
+    ended_at = STARTED_AT + ran_ms + clock_set_ms
+    now = replace(NOW, ms=ended_at + 250, late_ms=250, boot_ms=round(7_000 * TICK_MS) + ran_ms + 250)
+    ended = transition(before, RunExited(2, LastExit(exit_code=1, ended_at=ended_at), None), now)[0]
+    assert ended.failed_runs == failed_runs
+    healthy = replace(before, health=Health("healthy"))
+    now = replace(NOW, ms=ended_at, boot_ms=round(7_000 * TICK_MS) + ran_ms)
+    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), now)[0]
+    assert unhealthy.failed_runs == (0 if ran_ms > 1_000 else 2), "a good run until now, if it was stable"
 
 
 STATES = {
