@@ -68,8 +68,7 @@ def timeout(life: SandboxLife, now: SandboxTime, *, if_unset: bool = False) -> S
 def _left(life: SandboxLife, now: SandboxTime) -> float | None:
     if life.ending is not None:
         return None
-    age = (now.ms - (life.info.created_at or 0)) / 1000
-    return seconds_left(life.info, life.traffic, age=age, now=now.monotonic)
+    return seconds_left(life.info, life.traffic, age=now.boot - life.began, now=now.monotonic)
 
 
 def _to(life: SandboxLife, stage: SandboxStage, *effects: SandboxEffect, **fields: Any) -> SandboxOutcome:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
-from sbxcompose.clock import monotonic, wall_ms
+from sbxcompose.clock import boot_time, monotonic, wall_time
 from sbxcompose.host.base import write_back
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -56,7 +56,7 @@ class SandboxDriver:
         self.workload = workload
         self.expired: Callable[[], None] = lambda: None
         self.idle: Callable[[], None] = lambda: None
-        self._life = SandboxLife.recorded(info, ending, monotonic())
+        self._life = SandboxLife.recorded(info, ending, wall_time(), _now())
         self._news = ChangeSignal()
         self._timer = Timer()
         self._failure: str | None = None
@@ -94,7 +94,7 @@ class SandboxDriver:
         refused.
         """
         before = self._life
-        life, effects = lifecycle.transition(before, event, SandboxTime(wall_ms(), monotonic()))
+        life, effects = lifecycle.transition(before, event, _now())
         for effect in effects:
             if isinstance(effect, RefuseRequest):
                 raise Problem(effect.status, effect.error, effect.code, effect.hint)
@@ -164,7 +164,7 @@ class SandboxDriver:
 
     def arm_timeout(self) -> None:
         """Set the timer for when it is due to be suspended or terminated, if ever."""
-        self._perform(lifecycle.timeout(self._life, SandboxTime(wall_ms(), monotonic())))
+        self._perform(lifecycle.timeout(self._life, _now()))
 
     def _due(self) -> None:
         try:
@@ -178,3 +178,7 @@ def _record(life: SandboxLife) -> dict[str, Any]:
     """Return what is on disk of a sandbox: why it is being terminated as well, as long as it is not."""
     more = {"ending": life.ending} if life.ending is not None and life.info.status != "terminated" else {}
     return {**life.info.write(), **more}
+
+
+def _now() -> SandboxTime:
+    return SandboxTime(boot_time(), monotonic())

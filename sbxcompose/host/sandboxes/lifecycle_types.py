@@ -67,23 +67,33 @@ _RECORDED: dict[SandboxStatus, SandboxStage] = {
 
 
 class SandboxLife(Struct, frozen=True):
-    """All that a decision about a sandbox depends on. `ending` is why it is being terminated, None if it is not."""
+    """All that a decision about a sandbox depends on.
+
+    `ending` is why it is being terminated, None if it is not; `began` when its lifetime began, by the clock of the
+    boot, and negative if that was before it.
+    """
 
     info: SandboxInfo
     stage: SandboxStage
     ending: str | None
     traffic: Traffic
+    began: float
 
     @classmethod
-    def recorded(cls, info: SandboxInfo, ending: str | None, now: float) -> SandboxLife:
-        """Return the life of a sandbox as its record tells it; its idleness counts from `now` (monotonic seconds)."""
-        return cls(info, _RECORDED[info.status], ending, Traffic(0, now))
+    def recorded(cls, info: SandboxInfo, ending: str | None, wall: float, now: SandboxTime) -> SandboxLife:
+        """Return the life of a sandbox as its record tells it at `now`, which is `wall` by the wall clock.
+
+        Its idleness counts from now. Its age is taken from the wall clock this once, as it continues while no host
+        runs.
+        """
+        age = max(0.0, wall - (info.created_at or 0) / 1000)
+        return cls(info, _RECORDED[info.status], ending, Traffic(0, now.monotonic), now.boot - age)
 
 
 class SandboxTime(Struct, frozen=True):
-    """The time: milliseconds since 1970, and monotonic seconds."""
+    """The time in seconds: by the clock of the boot, which counts sleep of the machine, and by the monotonic one."""
 
-    ms: int
+    boot: float
     monotonic: float
 
 

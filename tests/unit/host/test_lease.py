@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.clock import wall_time
+from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.sandboxes.lifecycle_driver import SandboxDriver
 from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
 
 QUIET = Traffic(under_way=0, last=100.0)
@@ -47,3 +52,17 @@ def test_nothing_happens_after_the_end() -> None:
 @pytest.mark.parametrize("name", ["box", None])
 def test_without_a_timeout_nothing_is_due(timeout: int | None, name: str | None) -> None:
     assert seconds_left(info(name=name, timeout_secs=timeout), QUIET, age=1e9, now=1e9) is None
+
+
+@pytest.mark.parametrize("clock_set", [-3600.0, 0.0, 3600.0])
+def test_a_lifetime_is_as_long_as_it_was_when_the_wall_clock_is_set(
+    clock_set: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, armed = wall_time(), list[float]()
+    monkeypatch.setattr(Timer, "set", lambda self, seconds, call: armed.append(seconds))
+    created_at = round((now - 600) * 1000)
+    driver = SandboxDriver(info(timeout_secs=3600, created_at=created_at), tmp_path, cast(Any, None))
+    monkeypatch.setattr(time, "time", lambda: now + clock_set)
+    monkeypatch.setattr(time, "time_ns", lambda: round((now + clock_set) * 1e9))
+    driver.arm_timeout()
+    assert armed == [pytest.approx(3000, abs=60)]

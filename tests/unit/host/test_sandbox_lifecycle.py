@@ -43,7 +43,7 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
 from sbxcompose.host.sandboxes.timeouts import Traffic
 
 S = SandboxStage
-NOW = SandboxTime(1_000_000, 500.0)
+NOW = SandboxTime(1_000.0, 500.0)
 FIRST, SOON, FREEZE, THAW = RecordFirst(), RecordSoon(), FreezeSandbox(), ThawSandbox()
 REFUSED = "refused"
 
@@ -148,7 +148,7 @@ ENDING: dict[type, dict[SandboxStage, Expected]] = {
 
 def life(stage: SandboxStage, ending: str | None = None, **fields: Any) -> SandboxLife:
     info = SandboxInfo(**{"id": "x", "name": "box", "status": stage.status, "created_at": 0, **fields})
-    return SandboxLife(info, stage, ending, Traffic(1, 400.0))
+    return SandboxLife(info, stage, ending, Traffic(1, 400.0), 0.0)
 
 
 def shown(outcome: SandboxOutcome) -> Expected:
@@ -201,7 +201,7 @@ def test_the_end_is_recorded_with_what_is_to_be_told_of_it() -> None:
 
 def test_a_record_says_in_which_stage_it_was() -> None:
     for stage in (S.PENDING, S.RUNNING, S.SNAPSHOTTING, S.SUSPENDING, S.SUSPENDED, S.TERMINATED):
-        assert SandboxLife.recorded(life(stage).info, None, 5.0).stage is stage
+        assert SandboxLife.recorded(life(stage).info, None, 5.0, NOW).stage is stage
 
 
 class TestTimeouts:
@@ -211,7 +211,7 @@ class TestTimeouts:
         self, stage: SandboxStage = S.RUNNING, *, traffic: int = 0, last: float = 440.0, **fields: Any
     ) -> SandboxLife:
         before = life(stage, **{"timeout_secs": 60, **fields})
-        return SandboxLife(before.info, stage, None, Traffic(traffic, last))
+        return SandboxLife(before.info, stage, None, Traffic(traffic, last), 0.0)
 
     def test_an_idle_one_is_suspended(self) -> None:
         after, effects = transition(self.due(), TimeoutReached(), NOW)
