@@ -76,9 +76,9 @@ class Assembler:
         forced = forced_provider(request, variable)
         checks = ProjectChecks(self._model, self._sandboxes, self._entries, self._places, self._reader.mistakes)
         connections = ConnectionNames(self._sandboxes, self._entries, self._places, self._reader.mistakes)
-        for key, (model, path) in self._sandboxes.items():
+        for key, (model, _) in self._sandboxes.items():
             checks.provider(key, forced or model.provider or provider)
-            maker = _SandboxMaker(self, key, model, path, base, needs, ports)
+            maker = _SandboxMaker(self, key, base, needs, ports)
             wanted, other = maker.processes()
             own, connect = None if forced else model.provider, connections.of(key, model)
             sandboxes.append(replace(maker.sandbox(name, tuple(wanted)), provider=own, connect=connect))
@@ -145,6 +145,10 @@ class Assembler:
         """Return whether it runs without being named."""
         return address in self._wanted
 
+    def written(self, sandbox: str) -> tuple[SandboxModel, Path]:
+        """Return what the file has of a sandbox, and at which place."""
+        return self._sandboxes[sandbox]
+
     def entries_of(self, sandbox: str) -> dict[str, ProcessEntry]:
         """Return the processes of a sandbox, active or not, in file order."""
         return self._by_sandbox.get(sandbox, {})
@@ -193,21 +197,18 @@ class _SandboxMaker:
         self,
         whole: Assembler,
         name: str,
-        model: SandboxModel,
-        path: Path,
         base: dict[str, str],
         needs: Mapping[Address, tuple[Dependency, ...]],
         ports: Mapping[str, tuple[Pairs, ...]],
     ) -> None:
         self._whole = whole
         self._name = name
-        self._model = model
-        self._path = path
+        self._model, self._path = whole.written(name)
         self._needs = needs
         self._ports = ports
-        self._values = whole.variables.layer(base, model, path)
+        self._values = whole.variables.layer(base, self._model, self._path)
         self._env = pairs_of(self._values)
-        self._workspace = build.workspace_of(model)
+        self._workspace = build.workspace_of(self._model)
 
     def sandbox(self, project: str, processes: tuple[Process, ...]) -> Sandbox:
         """Return the sandbox with these processes."""
@@ -262,19 +263,18 @@ class _SandboxMaker:
         for number, command in enumerate(self._model.setup, 1):
             before = made[-1] if made else None
             after = () if before is None else (Dependency(self._name, before.name, Condition.COMPLETED),)
-            made.append(
-                Process(
-                    sandbox=self._name,
-                    name=f"@setup{number}",
-                    command=command,
-                    digest=digest(command, self._env, restart=restart, after="" if before is None else before.digest),
-                    env=self._env,
-                    restart=restart,
-                    depends_on=after,
-                    inherit_env=self._inherit(None),
-                    secrets=self._secret_names((), ()),
-                )
+            step = Process(
+                sandbox=self._name,
+                name=f"@setup{number}",
+                command=command,
+                digest="",
+                env=self._env,
+                restart=restart,
+                depends_on=after,
+                inherit_env=self._inherit(None),
+                secrets=self._secret_names((), ()),
             )
+            made.append(replace(step, digest=digest(step, after="" if before is None else before.digest)))
         return made
 
     def _process(self, name: str, entry: ProcessEntry, first: tuple[Dependency, ...]) -> Process:

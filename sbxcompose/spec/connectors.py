@@ -71,7 +71,7 @@ def _connector(project: Project, name: str, consumers: list[str]) -> Process:
         sandbox=CONNECTORS,
         name=name,
         command=("python3", "-m", MODULE, *words),
-        digest=digest(words),
+        digest=digest(Process(CONNECTORS, name, words, digest="")),
         workdir="/",
         restart=Restart(),
         ready_when=ReadyLine(f"^{READY}$"),

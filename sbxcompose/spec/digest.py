@@ -11,39 +11,29 @@ its SHA-256. It does not depend on the order of keys in the file, nor on our ver
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from sbxcompose.spec.keys import keys_of, needs_new_run
-from sbxcompose.spec.project import HealthCheck, Pairs, Process, Restart
+from sbxcompose.spec.project import HealthCheck, Process
 from sbxcompose.spec.variables import pairs_of
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
-def digest(
-    command: Sequence[str],
-    env: Pairs = (),
-    *,
-    user: str | None = None,
-    workdir: str = "",
-    stdin: str = "closed",
-    restart: Restart = Restart(),  # noqa: B008 (frozen)
-    health_check: HealthCheck | None = None,
-    after: str | None = None,
-    more: Mapping[str, Any] = MappingProxyType({}),
-) -> str:
+def digest(process: Process, *, after: str | None = None, more: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Return the digest of a process; `after` is that of the setup command before it, `more` are keys added later."""
+    restart, health_check = process.restart, process.health_check
     form: dict[str, Any] = {
-        "command": list(command),
-        "env": dict(env),
-        "user": user,
-        "workdir": workdir,
-        "stdin": stdin,
+        "command": list(process.command),
+        "env": dict(process.env),
+        "user": process.user,
+        "workdir": process.workdir,
+        "stdin": process.stdin,
         "restart": {
             "policy": restart.policy.value,
             "max_restarts": restart.max_restarts,
@@ -78,19 +68,10 @@ def _millis(seconds: float) -> int:
 
 def process_digest(process: Process) -> str:
     """Return the digest of a process; its own variables are those of the first replica."""
-    env = process.env
+    more = _changed_keys(process)
     if process.replica_env:
-        env = pairs_of({**dict(env), **dict(process.replica_env[0])})
-    return digest(
-        process.command,
-        env,
-        user=process.user,
-        workdir=process.workdir,
-        stdin=process.stdin,
-        restart=process.restart,
-        health_check=process.health_check,
-        more=_changed_keys(process),
-    )
+        process = replace(process, env=pairs_of({**dict(process.env), **dict(process.replica_env[0])}))
+    return digest(process, more=more)
 
 
 def _changed_keys(process: Process) -> dict[str, object]:

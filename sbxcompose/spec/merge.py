@@ -5,7 +5,7 @@ Mappings merge key by key, everything else is replaced; an `env` merges also whe
 
 from __future__ import annotations
 
-from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.nodes import Mapping, Node, Notation, Scalar, Sequence
 
 _DEEPEST = 100
 
@@ -40,8 +40,6 @@ def as_mapping(node: Node) -> Node:
             return node
         name, equals, text = item.text.partition("=")
         value = text if equals else None
-        entries[name] = (
-            item,
-            Scalar(item.document, item.line, item.column, text, value, literal=item.literal),
-        )
+        written: Notation = "literal" if item.written == "literal" else "quoted"
+        entries[name] = (item, Scalar(item.document, item.line, item.column, text, value, written))
     return Mapping(node.document, node.line, node.column, entries)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sbxcompose.errors import Mistake
 
 ScalarValue = str | int | float | bool | None
+Notation = Literal["plain", "quoted", "literal"]
+"""Without quotes (it may be a number), with them, or where `$` is a character as any other."""
 
 
 class Document:
@@ -50,9 +54,9 @@ class Node:
 
 
 class Scalar(Node):
-    """`value` is what the text means. `plain`: written without quotes. `literal`: `$` means nothing in it."""
+    """`value` is what the text means, and `written` how it stands in the file."""
 
-    __slots__ = ("literal", "plain", "text", "value")
+    __slots__ = ("text", "value", "written")
 
     def __init__(
         self,
@@ -61,15 +65,12 @@ class Scalar(Node):
         column: int,
         text: str,
         value: ScalarValue,
-        *,
-        plain: bool = False,
-        literal: bool = False,
+        written: Notation = "quoted",
     ) -> None:
         super().__init__(document, line, column)
         self.text = text
         self.value = value
-        self.plain = plain
-        self.literal = literal
+        self.written = written
 
 
 class Sequence(Node):

@@ -98,7 +98,7 @@ def no_entry(document: Document, number: int, line: str) -> Mistake:
 
 def _process(document: Document, line: int, column: int, command: str) -> Mapping:
     def word(text: str) -> Scalar:
-        return Scalar(document, line, column, text, text, literal=True)
+        return Scalar(document, line, column, text, text, "literal")
 
     keys = {"command": command, "restart": "never", "stdin": "pipe"}
     return Mapping(document, line, column, {key: (word(key), word(value)) for key, value in keys.items()})

@@ -144,10 +144,10 @@ class Converter:
         if "\0" in text:
             self.mistakes.append(node.mistake("a NUL character cannot be part of a command, a name or a variable"))
             return self._stand_in(node)
-        if "$" not in text or node.literal:
+        if "$" not in text or node.written == "literal":
             return text if shape.text and node.value is not None else node.value
         value = self._interpolated(node)
-        return resolve(value) if node.plain and not shape.text else value
+        return resolve(value) if node.written == "plain" and not shape.text else value
 
     def _interpolated(self, node: Scalar) -> str:
         names: set[str] = set()

@@ -107,7 +107,7 @@ class _Composer:
                 self._mistakes.append(self._at(event, str(error), _tag_hint(event.tag)))
                 return Scalar(self._document, line, column, text, None if event.tag == "!reset" else text)
         if event.implicit[0]:
-            return Scalar(self._document, line, column, text, resolve(text), plain=True)
+            return Scalar(self._document, line, column, text, resolve(text), "plain")
         return Scalar(self._document, line, column, text, text)
 
     def _begin(self, event: yaml.CollectionStartEvent) -> None:
@@ -156,7 +156,7 @@ class _Composer:
         parent.key = None
         if not isinstance(key, Scalar):
             self._mistakes.append(key.mistake("a key must be a single word, not a list or a mapping"))
-        elif key.plain and key.text == "<<":
+        elif key.written == "plain" and key.text == "<<":
             if parent.merges:
                 self._mistakes.append(key.mistake("the key `<<` is given twice", "write `<<: [*first, *second]`"))
             parent.merges.append(node)

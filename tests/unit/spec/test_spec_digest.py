@@ -1,13 +1,29 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.spec.digest import digest
-from sbxcompose.spec.project import HealthCheck, Restart, RestartPolicy
+from sbxcompose.spec.digest import digest as digest_of
+from sbxcompose.spec.project import HealthCheck, Pairs, Process, Restart, RestartPolicy
 from tests.support.spec_files import load, web
 
 CHECK = HealthCheck("http", 8080)
+
+
+def digest(
+    command: tuple[str, ...],
+    env: Pairs = (),
+    *,
+    after: str | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    **keys: Any,
+) -> str:
+    """The digest of a process that has these keys."""
+    return digest_of(Process("main", "web", command, "", env=env, **keys), after=after, more=more)
 
 
 def test_the_digest_never_changes() -> None:
