@@ -20,7 +20,7 @@ from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.errors import CANNOT_APPLY, mistake_words
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.stream import LogStyle, LogView
+from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
 from sbxcompose.cli.view.verdict import as_styled, exited_words, ready_text
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
@@ -57,7 +57,7 @@ async def attached(
     interrupts: Interrupts,
 ) -> int:
     """Bring up and stay; the exit code."""
-    style = LogStyle(request.timestamps, not request.no_log_prefix, request.raw, request.as_json)
+    style = LogStyle(request.timestamps, not request.no_log_prefix, request.raw, request.as_json, live=True)
     lost: list[NotWritten] = []
 
     def end(error: NotWritten) -> None:
@@ -67,8 +67,8 @@ async def attached(
         interrupts.interrupt(signal.SIGHUP)
 
     secrets = KnownSecrets(secret_values(project))
-    hides = request.hidden(project)
-    view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end, hides=hides)
+    own = ShownOutput(wanted, hides=request.hidden(project))
+    view = LogView(shell, project, style, own, secrets=secrets, on_lost=end)
     async with Session(
         project, emit=view.on_event, output=True, pace=view.pace, secrets=secrets, is_up=True
     ) as session:

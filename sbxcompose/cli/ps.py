@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.connection import connection_notes
-from sbxcompose.cli.view.ps import Hide, fields, lines, to_json
+from sbxcompose.cli.view.ps import Hide, PsRows, fields, lines, to_json
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.process_status import process_status
 from sbxcompose.client.processes import ProcessListing, list_processes
@@ -82,7 +82,6 @@ def _print(
         for line in look.template.lines([fields(entry, project.name, found.at, hide) for entry in found.instances]):
             shell.print(line)
     else:
-        named = ProcessNames(project).instance
-        style, width = shell.out, shell.width
-        for line in lines(found.instances, foreign, found.at, style, width, hide, long=look.is_long, named=named):
+        shown = PsRows(found.instances, foreign, found.at, ProcessNames(project).instance)
+        for line in lines(shown, shell.out, shell.width, hide, long=look.is_long):
             shell.print(line)

@@ -14,7 +14,7 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.connection import connection_notes
-from sbxcompose.cli.view.stream import LogStyle, LogView
+from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
@@ -58,16 +58,8 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
         note_older_output(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
         for text in asleep(observed, "its output can be read once it is running"):
             shell.note(text)
-        view = LogView(
-            shell,
-            project,
-            style,
-            instances if chosen else None,
-            observed,
-            secrets=secrets,
-            live=choice.following,
-            lines=choice.lines,
-        )
+        shown = ShownOutput(instances if chosen else None, observed, choice.lines)
+        view = LogView(shell, project, style, shown, secrets=secrets)
         with view.stoppable():
             await _until_over(session, view, instances, begin, choice)
         view.finish()

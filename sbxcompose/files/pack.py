@@ -26,7 +26,7 @@ class Packed(Struct):
 
     def add(self, name: str, contents: bytes, mode: int = 0o600) -> None:
         """Add a small file of this program."""
-        self.pieces += [member(name_bytes(name), b"0", mode, len(contents)), contents, padding(len(contents))]
+        self.pieces += [member(name_bytes(name), mode, len(contents)), contents, padding(len(contents))]
 
     def finished(self) -> bytes:
         """Return the archive."""
@@ -51,14 +51,12 @@ def pack(
         match file.entry.kind:
             case "dir":
                 packed.pieces.append(
-                    member(
-                        path + b"/", b"5", file.entry.mode | 0o700, 0, file.signature.mtime // 10**9, b"", file.owner
-                    )
+                    member(path + b"/", file.entry.mode | 0o700, 0, file.signature.mtime // 10**9, b"", file.owner)
                 )
                 packed.entries[name] = file.entry
             case "link":
                 target = file.entry.target
-                packed.pieces.append(member(path, b"2", 0o777, 0, file.signature.mtime // 10**9, target, file.owner))
+                packed.pieces.append(member(path, 0o777, 0, file.signature.mtime // 10**9, target, file.owner))
                 packed.entries[name] = file.entry
             case "file":
                 _pack_file(packed, name, path, file, memory)
@@ -73,7 +71,7 @@ def _pack_file(packed: Packed, name: str, path: bytes, found: ScannedEntry, memo
         return
     contents, entry = taken
     memory.learn(found.path, replace(found.signature, size=entry.size), entry.digest)
-    header = member(path, b"0", entry.mode, entry.size, found.signature.mtime // 10**9, b"", found.owner)
+    header = member(path, entry.mode, entry.size, found.signature.mtime // 10**9, b"", found.owner)
     packed.pieces += (header, contents, padding(entry.size))
     packed.entries[name] = entry
 

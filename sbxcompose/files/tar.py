@@ -20,16 +20,20 @@ _NAME = 100
 _LARGEST = 8**11
 
 
-def member(
-    name: bytes, kind: Type, mode: int, size: int = 0, mtime: int = 0, target: bytes = b"", owner: Owner = (0, 0)
-) -> bytes:
-    """Return the header of a member; its contents follow, and `padding`."""
-    long = b""
-    if len(target) > _NAME:
-        long += _block(_LONG, b"K", 0, len(target) + 1, 0) + target + b"\0" + padding(len(target) + 1)
-    if len(name) > _NAME:
-        long += _block(_LONG, b"L", 0, len(name) + 1, 0) + name + b"\0" + padding(len(name) + 1)
-    return long + _block(name[:_NAME], kind, mode, size, mtime, target[:_NAME], owner)
+def member(name: bytes, mode: int, size: int = 0, mtime: int = 0, target: bytes = b"", owner: Owner = (0, 0)) -> bytes:
+    """Return the header of a member; its contents follow, and `padding`.
+
+    What has a target is a link, what has a name that ends with a slash a folder, and all else a file.
+    """
+    kind: Type = b"2" if target else b"5" if name.endswith(b"/") else b"0"
+    long = (_long(b"K", target) if len(target) > _NAME else b"") + (_long(b"L", name) if len(name) > _NAME else b"")
+    return long + _block(name[:_NAME], kind, _numbers(mode, size, mtime, owner), target[:_NAME])
+
+
+def _long(kind: Type, text: bytes) -> bytes:
+    """Return the member that has the name or the target of the next one, which has no room for it."""
+    size = len(text) + 1
+    return _block(_LONG, kind, _numbers(0, size, 0, (0, 0))) + text + b"\0" + padding(size)
 
 
 def padding(size: int) -> bytes:
@@ -37,11 +41,13 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def _block(
-    name: bytes, kind: Type, mode: int, size: int, mtime: int, target: bytes = b"", owner: Owner = (0, 0)
-) -> bytes:
+def _numbers(mode: int, size: int, mtime: int, owner: Owner) -> bytes:
     ids = b"%07o\0%07o\0" % tuple(number if number < 8**7 else 0 for number in owner)
-    head = b"%s%07o\0%s%s%s" % (name.ljust(_NAME, b"\0"), mode, ids, _number(size), _number(mtime))
+    return b"%07o\0%s%s%s" % (mode, ids, _number(size), _number(mtime))
+
+
+def _block(name: bytes, kind: Type, numbers: bytes, target: bytes = b"") -> bytes:
+    head = name.ljust(_NAME, b"\0") + numbers
     tail, weight = _tail(kind, target)
     return head + b"%06o\0 " % (sum(head) + weight) + tail
 

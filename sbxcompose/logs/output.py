@@ -45,7 +45,6 @@ class LogOutput:
         secrets: KnownSecrets | None = None,
         screen: Screen | None = None,
         lines: LineFilter | None = None,
-        longest_line: int = LONGEST_LINE,
     ) -> None:
         self.sink = sink
         self._filter = lines
@@ -53,7 +52,7 @@ class LogOutput:
         self._clean = None if renderer.escapes else clean
         self._secrets = secrets or KnownSecrets()
         self._screen = screen if self._clean is not None and lines is None else None
-        self._mux = Mux(longest=longest_line, cut_at=self._cut_at, shorten=shorten if self._clean is not None else None)
+        self._mux = Mux(longest=LONGEST_LINE, cut_at=self._cut_at, shorten=shorten if self._clean is not None else None)
         self._changed: dict[LineSource, float] = {}
         """Unfinished lines that have changed since they were shown, and when; only with a screen."""
 

@@ -26,7 +26,7 @@ from sbxcompose.plan.outcomes import (
     TimedOut,
     Verdict,
 )
-from sbxcompose.plan.progress import LOST, Progress, ProgressState
+from sbxcompose.plan.progress import LOST, CommandTime, Progress, ProgressState
 from sbxcompose.spec.project import CONNECTORS, Project
 
 __all__ = [
@@ -67,13 +67,9 @@ class Judge:
 
         `began`: when the command did. What failed before that, and may have been mended since, is not a crash loop.
         """
-        mode = self._mode
-        ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
-        patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
-        late = deadline is not None and now >= deadline
-        progress = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient, late=late)
-        found = _verdict(progress, self._mode)
-        if isinstance(found, Pending) and deadline is not None and late:
+        time = CommandTime(now, began, deadline)
+        found = _verdict(Progress(self._graph, self._names, self._mode, states, time), self._mode)
+        if isinstance(found, Pending) and deadline is not None and time.late:
             return TimedOut(found.causes, found.held_up, now - deadline)
         return found
 

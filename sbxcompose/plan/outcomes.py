@@ -63,6 +63,16 @@ class Mode(Struct, frozen=True):
     abort_on_exit: bool = False
     exit_code_from: Target | None = None
 
+    @property
+    def awaits_ends(self) -> bool:
+        """Whether nothing is meant to be ready, and all is meant to end."""
+        return self.goal is Goal.ENDED or self.exit_code_from is not None
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether a crash loop may continue, because a person watches it and can fix the file."""
+        return self.goal is Goal.ENDED and not self.abort_on_exit and self.exit_code_from is None
+
 
 class Report(Struct, frozen=True):
     """An instance that is behind. `doing` follows its name; `waits_for` are the names of what holds it up.

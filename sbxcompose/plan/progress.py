@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from operator import itemgetter
 
+from msgspec import Struct
+
 from sbxcompose.plan.decisions import completed, satisfies
 from sbxcompose.plan.describe import doing, gave_up, seconds, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
-from sbxcompose.plan.outcomes import Failed, InstanceState, Pending, Report, Skipped
+from sbxcompose.plan.outcomes import Failed, InstanceState, Mode, Pending, Report, Skipped
 from sbxcompose.plan.stability import counts_in, crash_loop_text, in_crash_loop, stable_in, stop_counts_in
 from sbxcompose.spec.project import Condition, RestartPolicy
 
@@ -34,32 +36,32 @@ class ProgressState(Enum):
 LOST = frozenset({ProgressState.STOPPED, ProgressState.FAILED})
 
 
-class Progress:
-    """All states of one moment, with what can be told from them.
+class CommandTime(Struct, frozen=True):
+    """The time at which a command looks, when it began, and until when it waits; seconds since 1970."""
 
-    `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
-    loop may continue, because a person watches it and can fix the file. `late`: the deadline has passed.
-    """
+    now: float
+    began: float = 0.0
+    deadline: float | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and self.now >= self.deadline
+
+
+class Progress:
+    """All states of one moment, with what can be told from them."""
 
     def __init__(
-        self,
-        graph: Graph,
-        names: ProcessNames,
-        states: Iterable[InstanceState],
-        now: float,
-        ended: bool,
-        *,
-        began: float = 0.0,
-        patient: bool = False,
-        late: bool = False,
+        self, graph: Graph, names: ProcessNames, mode: Mode, states: Iterable[InstanceState], time: CommandTime
     ) -> None:
         self._graph = graph
         self._names = names
-        self._ended = ended
-        self._now = now
-        self._began = began
-        self._patient = patient
-        self._late = late
+        self._ended = mode.awaits_ends
+        self._patient = mode.is_patient
+        self._now = time.now
+        self._began = time.began
+        self._late = time.late
         placed = sorted(
             ((self.node(state), state.instance.replica, number, state) for number, state in enumerate(states)),
             key=itemgetter(0, 1, 2),

@@ -149,7 +149,7 @@ def command(
     from sbxcompose.cli.show_logs import Choice, show_logs
     from sbxcompose.cli.view.stream import LogStyle
 
-    style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
+    style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers, live=follow)
     everything = everything or wanted.with_older
     choice = Choice(
         names, exclude, wanted.begin, until=wanted.until, following=follow, everything=everything, lines=lines

@@ -50,7 +50,7 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
         await interrupts.guard(session.observe())
         feed.begin()
         up = AttachedUp(session, request.file(shell), request.end, _refuse)
-        shown = _UpOnScreen(shell, model, feed, session, up, secrets, request)
+        shown = _UpOnScreen(shell, feed, session, up, secrets, request)
         session.listen(shown.on_event)
         async with up:
             return await shown.stay(interrupts)
@@ -67,7 +67,6 @@ class _UpOnScreen:
     def __init__(
         self,
         shell: Shell,
-        model: TopModel,
         feed: TopFeed,
         session: Session,
         up: AttachedUp,
@@ -75,7 +74,7 @@ class _UpOnScreen:
         request: UpRequest,
     ) -> None:
         self._shell = shell
-        self._model = model
+        model = self._model = feed.model
         self._feed = feed
         self._up = up
         self._request = request

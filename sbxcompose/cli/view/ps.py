@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from sbxcompose import signals
 from sbxcompose.cli.style import Colored, Style, text_of
 from sbxcompose.cli.view.table import ago, clip, table_lines
@@ -69,27 +71,27 @@ def _exit_words(row: ObservedRow) -> str:
     return f"{words}, out of memory" if end.out_of_memory else words
 
 
-def lines(
-    shown: Sequence[ListedInstance],
-    foreign: Sequence[Foreign],
-    now: float,
-    style: Style,
-    width: int | None,
-    hide: Hide,
-    *,
-    long: bool = False,
-    named: Callable[[Instance], str] = lambda instance: instance.process,
-) -> list[str]:
+class PsRows(Struct, frozen=True):
+    """What `ps` lists at a moment; `named` is what the command line calls an instance."""
+
+    instances: Sequence[ListedInstance]
+    foreign: Sequence[Foreign]
+    at: float
+    named: Callable[[Instance], str] = lambda instance: instance.process
+
+
+def lines(shown: PsRows, style: Style, width: int | None, hide: Hide, *, long: bool = False) -> list[str]:
     """Return the table; one-off and foreign processes at its end.
 
-    `long`: with ports and descriptions; `hide` masks secrets; `named`: what the command line calls an instance.
+    `long`: with ports and descriptions; `hide` masks secrets.
     """
-    rows = [_cells(line, now, hide) for line in shown]
-    rows += [_foreign_cells(process, hide, named) for process in foreign if process.running]
+    rows = [_cells(line, shown.at, hide) for line in shown.instances]
+    rows += [_foreign_cells(process, hide, shown.named) for process in shown.foreign if process.running]
     header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
     if long:
         header += ["PORT", "DESCRIPTION"]
-        more = [_long_cells(line) for line in shown] + [["-", "-"]] * (len(rows) - len(shown))
+        more = [_long_cells(line) for line in shown.instances]
+        more += [["-", "-"]] * (len(rows) - len(more))
         rows = [
             [*row[:-1], clip(text_of(row[-1]), LONGEST_COMMAND), *cells] for row, cells in zip(rows, more, strict=True)
         ]

@@ -37,42 +37,49 @@ STALLED = 1024 * 1024
 
 
 class LogStyle(Struct, frozen=True):
-    """How lines are shown. `runs`: with run numbers (`web#3`)."""
+    """How lines are shown. `runs`: with run numbers (`web#3`).
+
+    `live`: as output comes, so on a terminal unfinished lines are of interest, too.
+    """
 
     timestamps: bool = False
     prefix: bool = True
     raw: bool = False
     as_json: bool = False
     runs: bool = False
+    live: bool = False
+
+
+class ShownOutput(Struct, frozen=True):
+    """Which output is shown: of which instances (None: of all that the project has or had), and which lines of it.
+
+    `observed` has instances that are no longer in the file. What happens to an instance is announced also if its output
+    is hidden by `hides`.
+    """
+
+    instances: Collection[Instance] | None = None
+    observed: Observed | None = None
+    lines: LineFilter | None = None
+    hides: Callable[[Instance], bool] = lambda instance: False
 
 
 class LogView:
-    """Shows output on stdout; `shown` says of which instances (None: of all that the project has or had).
-
-    `live`: output is shown as it comes, so on a terminal unfinished lines are of interest, too.
-    """
+    """Shows output on stdout."""
 
     def __init__(
         self,
         shell: Shell,
         project: Project,
         style: LogStyle,
-        shown: Collection[Instance] | None = None,
-        observed: Observed | None = None,
+        shown: ShownOutput,
         *,
         secrets: KnownSecrets,
-        live: bool,
         on_lost: Callable[[NotWritten], None] | None = None,
-        lines: LineFilter | None = None,
-        hides: Callable[[Instance], bool] = lambda instance: False,
     ) -> None:
-        """`on_lost` is told when stdout can no longer be written to; without it that is raised as `NotWritten`.
-
-        `lines` says which lines are shown, and `hides` whose output is not, though what happens to it is announced.
-        """
-        self._names = ProcessNames(project, observed)
-        self._shown = None if shown is None else frozenset(shown)
-        self._hides = hides
+        """`on_lost` is told when stdout can no longer be written to; without it that is raised as `NotWritten`."""
+        self._names = ProcessNames(project, shown.observed)
+        self._shown = None if shown.instances is None else frozenset(shown.instances)
+        self._hides = shown.hides
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
@@ -80,9 +87,9 @@ class LogView:
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
         self._on_screen = is_drawable(sys.stdout)
         clean = None if style.raw else cleaner(terminal=sys.stdout.isatty(), colours=shell.out.enabled)
-        screen = Screen(self._size) if live and self._on_screen else None
+        screen = Screen(self._size) if style.live and self._on_screen else None
         renderer = self._renderer(shell, project, style)
-        self._log = LogOutput(renderer, self.sink, clean=clean, secrets=secrets, screen=screen, lines=lines)
+        self._log = LogOutput(renderer, self.sink, clean=clean, secrets=secrets, screen=screen, lines=shown.lines)
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
         shell.before_echo = self.make_room

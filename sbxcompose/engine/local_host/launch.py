@@ -18,7 +18,7 @@ from sbxcompose.engine.local_host import locate
 from sbxcompose.engine.local_host.locate import PATIENCE, log_hint
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.base import damage, host_info
-from sbxcompose.host.keeper.options import keeper_argv
+from sbxcompose.host.keeper.options import KeeperPaths, keeper_argv
 from sbxcompose.version import __version__
 
 STOPS = 2
@@ -247,11 +247,8 @@ def _keeper(port: int | None, key: str | None, *, detach: bool, ready_fd: int | 
         _ = api_key() if key is None else _write_key(key)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     return keeper_argv(
-        socket=paths.socket_path(),
-        spare=paths.spare_socket_path(),
-        lock=paths.lock_path(),
-        log=paths.log_path(),
-        server=[sys.executable, "-P", "-c", _SNIPPET, root],
+        KeeperPaths(paths.socket_path(), paths.lock_path(), paths.log_path(), paths.spare_socket_path()),
+        [sys.executable, "-P", "-c", _SNIPPET, root],
         detach=detach,
         tcp=port,
         ready_fd=ready_fd,

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Place = str | os.PathLike[str]
+
 _SNIPPET = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sbxcompose.host.keeper.main import main; sys.exit(main())"
 )
@@ -52,14 +54,23 @@ def _pair(word: str) -> tuple[str, str]:
     return name, value
 
 
+class KeeperPaths:
+    """Where a keeper listens, what it locks, and where it logs; `spare`: where it listens if `socket` cannot be had."""
+
+    __slots__ = ("lock", "log", "socket", "spare")
+
+    def __init__(self, socket: Place, lock: Place, log: Place, spare: Place | None = None) -> None:
+        self.socket = socket
+        self.lock = lock
+        self.log = log
+        self.spare = spare
+
+
 def keeper_argv(
-    *,
-    socket: str | os.PathLike[str],
-    lock: str | os.PathLike[str],
-    log: str | os.PathLike[str],
+    paths: KeeperPaths,
     server: Sequence[str],
+    *,
     detach: bool,
-    spare: str | os.PathLike[str] | None = None,
     tcp: int | None = None,
     ready_fd: int | None = None,
     python: str = sys.executable,
@@ -71,8 +82,8 @@ def keeper_argv(
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     words = [python, "-I", "-S", "-c", _SNIPPET, root]
-    words += [f"--socket={os.fspath(socket)}", f"--lock={os.fspath(lock)}", f"--log={os.fspath(log)}"]
-    words += [f"--spare={os.fspath(spare)}"] if spare is not None else []
+    places = {"socket": paths.socket, "lock": paths.lock, "log": paths.log, "spare": paths.spare}
+    words += [f"--{name}={os.fspath(place)}" for name, place in places.items() if place is not None]
     words += ["--detach=yes"] if detach else []
     words += [f"--tcp={tcp}"] if tcp is not None else []
     words += [f"--ready-fd={ready_fd}"] if ready_fd is not None else []

@@ -22,7 +22,7 @@ from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperRestart, Spawn, Spawned
 from sbxcompose.host.keeper.execution import ExecContext
 from sbxcompose.host.keeper.hostrecord import host_name
-from sbxcompose.host.keeper.options import keeper_argv
+from sbxcompose.host.keeper.options import KeeperPaths, keeper_argv
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -58,10 +58,8 @@ def launch(directory: Path, server: list[str] | None = None, *, tcp: int | None 
     """Start a keeper that detaches itself."""
     read, write = os.pipe()
     argv = keeper_argv(
-        socket=directory / "host.sock",
-        lock=directory / "host.lock",
-        log=directory / "host.log",
-        server=server or server_argv(),
+        KeeperPaths(directory / "host.sock", directory / "host.lock", directory / "host.log"),
+        server or server_argv(),
         detach=True,
         tcp=tcp,
         ready_fd=write,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.keeper.options import keeper_argv
+from sbxcompose.host.keeper.options import KeeperPaths, keeper_argv
 from tests.live.keeper.rig import Launched, alive, keeper_process, launch, rig, server_argv, wait_for_end
 
 
@@ -72,10 +72,8 @@ def test_a_port_that_does_not_exist(short_dir: Path) -> None:
 
 def test_without_a_readiness_pipe_the_message_goes_to_the_terminal(short_dir: Path) -> None:
     argv = keeper_argv(
-        socket=short_dir / "missing" / "host.sock",
-        lock=short_dir / "host.lock",
-        log=short_dir / "host.log",
-        server=["true"],
+        KeeperPaths(short_dir / "missing" / "host.sock", short_dir / "host.lock", short_dir / "host.log"),
+        ["true"],
         detach=False,
     )
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -138,10 +136,8 @@ def test_a_second_sigterm_kills() -> None:
 def test_in_the_foreground_it_stays_and_ends_at_ctrl_c(short_dir: Path) -> None:
     read, write = os.pipe()
     argv = keeper_argv(
-        socket=short_dir / "host.sock",
-        lock=short_dir / "host.lock",
-        log=short_dir / "host.log",
-        server=server_argv("serving.py"),
+        KeeperPaths(short_dir / "host.sock", short_dir / "host.lock", short_dir / "host.log"),
+        server_argv("serving.py"),
         detach=False,
         ready_fd=write,
     )

@@ -4,7 +4,7 @@ import pytest
 
 from sbxcompose.cli.context import harmless
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.ps import command_words, lines, to_json
+from sbxcompose.cli.view.ps import PsRows, command_words, lines, to_json
 from sbxcompose.cli.view.table import table_lines
 from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.engine.listing import ListedInstance
@@ -38,20 +38,20 @@ def test_a_command_is_shown_as_a_shell_takes_it_and_harmless(command: tuple[str,
 
 def test_what_runs_is_shown_and_not_what_the_file_has_become() -> None:
     entry = ListedInstance(WEB, "web", None, row("old", "--flag"))
-    shown = lines([entry], [], 0.0, Style(enabled=False), None, HIDE)
+    shown = lines(PsRows([entry], [], 0.0), Style(enabled=False), None, HIDE)
     assert shown[1].endswith("old --flag")
     assert to_json(entry, 0.0, HIDE)["command"] == ["old", "--flag"]
 
 
 def test_a_foreign_command_is_harmless_too() -> None:
     foreign = Foreign("main", 9, "\x1b]0;title\x07evil", ("cat", "", "hunter2"), running=True)
-    shown = lines([], [foreign], 0.0, Style(enabled=False), None, HIDE)
+    shown = lines(PsRows([], [foreign], 0.0), Style(enabled=False), None, HIDE)
     assert shown[1].split() == ["(evil)", "foreign", "9", "cat", "''", "***"]
 
 
 def test_a_one_off_command_is_shown_with_the_process_that_it_was_run_for() -> None:
     one_off = Foreign("main", 9, None, ("sleep", "60"), running=True, beside=WEB)
-    shown = lines([], [one_off], 0.0, Style(enabled=False), None, HIDE, named=lambda instance: "app/web")
+    shown = lines(PsRows([], [one_off], 0.0, lambda instance: "app/web"), Style(enabled=False), None, HIDE)
     assert shown[1].split() == ["(app/web)", "one-off", "9", "sleep", "60"]
 
 

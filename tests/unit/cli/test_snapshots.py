@@ -19,6 +19,7 @@ from sbxcompose.cli.view.announce import Announcement, Severity, announced
 from sbxcompose.cli.view.errors import error_text
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.plan import plan_lines
+from sbxcompose.cli.view.ps import PsRows
 from sbxcompose.cli.view.ps import lines as ps_lines
 from sbxcompose.cli.view.status_block import block_lines
 from sbxcompose.cli.view.timings import lines as timing_lines
@@ -131,7 +132,7 @@ def ps(style: Style, width: int) -> list[str]:
     """`ps`: all kinds of states."""
     shown = listing(SHOP_FILE, OBSERVED, everything=True)
     foreign = [item for sandbox in OBSERVED.sandboxes for item in sandbox.foreign]
-    return ps_lines(shown, foreign, NOW, style, width, str)
+    return ps_lines(PsRows(shown, foreign, NOW), style, width, str)
 
 
 def explain(style: Style, width: int) -> list[str]:

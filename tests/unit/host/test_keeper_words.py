@@ -15,7 +15,7 @@ from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
 from sbxcompose.host.keeper.oom import KillCount
-from sbxcompose.host.keeper.options import KeeperOptions, keeper_argv
+from sbxcompose.host.keeper.options import KeeperOptions, KeeperPaths, keeper_argv
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
@@ -28,10 +28,8 @@ REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
 
 def test_a_command_line_is_read_back_as_it_was_written() -> None:
     argv = keeper_argv(
-        socket="/r/host.sock",
-        lock="/r/host.lock",
-        log="/r/with = and space.log",
-        server=["python", "-c", "x", "--", "--tcp=1"],
+        KeeperPaths("/r/host.sock", "/r/host.lock", "/r/with = and space.log"),
+        ["python", "-c", "x", "--", "--tcp=1"],
         detach=True,
         tcp=8900,
         ready_fd=7,

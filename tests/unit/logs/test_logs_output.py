@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -39,15 +40,9 @@ def shown(
     fd = os.memfd_create("shown")
     try:
         renderer = renderer or PrefixedRenderer(Prefixes(["web", "db"]))
-        use(
-            LogOutput(
-                renderer,
-                FdSink(fd),
-                clean=TERMINAL if clean else None,
-                secrets=KnownSecrets(secrets),
-                longest_line=longest,
-            )
-        )
+        with patch("sbxcompose.logs.output.LONGEST_LINE", longest):
+            output = LogOutput(renderer, FdSink(fd), clean=TERMINAL if clean else None, secrets=KnownSecrets(secrets))
+        use(output)
         return os.pread(fd, 1 << 20, 0)
     finally:
         os.close(fd)
