@@ -26,6 +26,13 @@ DISTRIBUTIONS = {
 """Modules that are not named as the distribution that carries them."""
 LONGEST_FUNCTION = 40
 LONGEST_FILE = 350
+MOST_PARAMETERS = 6
+_KEYWORD_FUNCTIONS = {
+    ("client", "definition", "load"),
+    ("client", "open_project", "open_project"),
+    *(("client", "project", name) for name in ("up", "exec", "run")),
+}
+"""Functions of the Python API, which are called with keywords; each has the options of its command."""
 
 
 @cache
@@ -116,6 +123,25 @@ def test_functions_stay_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert [(name, lines) for name, lines in functions if lines > LONGEST_FUNCTION] == []
+
+
+def test_functions_take_few_parameters() -> None:
+    """More belong together as values that mean something, or show that a class does two things."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} takes {count}"
+        for path in SOURCES
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (count := len(_parameters(node))) > MOST_PARAMETERS
+        and not any("command(" in ast.unparse(decorator) for decorator in node.decorator_list)  # one for each option
+        and (path.parent.name, path.stem, node.name) not in _KEYWORD_FUNCTIONS
+    ]
+    assert found == []
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
 
 
 def test_files_stay_short() -> None:

@@ -67,11 +67,11 @@ async def attached(
         interrupts.interrupt(signal.SIGHUP)
 
     secrets = KnownSecrets(secret_values(project))
-    own = ShownOutput(wanted, hides=request.hidden(project))
-    view = LogView(shell, project, style, own, secrets=secrets, on_lost=end)
-    async with Session(
-        project, emit=view.on_event, output=True, pace=view.pace, secrets=secrets, is_up=True
-    ) as session:
+    chosen = ShownOutput(wanted, hides=request.hidden(project))
+    view = LogView(shell, project, style, chosen, secrets=secrets, on_lost=end)
+    async with Session(project, emit=view.on_event, output=True, secrets=secrets) as session:
+        session.is_up = True
+        session.hub.pace = view.pace
         session.on_connection(lambda connection: connection.listen(view.output))
         shown = _AttachedView(shell, view, request)
         up = AttachedUp(session, request.file(shell), request.end, shown.confirm)

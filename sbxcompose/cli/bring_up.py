@@ -62,7 +62,8 @@ class _BackgroundUp:
     async def run(self, options: PlanOptions, interrupts: Interrupts) -> int:
         """Bring everything up; the exit code."""
         reporter = self._reporter
-        async with Session(self._project, emit=reporter.on_event, secrets=reporter.secrets, is_up=True) as session:
+        async with Session(self._project, emit=reporter.on_event, secrets=reporter.secrets) as session:
+            session.is_up = True
             self._publisher.watch(session)
             try:
                 return await interrupts.guard(self._bring_up(session, options))

@@ -79,18 +79,17 @@ def load(
         print(process.name, process.port, process.depends_on)
     ```
     """
-    return definition_of(
-        load_project(
-            files,
-            directory=directory,
-            project_name=project_name,
-            profiles=profiles,
-            environ=environment(env),
-            env_files=env_files,
-            provider=provider,
-            scale=scale,
-        )
+    request = LoadRequest(
+        directory=absolute(directory),
+        files=texts("files", files),
+        project_name=project_name,
+        profiles=texts("profiles", profiles),
+        provider=provider,
+        env_files=texts("env_files", env_files),
+        environ=environment(env),
+        scale=dict(scale or {}),
     )
+    return definition_of(read_project(request))
 
 
 def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -106,36 +105,20 @@ def variables(env: Mapping[str, str]) -> Mapping[str, str]:
     return env
 
 
-def load_project(
-    files: Sequence[FilePath],
-    *,
-    directory: FilePath,
-    project_name: str | None,
-    profiles: Sequence[str],
-    environ: Mapping[str, str],
-    env_files: Sequence[FilePath],
-    provider: str | None,
-    scale: Mapping[str, int] | None,
-) -> Project:
-    """Return the project that the arguments of `load` lead to. Raises as `load`."""
-    for name, value in (("profiles", profiles), ("env_files", env_files)):
-        if isinstance(value, str):
-            raise UsageError(f"`{name}` must be a list of strings, not a string", hint=f"write `{name}=[{value!r}]`")
+def absolute(directory: FilePath) -> str:
+    """Return the absolute path of a directory. Raises `UsageError` if the working directory is gone."""
     try:
-        absolute = os.path.abspath(directory)
+        return os.path.abspath(directory)
     except FileNotFoundError:
         raise UsageError("the working directory no longer exists", hint="name another `directory`") from None
-    request = LoadRequest(
-        directory=absolute,
-        files=tuple(os.fspath(path) for path in files),
-        project_name=project_name,
-        profiles=tuple(profiles),
-        provider=provider,
-        env_files=tuple(os.fspath(path) for path in env_files),
-        environ=environ,
-        scale=dict(scale or {}),
-    )
-    return read_project(request)
+
+
+def texts(argument: str, values: Sequence[FilePath]) -> tuple[str, ...]:
+    """Return the values of an argument, paths as texts. Raises `UsageError` for a string in place of a list."""
+    if isinstance(values, str):
+        hint = f"write `{argument}=[{values!r}]`"
+        raise UsageError(f"`{argument}` must be a list of strings, not a string", hint=hint)
+    return tuple(os.fspath(value) for value in values)
 
 
 def definition_of(project: Project) -> ProjectDefinition:

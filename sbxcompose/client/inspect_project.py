@@ -63,7 +63,9 @@ class InspectableProject:
     def _session(self, *, is_up: bool = False) -> tuple[Session, KnownSecrets]:
         """Connect anew for each call, as for each command: nothing outlives a host that was replaced."""
         secrets = KnownSecrets(secret_values(self._project, self._environ))
-        return Session(self._project, environ=self._environ, secrets=secrets, is_up=is_up), secrets
+        session = Session(self._project, environ=self._environ, secrets=secrets)
+        session.is_up = is_up
+        return session, secrets
 
     async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
         """Return the processes of the file, and orphans that run; with `all` also inactive and stopped ones."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sbxcompose.client.definition import FilePath, environment, load_project
+from sbxcompose.client.definition import FilePath, absolute, environment, texts
 from sbxcompose.client.project import OpenProject
+from sbxcompose.spec.open import open_project as read_project
+from sbxcompose.spec.request import LoadRequest
 
 
 def open_project(
@@ -37,14 +39,14 @@ def open_project(
     ```
     """
     environ = environment(env)
-    project = load_project(
-        files,
-        directory=directory,
+    request = LoadRequest(
+        directory=absolute(directory),
+        files=texts("files", files),
         project_name=project_name,
-        profiles=profiles,
-        environ=environ,
-        env_files=env_files,
+        profiles=texts("profiles", profiles),
         provider=provider,
-        scale=scale,
+        env_files=texts("env_files", env_files),
+        environ=environ,
+        scale=dict(scale or {}),
     )
-    return OpenProject(project, environ)
+    return OpenProject(read_project(request), environ)

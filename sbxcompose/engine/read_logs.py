@@ -115,7 +115,7 @@ class _SandboxLogs:
         self, connection: SandboxConnection, instances: list[Instance], begin: LogStart, going_on: bool
     ) -> None:
         self._sandbox = connection.name
-        self._outages = connection.outages
+        self._outages = connection.hub.outages
         has_notes = "watch" in connection.client.extensions
         places = [
             begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
@@ -124,7 +124,7 @@ class _SandboxLogs:
             connection.client,
             follow.WatchSelection(states=False, logs=places, follow=going_on, notes=True),
             lazy=True,
-            turns=connection.turns,
+            turns=connection.hub.turns,
         ).events()
 
     async def kept(self) -> list[InstanceLogEvent]:

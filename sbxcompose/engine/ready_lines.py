@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sbxcompose.api.follow import Lost, OutputChunk, WatchSelection
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.engine.state_stream import open_stream
+from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 from sbxcompose.tasks import run_until
@@ -107,7 +107,7 @@ async def line_in_log(connection: SandboxConnection, instance: Instance, run: in
     """Wait until a line of a run, kept or still to come, matches. A run whose beginning is lost counts as ready."""
     matcher = RunMatcher(pattern)
     try:
-        await run_until(matcher.seen.wait(), _read(connection, instance, run, matcher, follow=True))
+        await run_until(matcher.seen.wait(), _read(_output_of(connection, instance, run, follow=True), matcher))
     finally:
         matcher.cancel()
 
@@ -121,27 +121,21 @@ async def line_so_far(
     Only output before `until` (seconds since 1970) counts.
     """
     matcher = RunMatcher(pattern)
-    whole = await _read(connection, instance, run, matcher, follow=False, most=MAX_SEARCHED, until=until)
+    kept = _output_of(connection, instance, run, follow=False)
+    whole = await _read(kept, matcher, most=MAX_SEARCHED, until=until)
     matcher.cancel()
     matcher.flush()
     return True if matcher.seen.is_set() else (False if whole else None)
 
 
-async def _read(
-    connection: SandboxConnection,
-    instance: Instance,
-    run: int,
-    matcher: RunMatcher,
-    *,
-    follow: bool,
-    most: float = math.inf,
-    until: float = math.inf,
-) -> bool:
+def _output_of(connection: SandboxConnection, instance: Instance, run: int, *, follow: bool) -> StateStream:
+    selection = WatchSelection(states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    return open_stream(connection.client, selection)
+
+
+async def _read(output: StateStream, matcher: RunMatcher, *, most: float = math.inf, until: float = math.inf) -> bool:
     """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
-    watch = open_stream(
-        connection.client, WatchSelection(states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
-    )
-    events = watch.events()
+    events = output.events()
     size = 0
     try:
         async for event in events:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct, field
+
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
@@ -36,6 +38,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class ConnectionHub(Struct):
+    """What all connections of a project share: its clock, and who hears of what they see."""
+
+    emit: EventHandler
+    outages: Outages = field(default_factory=Outages)
+    """Hears of streams that are broken and made again."""
+    clock: SteadyClock = field(default_factory=SteadyClock)
+    turns: Callable[[], FollowTurns] | None = None
+    """Those that followed processes take, see `open_stream`."""
+    failed: Callable[[], None] = lambda: None
+    """Called when a connection is lost for good."""
+    noted: Noted = lambda instance, note: None
+    """Called with what a run was started with, as far as a host remembers it."""
+    pace: Pace | None = None
+
+
 class SandboxConnection(KnownRows):
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
@@ -44,26 +62,13 @@ class SandboxConnection(KnownRows):
         name: str,
         info: SandboxInfo,
         client: SandboxClient,
-        emit: EventHandler,
-        *,
-        outages: Outages | None = None,
-        pace: Pace | None = None,
-        failed: Callable[[], None] = lambda: None,
-        noted: Noted = lambda instance, note: None,
-        clock: SteadyClock | None = None,
-        turns: Callable[[], FollowTurns] | None = None,
+        hub: ConnectionHub,
     ) -> None:
-        super().__init__(name, clock if clock is not None else SteadyClock())
+        super().__init__(name, hub.clock)
         self.info = info
         self.client = client
-        self._emit = emit
-        self.outages = outages or Outages()
-        """Hears of streams that are broken and made again."""
-        self.turns = turns
-        """Those that followed processes take, see `open_stream`."""
-        self._pace = pace
-        self._failed = failed
-        self._noted = noted
+        self.hub = hub
+        self._emit = hub.emit
         self.notes: dict[Instance, dict[int, StartNote]] = {}
         """What the runs of an instance were started with, by the first run for which that holds."""
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
@@ -153,7 +158,7 @@ class SandboxConnection(KnownRows):
         as in `open_stream`.
         """
         selection = follow.WatchSelection(states=True, logs=logs, notes=True)
-        watch = open_stream(self.client, selection, eager=eager, patient=patient, turns=self.turns)
+        watch = open_stream(self.client, selection, eager=eager, patient=patient, turns=self.hub.turns)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._tasks.start(self._follow(watch))
@@ -166,15 +171,15 @@ class SandboxConnection(KnownRows):
 
     async def unwatch(self) -> None:
         """End the watch, for a command that no longer needs rows; what is known of them stays as it is."""
-        self.outages.recovered(self, given_up=True)
+        self.hub.outages.recovered(self, given_up=True)
         await self._tasks.close()
 
     async def _follow(self, watch: StateStream) -> None:
         try:
             async for event in watch.events():
                 self._take(event)
-                if self._pace is not None and type(event) is follow.OutputChunk:
-                    await self._pace()
+                if self.hub.pace is not None and type(event) is follow.OutputChunk:
+                    await self.hub.pace()
             error = watch_ended(self.name)
         except asyncio.CancelledError:
             raise
@@ -185,8 +190,8 @@ class SandboxConnection(KnownRows):
 
     def _fail(self, error: Exception) -> None:
         self.error = error
-        self.outages.recovered(self, given_up=True)
-        self._failed()
+        self.hub.outages.recovered(self, given_up=True)
+        self.hub.failed()
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(error)
         for waiters in self._waiters.values():
@@ -232,10 +237,10 @@ class SandboxConnection(KnownRows):
                 instance = log_instance(self.name, event.name)
                 if instance is not None:
                     self.notes.setdefault(instance, {})[event.run] = event
-                    self._noted(instance, event)
+                    self.hub.noted(instance, event)
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
-                self.outages.failed(self, f"sandbox {self.name}: {reason}")
+                self.hub.outages.failed(self, f"sandbox {self.name}: {reason}")
                 self._emit(Reconnecting(self.name, reason))
             case _:
                 self._emit_from_log(event)
@@ -254,7 +259,7 @@ class SandboxConnection(KnownRows):
 
     def _confirm(self) -> None:
         """After a reconnection: rows that were not told again are gone."""
-        self.outages.recovered(self)
+        self.hub.outages.recovered(self)
         for key in self._unconfirmed:
             self._drop(key)
         self._unconfirmed = set()

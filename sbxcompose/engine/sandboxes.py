@@ -26,7 +26,7 @@ from sbxcompose.engine.events import (
 )
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import ProjectProviders, Provider
-from sbxcompose.engine.sandbox_connection import SandboxConnection
+from sbxcompose.engine.sandbox_connection import ConnectionHub, SandboxConnection
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, LeftSandbox, Observed, ObservedSandbox, SandboxState
@@ -35,7 +35,6 @@ from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
     from sbxcompose.engine.contract.turns import FollowTurns
-    from sbxcompose.engine.listeners import Pace
 
 
 class ProjectSandboxes:
@@ -52,12 +51,10 @@ class ProjectSandboxes:
         emit: EventHandler,
         output: bool,
         environ: Mapping[str, str],
-        pace: Pace | None,
         secrets: KnownSecrets | None,
     ) -> None:
         self.project = project
         self._secrets = secrets
-        self.clock = SteadyClock()
         self.connections: dict[str, SandboxConnection] = {}
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and is not running; to look into it would wake it."""
@@ -65,10 +62,16 @@ class ProjectSandboxes:
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
         self._listeners = [emit]
-        self.outages = Outages(self._emit_outage, lambda site: self._emit(AnswerAwaited(site)))
-        self.places = ProjectProviders(project, environ, self._emit_pending, self.outages, provider)
+        outages = Outages(self._emit_outage, lambda site: self._emit(AnswerAwaited(site)))
+        self.places = ProjectProviders(project, environ, self._emit_pending, outages, provider)
         """Where the sandboxes live."""
-        self._pace = pace
+        self.hub = ConnectionHub(
+            self._emit,
+            outages,
+            turns=self._shared_turns,
+            failed=self.changed.set,
+            noted=self._note,
+        )
         self._output = output
         self._environ = environ
         self.kept_lines: int | None = None
@@ -107,6 +110,11 @@ class ProjectSandboxes:
     def environ(self) -> Mapping[str, str]:
         """The environment of the command."""
         return self._environ
+
+    @property
+    def clock(self) -> SteadyClock:
+        """The clock of the command."""
+        return self.hub.clock
 
     def emit(self, event: EngineEvent) -> None:
         """Send an event to all listeners."""
@@ -238,18 +246,7 @@ class ProjectSandboxes:
 
     async def _connect(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.places.at(sandbox).client(info)
-        connection = SandboxConnection(
-            sandbox.name,
-            info,
-            client,
-            self._emit,
-            outages=self.outages,
-            pace=self._pace,
-            failed=self.changed.set,
-            noted=self._note,
-            clock=self.clock,
-            turns=self._shared_turns,
-        )
+        connection = SandboxConnection(sandbox.name, info, client, self.hub)
         connection.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not connection.has_notes:
             self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))

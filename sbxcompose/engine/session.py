@@ -57,14 +57,13 @@ from sbxcompose.spec.project import Condition, Dependency, Process, Project, San
 from sbxcompose.tasks import gather_all
 
 if TYPE_CHECKING:
-    from sbxcompose.engine.listeners import Pace
     from sbxcompose.files.transfer import Copied
 
 
 class Session(ProjectSandboxes):
     """The sandboxes of a project, and the steps of plans carried out in them.
 
-    Parameters are as `ProjectSandboxes` has them. `is_up`: what it starts belongs to an `up` of its own, see `last_up`.
+    Parameters are as `ProjectSandboxes` has them.
     """
 
     def __init__(
@@ -75,9 +74,7 @@ class Session(ProjectSandboxes):
         emit: EventHandler = ignore_event,
         output: bool = False,
         environ: Mapping[str, str] | None = None,
-        pace: Pace | None = None,
         secrets: KnownSecrets | None = None,
-        is_up: bool = False,
     ) -> None:
         super().__init__(
             project,
@@ -85,10 +82,10 @@ class Session(ProjectSandboxes):
             emit=emit,
             output=output,
             environ=os.environ if environ is None else environ,
-            pace=pace,
             secrets=secrets,
         )
-        self._is_up = is_up
+        self.is_up = False
+        """Whether what it starts belongs to an `up` of its own, see `last_up`."""
         self._records_readiness = False
         self._life_ms: int | None = None
         self.began = self.clock.now()
@@ -150,8 +147,8 @@ class Session(ProjectSandboxes):
             return Result()
         from sbxcompose.engine.event_record import EventRecord  # late: most commands have nothing to do
 
-        record = EventRecord(self.project.name, self._environ, up=self.began if self._is_up else None)
-        if self._is_up and not self._records_readiness:
+        record = EventRecord(self.project.name, self._environ, up=self.began if self.is_up else None)
+        if self.is_up and not self._records_readiness:
             self._records_readiness = True
             self.listen(record.on_event)
         return await execute_steps(plan.steps, self._perform, record.recording(self._emit))
@@ -309,7 +306,7 @@ class Session(ProjectSandboxes):
         now_ms = round(self.began * 1000)
         life_ms = now_ms if self._life_ms is None else self._life_ms
         notes = self.connections[instance.sandbox].notes
-        return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self._is_up)
+        return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self.is_up)
 
     async def _forget(self, connection: SandboxConnection) -> None:
         """Mark that the project was taken down, see `down_mark`."""

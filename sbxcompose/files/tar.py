@@ -31,7 +31,7 @@ def member(name: bytes, mode: int, size: int = 0, mtime: int = 0, target: bytes 
 
 
 def _long(kind: Type, text: bytes) -> bytes:
-    """Return the member that has the name or the target of the next one, which has no room for it."""
+    """Return the member with the name or the target of the next one, where that is too long for its header."""
     size = len(text) + 1
     return _block(_LONG, kind, _numbers(0, size, 0, (0, 0))) + text + b"\0" + padding(size)
 

@@ -44,7 +44,8 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
     model = TopModel(project.name, project.provider, attached=True)
     feed = TopFeed(model, secrets, lambda: None)
     feed.hides = request.hidden(project)
-    async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
+    async with Session(project, secrets=secrets, output=True) as session:
+        session.is_up = True
         session.patient = not request.ends_itself
         feed.attach(session)
         await interrupts.guard(session.observe())

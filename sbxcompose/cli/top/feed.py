@@ -56,6 +56,7 @@ class TopFeed:
         """Take what this session tells."""
         self._session = session
         session.kept_lines = KEPT // 5
+        session.hub.pace = self.pace
         session.on_connection(lambda connection: connection.listen(self.output))
         session.listen(self.on_event)
 

@@ -38,7 +38,8 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
     model = TopModel(project.name, project.provider)
     model.connection = "connecting …"
     feed = TopFeed(model, secrets, lambda: None)
-    async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
+    async with Session(project, secrets=secrets, output=True) as session:
+        session.is_up = True
         session.patient = True
         feed.attach(session)
         effects = Effects(model, feed, session, secrets, shell.options, ScreenOwner(shell.project))

@@ -13,7 +13,7 @@ from sbxcompose.api.contract_follow import Replay
 from sbxcompose.api.frames import EVERY_LOG
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.contract.output import Follower, before, edges
+from sbxcompose.engine.contract.output import FollowedLines, Follower, before, edges
 from sbxcompose.engine.contract.rows import LineRange, ended, log_of, rows_with, wanted_range
 from sbxcompose.engine.contract.turns import FollowTurns
 from sbxcompose.engine.observe import row_key
@@ -32,15 +32,14 @@ class LogFollowers:
     def __init__(
         self,
         client: SandboxClient,
-        logs: follow.LogSelection,
+        selection: follow.WatchSelection,
         put: Callable[[follow.FollowEvent], Awaitable[None]],
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
         finish: Callable[[Follower], Awaitable[None]],
         turns: FollowTurns,
-        *,
-        going_on: bool,
     ) -> None:
         self._client = client
+        logs = selection.logs
         self._live = logs == "live"
         self._wanted: dict[str, LineRange] | None = None
         if isinstance(logs, list):
@@ -50,7 +49,7 @@ class LogFollowers:
         self._finish = finish
         self._turns = turns
         self._checking = False
-        self._going_on = going_on
+        self._going_on = selection.follow
         self._followers: dict[str, Follower] = {}
 
     def of(self, key: str) -> Follower | None:
@@ -72,7 +71,7 @@ class LogFollowers:
             return
         wanted = self._range_of(log)
         chosen = rows_with(rows, wanted)
-        followers = [self._make(row_key(row), log, row, Replay(), wanted) for row in chosen]
+        followers = [self._make(row_key(row), row, FollowedLines(log, Replay(), wanted)) for row in chosen]
         tail: int | None = wanted.tail
         kept: list[list[follow.OutputChunk]] = []
         for follower in reversed(followers) if tail is not None else followers:
@@ -95,19 +94,19 @@ class LogFollowers:
         if ended(info):
             return
         replay = before(await edges(self._client, row_key(info)))
-        follower = self._make(row_key(info), log, info, replay, LineRange())
+        follower = self._make(row_key(info), info, FollowedLines(log, replay))
         self._follow(follower)
 
     def follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
         if self._wants(log) and self._range_of(log).run is None:
             after_ms = (known.ended_at or known.started_at) if known is not None else 0
-            follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())
+            follower = self._make(key, info, FollowedLines(log, Replay(after_ms=after_ms)))
             self._follow(follower)
 
-    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange) -> Follower:
+    def _make(self, key: str, info: ProcessInfo, lines: FollowedLines) -> Follower:
         turn = self._turns.turn(self._spawn)
-        follower = Follower(self._client, log, info, replay, wanted, self._put, turn)
+        follower = Follower(self._client, info, lines, self._put, turn)
         self._followers[key] = follower
         return follower
 

@@ -55,8 +55,16 @@ def before(found: Mapping[int, RecordEnd]) -> Replay:
     return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})
 
 
+class FollowedLines(Struct, frozen=True):
+    """Which lines of a row are wanted, as output of which log, and which of them have been seen."""
+
+    log: str
+    replay: Replay
+    wanted: LineRange = LineRange()
+
+
 class Follower:
-    """Follows one row and puts its wanted lines, as output of `log`. `update` keeps it told of the row.
+    """Follows one row and puts the lines that are wanted of it. `update` keeps it told of the row.
 
     It does so when it is its `turn`; between turns `check` finds out whether it needs another.
     """
@@ -64,10 +72,8 @@ class Follower:
     def __init__(
         self,
         client: SandboxClient,
-        log: str,
         info: ProcessInfo,
-        replay: Replay,
-        wanted: LineRange,
+        lines: FollowedLines,
         put: Put,
         turn: FollowTurn,
     ) -> None:
@@ -75,9 +81,9 @@ class Follower:
         self.finished = False
         self.done = asyncio.Event()
         self._client = client
-        self._log = log
-        self._replay = replay
-        self._wanted = wanted
+        self._log = lines.log
+        self._replay = lines.replay
+        self._wanted = lines.wanted
         self._put = put
         self._turn = turn
         self._urgent = ended(info)

@@ -79,9 +79,9 @@ class PlainWatch:
         self._output: LogFollowers | None = None
         self._tasks = TaskOwner()
         self._turns = turns or FollowTurns()
-        if (logs := selection.logs) is not None:
-            put, going_on = self._queue.put, selection.follow
-            self._output = LogFollowers(client, logs, put, self._spawn, self._finish, self._turns, going_on=going_on)
+        if selection.logs is not None:
+            put = self._queue.put
+            self._output = LogFollowers(client, selection, put, self._spawn, self._finish, self._turns)
         self._done = False
         self._listing = asyncio.Lock()
 

@@ -169,9 +169,9 @@ class Sandboxes(KnownSandboxes):
             workdir=workdir_of(info, directory),
             keeper=keeper,
             policy=begun_with(info.network, info.enforced_network),
-            idle=self._idle,
             isolation=root_of(info, directory, keeper),
         )
+        workload.idle = self._idle
         sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
         sandbox.expired = lambda: self._end_later(sandbox, "Success(Timeout)")

@@ -20,8 +20,7 @@ class Workload:
     """The processes and the terminal sessions of a sandbox.
 
     `directory` holds their records, `workdir` is where they run unless they say (None: the user's home), `policy` is
-    the network policy of the sandbox, and `idle` is called when a process has come to rest or a session has ended.
-    `isolation` is the root of an isolated sandbox.
+    the network policy of the sandbox, and `isolation` the root of an isolated one.
     """
 
     def __init__(
@@ -32,12 +31,12 @@ class Workload:
         workdir: Workdir | None,
         keeper: KeeperClient,
         policy: dict[str, Any] | None,
-        idle: Callable[[], None],
         isolation: IsolatedRoot | None = None,
     ) -> None:
         self.keeper = keeper
         self.isolation = isolation
-        self._tell_idle = idle
+        self.idle: Callable[[], None] = lambda: None
+        """Called when a process has come to rest or a session has ended."""
         self.processes = Processes(sandbox, directory, workdir, keeper, policy, isolation)
         self.processes.idle = self._idle
         self.terminals = TerminalSessions(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
@@ -49,7 +48,7 @@ class Workload:
     def _idle(self) -> None:
         if self.isolation is not None and not self.busy:
             self.isolation.used(lambda: self.busy)
-        self._tell_idle()
+        self.idle()
 
     @property
     def busy(self) -> bool:

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from sbxcompose.api import follow
-from sbxcompose.api.outages import Outages
 from sbxcompose.engine import read_logs as module
 from sbxcompose.engine.read_logs import LogStart, read_logs
+from sbxcompose.engine.sandbox_connection import ConnectionHub
 from sbxcompose.plan.observed import Instance
 
 
@@ -29,7 +29,8 @@ def test_rows_are_watched_no_more_once_output_is_followed(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(module, "open_stream", lambda *_, **__: SimpleNamespace(events=events))
     client = SimpleNamespace(extensions=frozenset({"watch"}))
-    connection = SimpleNamespace(name="main", client=client, outages=Outages(), unwatch=unwatch, turns=None)
+    hub = ConnectionHub(lambda event: None)
+    connection = SimpleNamespace(name="main", client=client, hub=hub, unwatch=unwatch)
 
     async def main() -> None:
         async for _ in read_logs([cast(Any, connection)], [Instance("main", "web")], LogStart(), going_on=going_on):

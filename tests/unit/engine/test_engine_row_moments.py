@@ -10,7 +10,7 @@ import pytest
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.clock import SteadyClock
 from sbxcompose.engine import instance_states
-from sbxcompose.engine.sandbox_connection import SandboxConnection
+from sbxcompose.engine.sandbox_connection import ConnectionHub, SandboxConnection
 from sbxcompose.plan.judge import Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.plan.stability import in_crash_loop, stable_in
@@ -38,7 +38,9 @@ class Clocks:
 
 
 def connection(clocks: Clocks) -> SandboxConnection:
-    return SandboxConnection("main", cast(Any, None), cast(Any, None), lambda event: None, clock=clocks.steady)
+    return SandboxConnection(
+        "main", cast(Any, None), cast(Any, None), ConnectionHub(lambda event: None, clock=clocks.steady)
+    )
 
 
 def told(link: SandboxConnection, *, started_at: float, **managed: Any) -> ObservedRow:
@@ -94,7 +96,7 @@ def test_a_deadline_passes_although_the_time_of_day_was_set_back(monkeypatch: py
     clocks = Clocks()
     monkeypatch.setattr(instance_states, "monotonic", clocks.monotonic)
     states = states_of(Link())
-    states._session.clock = clocks.steady
+    cast(Any, states._session).clock = clocks.steady
     states.only_watch()
     deadline = clocks.monotonic() + 10
     clocks.passed = 10.0

@@ -42,7 +42,7 @@ class Freezing:
 
 def sandbox(directory: Path, keeper: Freezing) -> HostedSandbox:
     info = SandboxInfo(id="x", name="box", status="running", created_at=0)
-    workload = Workload("x", directory, workdir=None, keeper=cast(KeeperClient, keeper), policy=None, idle=lambda: None)
+    workload = Workload("x", directory, workdir=None, keeper=cast(KeeperClient, keeper), policy=None)
     return HostedSandbox(info, directory, workload)
 
 

@@ -15,6 +15,7 @@ from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.cli.top.run import stay_connected
+from sbxcompose.engine.sandbox_connection import ConnectionHub
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Unreachable
 from sbxcompose.logs.secrets import KnownSecrets
@@ -44,6 +45,7 @@ class QuietSession:
         self.project = Project("shop", "/shop", "local", (Sandbox("main", "shop-main", processes=PROCESSES),))
         self.rows: tuple[ObservedRow, ...] = (row("web"), row("db"))
         self.connections: dict[str, Any] = {}
+        self.hub = ConnectionHub(lambda event: None)
         self.changed = asyncio.Event()
         self.answers: list[Callable[[], None]] = []
         self.looked = asyncio.Event()

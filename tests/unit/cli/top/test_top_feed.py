@@ -12,6 +12,7 @@ from sbxcompose.cli.top.feed import MAX_AT_ONCE, TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.engine import events
+from sbxcompose.engine.sandbox_connection import ConnectionHub
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Exit, Instance, Observed, ObservedSandbox, SandboxState
@@ -29,6 +30,7 @@ class FakeSession:
         self.project = Project("shop", "/shop", "local", (Sandbox("main", "shop-main", processes=PROCESSES),))
         self.kept_lines: int | None = None
         self.connections: dict[str, Any] = {}
+        self.hub = ConnectionHub(lambda event: None)
         self.emit: Callable[[events.EngineEvent], None] = lambda event: None
 
     def on_connection(self, call: object) -> None:
