@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec import Struct
@@ -113,10 +113,13 @@ class Shell:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal that data is printed on; None for a pipe or a file."""
-        import shutil
+        """Columns of the terminal that data is printed on; None for what `width_of` has none for."""
+        return width_of(sys.stdout)
 
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    @property
+    def err_width(self) -> int | None:
+        """Columns of the terminal that talk is printed on, likewise."""
+        return width_of(sys.stderr)
 
     def _without_file(self, error: SpecNotFound | InvalidSpec) -> Project:
         """Return the project that `-p` names, as its sandboxes tell of it, for a command that can do without the file.
@@ -196,9 +199,9 @@ def harmless(text: str) -> str:
     return clean_message(text)
 
 
-def unicode_output() -> bool:
-    """Return whether every character can be printed; where not, JSON and YAML have escapes of their own."""
-    return (sys.stdout.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
+def unicode_output(stream: TextIO | None = None) -> bool:
+    """Return whether every character can be printed (on stdout); where not, JSON and YAML have escapes of their own."""
+    return ((stream or sys.stdout).encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 _color = "auto"
@@ -223,6 +226,22 @@ def _colored(stream: TextIO | None) -> bool:
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO | None) -> int | None:
+    """Return the columns of a terminal at which a person looks; None for a pipe, a file and the log of a CI job."""
+    if stream is None or not stream.isatty():
+        return None
+    from sbxcompose.cli.ci_log import in_ci
+
+    if in_ci(os.environ):
+        return None
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    with suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
 
 
 def is_drawable(stream: TextIO) -> bool:

@@ -48,17 +48,17 @@ def command(shell: Shell, names: tuple[str, ...], language: str, as_json: bool) 
         case "mermaid":
             lines = picture.mermaid(needs)
         case _:
-            lines = _tree(picture.branches(needs), shell.width)
+            lines = _tree(picture.branches(needs), shell)
     for line in lines:
         shell.print(line)
     return 0
 
 
-def _tree(roots: list[Branch], width: int | None) -> list[str]:
-    if width is None or not unicode_output():
-        from sbxcompose.plan.picture import tree
+def _tree(roots: list[Branch], shell: Shell) -> list[str]:
+    if shell.width is None:
+        from sbxcompose.plan import picture
 
-        return tree(roots, ascii_only=not unicode_output())
+        return picture.tree(roots, ascii_only=not unicode_output())
     from sbxcompose.cli.view.drawn import tree_lines
 
-    return tree_lines(roots, width)
+    return tree_lines(roots, shell.width, colors=shell.out.enabled, ascii_only=not unicode_output())

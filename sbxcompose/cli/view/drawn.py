@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
 from sbxcompose.cli.style import Colored, text_of
 from sbxcompose.cli.view.text_table import GAP, MIN_LAST, TextTable
+from sbxcompose.cli.view.tree_row import TreeLike
 
-if TYPE_CHECKING:
-    from sbxcompose.plan.picture import Branch
-
+HANG = 2
+"""Columns by which what continues a line is indented."""
 _GUIDE = 4
 """Columns by which rich indents a level of a tree."""
-_MIN_LABEL = 40
+_MIN_LABEL = 20
+"""Columns to which a label is broken, also where a tree is deeper than the terminal is wide."""
+_MIN_FITTED = 12
+"""Columns to which a text is broken on a terminal that is narrower still."""
+_LAID_OUT = 1 << 20
+"""The width for what has been broken into lines already: rich cuts nothing of it."""
+_WORD = re.compile(r"(?:`[^`\n]*`|\S)+")
+"""What stays on one line: what stands between backticks can be copied whole."""
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
 
 
-def rendered(drawing: RenderableType, width: int, *, colors: bool) -> list[str]:
+def rendered(drawing: RenderableType, width: int, *, colors: bool, ascii_only: bool = False) -> list[str]:
     """Return a drawing as lines for a terminal of that width, without blanks at their ends."""
     file = io.StringIO()
     console = Console(
@@ -42,8 +48,41 @@ def rendered(drawing: RenderableType, width: int, *, colors: bool) -> list[str]:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Segments(Segment.simplify(console.render(drawing))), end="")
+    options = console.options
+    if ascii_only:
+        options.encoding = "ascii"
+    console.print(Segments(Segment.simplify(console.render(drawing, options))), end="")
     return [_PADDING.sub(r"\1", line) for line in file.getvalue().split("\n")[:-1]]
+
+
+def laid_out(lines: Iterable[RenderableType], *, colors: bool, ascii_only: bool = False) -> list[str]:
+    """Return what has been broken into lines already, whatever it is wide."""
+    return rendered(Group(*lines), _LAID_OUT, colors=colors, ascii_only=ascii_only)
+
+
+def assembled(parts: str | Sequence[str | Colored]) -> Text:
+    """Return parts as one text; colours that are in them, because they quote the output of a process, stay."""
+    return _text(parts) if isinstance(parts, str) else Text().join(map(_text, parts))
+
+
+def fitted(text: Text, width: int, hang: int = 0) -> Text:
+    """Break the lines of a text at blanks; what continues a line is indented by `hang` columns.
+
+    What is wider than that is left to the terminal, from which it can be copied whole: rich would cut it or break it,
+    and would break what stands between backticks.
+    """
+    lines, width = list[Text](), max(width, _MIN_FITTED)
+    for line in text.split("\n", allow_blank=True):
+        start, breaks = 0, list[int]()
+        for word in _WORD.finditer(line.plain) if cell_len(line.plain) > width else ():
+            room = width - (hang if breaks else 0)
+            if line.plain[start : word.start()].strip() and cell_len(line.plain[start : word.end()]) > room:
+                start = word.start()
+                breaks.append(start)
+        for number, piece in enumerate(line.divide(breaks)):
+            piece.rstrip()
+            lines.append(Text(" " * hang).append_text(piece) if number else piece)
+    return Text("\n").join(lines)
 
 
 def table_lines(table: TextTable, width: int, *, colors: bool) -> list[str]:
@@ -61,16 +100,27 @@ def table_lines(table: TextTable, width: int, *, colors: bool) -> list[str]:
     return rendered(drawing, width, colors=colors)
 
 
-def tree_lines(roots: Sequence[Branch], width: int) -> list[str]:
+def fitted_lines(parts: str | Sequence[str | Colored], width: int, *, colors: bool) -> list[str]:
+    """Return a text that is broken at blanks for a terminal of that width, its second line below its first one."""
+    return laid_out([fitted(assembled(parts), width, HANG)], colors=colors)
+
+
+def tree_lines(
+    roots: Sequence[TreeLike], width: int, *, colors: bool = False, ascii_only: bool = False, hang: int = 0
+) -> list[str]:
     """Return trees for a terminal of that width; labels that are too long continue beside the guides."""
     from rich.tree import Tree
 
-    top, depth = Tree("", hide_root=True), 0
-    level = [(top.add(Text(root.label)), root) for root in roots]
-    while level := [(node.add(Text(below.label)), below) for node, branch in level for below in branch.below]:
-        depth += 1
-    # rich leaves out what is deeper than the terminal is wide: such lines are for the terminal to break.
-    return rendered(top, max(width, depth * _GUIDE + _MIN_LABEL), colors=False)
+    top, room = Tree("", hide_root=True, guide_style="dim"), width
+    level = [(top, root) for root in roots]
+    while level:
+        # rich leaves out, without a word, what is indented beyond the width: it is told of none.
+        added = [
+            (node.add(fitted(assembled(row.label), max(room, _MIN_LABEL), hang)), row.below) for node, row in level
+        ]
+        level = [(node, row) for node, below in added for row in below]
+        room -= _GUIDE
+    return laid_out([top], colors=colors, ascii_only=ascii_only)
 
 
 def _fitting(columns: list[list[str | Colored]], dispensable: Sequence[str], width: int) -> list[list[str | Colored]]:
@@ -101,5 +151,7 @@ def _width(cell: str | Colored) -> int:
     return cell_len(text_of(cell))
 
 
-def _text(cell: str | Colored) -> Text:
-    return Text(cell) if isinstance(cell, str) else Text(cell.text, cell.color)
+def _text(part: str | Colored) -> Text:
+    if not isinstance(part, str):
+        return Text(part.text, part.color)
+    return Text.from_ansi(part) if "\x1b" in part else Text(part)

@@ -6,7 +6,6 @@ from sbxcompose.cli.style import Colored, Style
 from sbxcompose.cli.view.table import table_lines
 from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.plan.timings import CriticalSegment, Timing, Timings
-from sbxcompose.text_width import wrapped
 
 
 def lines(timings: Timings, style: Style, width: int | None) -> list[str]:
@@ -17,7 +16,12 @@ def lines(timings: Timings, style: Style, width: int | None) -> list[str]:
     on_path = {part.instance for part in timings.path}
     rows = [_row(timing, critical=timing.instance in on_path) for timing in timings.all]
     shown = table_lines(TextTable(header, rows, ("TOOK", "STARTED")), style, width)
-    return [*shown, *wrapped(_critical(timings), width)]
+    path = _critical(timings)
+    if width is None:
+        return [*shown, path]
+    from sbxcompose.cli.view.drawn import fitted_lines
+
+    return [*shown, *fitted_lines(path, width, colors=style.enabled)]
 
 
 def _row(timing: Timing, *, critical: bool) -> list[str | Colored]:
