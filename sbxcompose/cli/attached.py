@@ -175,7 +175,7 @@ class _AttachedView:
                 self._view.replace_project(project, instances_of(in_scope(project, options)))
             case ReloadFailed(error):
                 self._announce(CANNOT_APPLY, Severity.BAD)
-                self._shell.echo(mistake_words(error))
+                self._shell.echo(mistake_words(error, self._shell.err_width))
             case EverythingReady(verdict, seconds):
                 self._announce(ready_text(verdict, seconds))
                 if self._request.timings:

@@ -56,7 +56,7 @@ def _show(shell: Shell, reporter: Reporter, event: EngineEvent) -> None:
             reporter.replace_project(project)
         case ReloadFailed(error):
             shell.echo(shell.err.red(CANNOT_APPLY))
-            shell.echo(mistake_words(error))
+            shell.echo(mistake_words(error, shell.err_width))
 
 
 async def _until_lost(session: Session) -> None:

@@ -1,19 +1,21 @@
-"""The mistakes of a project's files as text: place, line, caret, way out; pure."""
+"""The mistakes of a project's files as text: place, line, caret, way out; pure.
+
+This is what pipes and programs get; `cli/view/drawn_errors.py` draws the same on a terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterator
 from typing import Protocol
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plurals import counted
-from sbxcompose.text_width import text_width, wrapped
+from sbxcompose.text_width import text_width
 
 MOST = 50
 """Mistakes that are shown; whoever has more will not read them all."""
-_WIDEST = 160
+WIDEST = 160
 """Columns of a line of the file that are shown, where no terminal is narrower."""
-_LEAST = 10
 LONG_HINT = 100
 """Characters of a hint that is shown once, and not again with each mistake to which it applies."""
 
@@ -44,46 +46,63 @@ class Plain:
     cyan = dim = bold = red
 
 
-def render(error: InvalidSpec, style: Styler | None = None, width: int | None = None) -> str:
-    """Return all mistakes, an empty line between them; no line break at the end. `width` is that of the terminal."""
+def render(error: InvalidSpec, style: Styler | None = None) -> str:
+    """Return all mistakes, an empty line between them; no line break at the end."""
     style = style or Plain()
-    shown: list[str] = []
-    told: set[str] = set()
-    for mistake in error.mistakes[:MOST]:
-        shown.append(render_mistake(mistake, style, width, told))
-        told.add(mistake.hint or "")
-    if len(error.mistakes) > MOST:
-        shown.append(style.dim(f"… and {counted(len(error.mistakes) - MOST, 'more mistake')}"))
+    shown = [render_mistake(mistake, style, again=again) for mistake, again in shown_mistakes(error)]
+    if more := not_shown(error):
+        shown.append(style.dim(more))
     return "\n\n".join(shown)
 
 
-def render_mistake(
-    mistake: Mistake, style: Styler | None = None, width: int | None = None, told: Container[str] = ()
-) -> str:
-    """`file:line:column: message`, the line, a caret, the hint unless it is long and was `told` before."""
+def shown_mistakes(error: InvalidSpec) -> Iterator[tuple[Mistake, bool]]:
+    """Yield the mistakes that are shown, and whether the hint of each is long and was shown before."""
+    told: set[str] = set()
+    for mistake in error.mistakes[:MOST]:
+        hint = mistake.hint or ""
+        yield mistake, len(hint) > LONG_HINT and hint in told
+        told.add(hint)
+
+
+def not_shown(error: InvalidSpec) -> str | None:
+    """Say how many mistakes are not shown; None if all are."""
+    more = len(error.mistakes) - MOST
+    return f"… and {counted(more, 'more mistake')}" if more > 0 else None
+
+
+def render_mistake(mistake: Mistake, style: Styler | None = None, *, again: bool = False) -> str:
+    """`file:line:column: message`, the line, a caret, the hint unless it is shown `again`."""
     style = style or Plain()
-    place = ":".join(str(part) for part in (mistake.file, mistake.line, mistake.column) if part)
-    head = f"{style.bold(_safe(place) + ':')} " if place else ""
-    lines = wrapped(f"{head}{style.red(_safe(mistake.message))}", width)
+    place = place_of(mistake)
+    lines = [f"{style.bold(place)} {style.red(safe(mistake.message))}" if place else style.red(safe(mistake.message))]
     if mistake.line and mistake.source.strip():
         number = str(mistake.line)
-        room = _WIDEST if width is None else min(_WIDEST, max(width - len(number) - 3, _LEAST))
-        source, caret = _excerpt(mistake.source, mistake.column, room)
-        lines.append(f"{style.dim(f'{number} |')} {source}")
+        before, rest = cut_around(*halves(mistake), WIDEST)
+        # A tab before the caret must stay a tab, so that both lines are indented alike.
+        caret = "".join("\t" if char == "\t" else " " * text_width(char) for char in before)
+        lines.append(f"{style.dim(f'{number} |')} {before}{rest}")
         lines.append(f"{style.dim(' ' * len(number) + ' |')} {caret}{style.red('^')}")
-    if mistake.hint and not (len(mistake.hint) > LONG_HINT and mistake.hint in told):
-        lines += wrapped(f"{style.cyan('hint:')} {_safe(mistake.hint)}", width)
+    if mistake.hint and not again:
+        lines.append(f"{style.cyan('hint:')} {safe(mistake.hint)}")
     return "\n".join(lines)
 
 
-def _excerpt(source: str, column: int, widest: int) -> tuple[str, str]:
-    """Return the line, cut to `widest` columns around the column, and what stands before the caret."""
-    before, rest = _safe(source[: column - 1]), _safe(source[column - 1 :].rstrip())
+def place_of(mistake: Mistake) -> str:
+    """Return `file:line:column:`, as far as it is known."""
+    place = ":".join(str(part) for part in (mistake.file, mistake.line, mistake.column) if part)
+    return safe(place + ":") if place else ""
+
+
+def halves(mistake: Mistake) -> tuple[str, str]:
+    """Return the line in two parts: what comes before the mistake, and what begins with it."""
+    return safe(mistake.source[: mistake.column - 1]), safe(mistake.source[mistake.column - 1 :].rstrip())
+
+
+def cut_around(before: str, rest: str, widest: int) -> tuple[str, str]:
+    """Return both parts, cut to `widest` columns in all, an ellipsis where they were cut."""
     room = max(widest // 2, widest - text_width(rest))
     before = _cut(before[::-1], room)[::-1]
-    # A tab before the caret must stay a tab, so that both lines are indented alike.
-    caret = "".join("\t" if char == "\t" else " " * text_width(char) for char in before)
-    return before + _cut(rest, widest - text_width(before)), caret
+    return before, _cut(rest, widest - text_width(before))
 
 
 def _cut(text: str, columns: int) -> str:
@@ -99,6 +118,6 @@ def _cut(text: str, columns: int) -> str:
     return "".join(kept).rstrip() + "…"
 
 
-def _safe(text: str) -> str:
-    """Control characters of the file must not reach the terminal."""
+def safe(text: str) -> str:
+    """Return a text without control characters, which must not reach a terminal."""
     return "".join(char if char.isprintable() or char in "\t\n" else "\ufffd" for char in text)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import Literal
 
-from sbxcompose.cli.context import harmless, style_of
-from sbxcompose.cli.style import Style
+from sbxcompose.cli.context import harmless, style_of, unicode_output, width_of
+from sbxcompose.cli.style import Colored, Style
 from sbxcompose.errors import DeadlinePassed, Interrupted, InvalidSpec, NotStarted, ProcessFailed, SbxError
-from sbxcompose.text_width import wrapped
 
 _NOT_ANNOTATED = (Interrupted, ProcessFailed, DeadlinePassed, NotStarted)
 """What scripts expect when they ask whether something is ready, or run a command; verdicts have annotations of their
@@ -21,33 +21,38 @@ CANNOT_APPLY = "the project's file has changed but cannot be applied; running pr
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
-    width = _columns() if sys.stderr.isatty() else None
-    print(error_text(error, style_of(sys.stderr), width), file=sys.stderr)
+    print(error_text(error, style_of(sys.stderr), width_of(sys.stderr)), file=sys.stderr)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not isinstance(error, _NOT_ANNOTATED):
         _annotate(error)
 
 
-def _columns() -> int:
-    try:
-        return os.get_terminal_size(2).columns or 80
-    except OSError:
-        return 80
-
-
 def error_text(error: SbxError, style: Style, width: int | None) -> str:
-    """Return an error as text: what is wrong, where, and the way out."""
+    """Return an error as text: what is wrong, where, and the way out. None: not for a terminal."""
     if isinstance(error, Interrupted):
         return harmless(error.message)
-    hint = _wrapped(f"{style.cyan('hint:')} {harmless(error.hint)}", width) if error.hint else None
+    hint = _labelled("hint:", "cyan", error.hint, style, width) if error.hint else None
     if isinstance(error, InvalidSpec):
+        return "\n\n".join(filter(None, [_mistakes(error, style, width), hint]))
+    return "\n".join(filter(None, [_labelled("error:", "red", error.message, style, width), hint]))
+
+
+def _mistakes(error: InvalidSpec, style: Style, width: int | None) -> str:
+    if width is None:
         from sbxcompose.spec.report import render
 
-        return "\n\n".join(filter(None, [harmless(render(error, style, width)), hint]))
-    return "\n".join(filter(None, [_wrapped(f"{style.red('error:')} {harmless(error.message)}", width), hint]))
+        return harmless(render(error, style))
+    from sbxcompose.cli.view.drawn_errors import mistake_lines
+
+    ascii_only = not unicode_output(sys.stderr)
+    return "\n".join(mistake_lines(error, width, colors=style.enabled, ascii_only=ascii_only))
 
 
-def _wrapped(text: str, width: int | None) -> str:
-    return "\n".join(part for line in text.split("\n") for part in wrapped(line, width))
+def _labelled(label: str, color: Literal["red", "cyan"], message: str, style: Style, width: int | None) -> str:
+    if width is None:
+        return f"{style.colored(Colored(label, color))} {harmless(message)}"
+    from sbxcompose.cli.view.drawn import fitted_lines
+
+    return "\n".join(fitted_lines([Colored(label, color), f" {harmless(message)}"], width, colors=style.enabled))
 
 
 def _annotate(error: SbxError) -> None:
@@ -66,10 +71,8 @@ def _annotate(error: SbxError) -> None:
         print(line, file=sys.stderr)
 
 
-def mistake_words(error: SbxError) -> str:
+def mistake_words(error: SbxError, width: int | None = None) -> str:
     """Say what is wrong with the file, with its places where they are known."""
     if isinstance(error, InvalidSpec):
-        from sbxcompose.spec.report import render
-
-        return render(error, style_of(sys.stderr))
+        return _mistakes(error, style_of(sys.stderr), width)
     return "\n".join(filter(None, [error.message, error.hint]))

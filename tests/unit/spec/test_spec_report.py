@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import itertools
-
-import pytest
-
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.spec.report import render, render_mistake
-from sbxcompose.text_width import text_width
 
 
 class Marked:
@@ -36,19 +31,6 @@ def test_colours_are_the_callers() -> None:
     assert render_mistake(WRONG, Marked()) == (
         "<b>f.yaml:12:6:</b> <r>it is wrong</r>\n<d>12 |</d>   a: oops\n<d>   |</d>      <r>^</r>\n<c>hint:</c> mend it"
     )
-
-
-@pytest.mark.parametrize("columns", [30, 40, 60, 80, 200])
-def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
-    source = f"  db: {{{'a: b, ' * 30}comand: x, {'c: d, ' * 30}}}"
-    hint = "known here: " + ", ".join(f"`key{number}`" for number in range(40))
-    for column in (1, 60, source.index("comand") + 1, len(source)):
-        mistake = Mistake("unknown key `comand`", file="f.yaml", line=12, column=column, source=source, hint=hint)
-        lines = render_mistake(mistake, None, columns).split("\n")
-        assert max(map(len, lines)) <= columns
-        source_line, caret = next((a, b) for a, b in itertools.pairwise(lines) if b.endswith("^"))
-        assert source_line[caret.index("^")] == source[column - 1]
-        assert "".join(lines).count("`key39`") == 1
 
 
 def test_a_long_hint_is_shown_once_and_a_short_one_each_time() -> None:
@@ -81,17 +63,6 @@ def test_a_long_line_is_cut_around_the_mistake() -> None:
     assert source.startswith("1 | …a")
     assert source.endswith("b…")
     assert source[caret.index("^")] == "!"
-
-
-@pytest.mark.parametrize("width", [30, 60, 80])
-@pytest.mark.parametrize(
-    "source", ["日本語" * 60 + "!" + "日本語" * 60, "日" * 30 + "!", "!" + "日" * 40, "a" * 99 + "!" + "b" * 99]
-)
-def test_lines_of_wide_characters_are_cut_by_columns(source: str, width: int) -> None:
-    mistake = Mistake("x", file="f", line=1, column=source.index("!") + 1, source=source)
-    _, shown, caret = render_mistake(mistake, width=width).split("\n")
-    assert text_width(shown) <= width
-    assert text_width(shown[: shown.index("!")]) == text_width(caret) - 1
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
