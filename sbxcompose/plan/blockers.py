@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
 from sbxcompose.plan.decisions import satisfies
 from sbxcompose.plan.describe import doing, unready
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase, SandboxState
@@ -13,16 +15,28 @@ from sbxcompose.spec.project import Condition
 _SHOWN = 8
 
 
-def blockers(world: World, node: int, now: float, ready: Mapping[Instance, bool | None]) -> list[str]:
-    """Return what holds a process up, a sentence each; of a long chain the nearest causes and the root.
+class Blocker(Struct, frozen=True):
+    """A sentence that says what holds `held` up: `name`, or several if that is None."""
+
+    text: str
+    held: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def blockers(world: World, node: int, now: float, ready: Mapping[Instance, bool | None]) -> list[Blocker]:
+    """Return what holds a process up; of a long chain the nearest causes and the root.
 
     `ready` says of instances whose readiness no row shows what has been found out.
     """
-    lines = list(_chain(world, node, now, ready))
-    if len(lines) <= _SHOWN:
-        return lines
+    found = list(_chain(world, node, now, ready))
+    if len(found) <= _SHOWN:
+        return found
     half = _SHOWN // 2
-    return [*lines[:half], f"… and so on over {len(lines) - 2 * half} more …", *lines[-half:]]
+    more = Blocker(f"… and so on over {len(found) - 2 * half} more …", found[half].held)
+    return [*found[:half], more, *found[-half:]]
 
 
 def needs_started_after(world: World, node: int, stopped: ObservedRow) -> bool:
@@ -37,7 +51,7 @@ def needs_started_after(world: World, node: int, stopped: ObservedRow) -> bool:
     return at is not None and any(started > at for started in first)
 
 
-def _chain(world: World, node: int, now: float, ready: Mapping[Instance, bool | None]) -> Iterator[str]:
+def _chain(world: World, node: int, now: float, ready: Mapping[Instance, bool | None]) -> Iterator[Blocker]:
     """Yield what holds a process up, and what holds that up, each once, the nearest first."""
     graph = world.graph
     met = {node}
@@ -48,8 +62,8 @@ def _chain(world: World, node: int, now: float, ready: Mapping[Instance, bool | 
             words = _lacking(world, edge.node, condition, now, ready)
             if words is None:
                 continue
-            name = world.label(edge.node)
-            yield f"{world.label(number)} waits until {name} is {condition}; {name} {words}"
+            held, name = world.label(number), world.label(edge.node)
+            yield Blocker(f"{held} waits until {name} is {condition}; {name} {words}", held, name)
             if edge.node not in met:
                 met.add(edge.node)
                 waiting.append(edge.node)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sbxcompose.command_line import command_line
 from sbxcompose.plan.background import background, foreground_hint
-from sbxcompose.plan.blockers import blockers, needs_started_after
+from sbxcompose.plan.blockers import Blocker, blockers, needs_started_after
 from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.describe import (
     doing,
@@ -57,13 +57,17 @@ class Cause(StrEnum):
 
 
 class Explanation(Struct, frozen=True):
-    """`lines` are whole sentences without a full stop, the most important first; `hint` is the way out."""
+    """`lines` are whole sentences without a full stop, the most important first; `hint` is the way out.
+
+    `blockers` are those of them that say what holds the instance up.
+    """
 
     instance: Instance
     label: str
     cause: Cause
     lines: tuple[str, ...]
     hint: str | None = None
+    blockers: tuple[Blocker, ...] = ()
 
     def __str__(self) -> str:
         hint = (f"hint: {self.hint}",) if self.hint else ()
@@ -103,6 +107,7 @@ class _Why:
         self._now = now
         self._label = world.names.instance(instance)
         self._has_file = bool(world.project.files)
+        self._held_up_by: tuple[Blocker, ...] = ()
 
     def explain(self) -> Explanation:
         """Return what is the matter; the process's own description follows the headline."""
@@ -163,7 +168,7 @@ class _Why:
         return hint if self._has_file else None
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
-        return Explanation(self._instance, self._label, cause, tuple(lines), hint)
+        return Explanation(self._instance, self._label, cause, tuple(lines), hint, self._held_up_by)
 
     def _not_in_file(self) -> Explanation:
         mine = [row for row in self._world.orphans if row.instance == self._instance]
@@ -302,7 +307,8 @@ class _Why:
         return self._said(Cause.OUTDATED, lines, "`sbxcompose up` runs it again")
 
     def _blockers(self, node: int) -> list[str]:
-        return blockers(self._world, node, self._now, self._ready)
+        self._held_up_by = tuple(blockers(self._world, node, self._now, self._ready))
+        return [str(blocker) for blocker in self._held_up_by]
 
     def _never_ran(self, node: int) -> Explanation:
         held = self._blockers(node)

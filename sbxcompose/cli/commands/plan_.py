@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbxcompose.cli.context import Shell
+from sbxcompose.cli.context import Shell, unicode_output
 from sbxcompose.cli.options import json_option, names_argument, up_options
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
         if as_json:
             shell.print_json(plan.to_json())
         else:
-            show_steps(shell, plan)
+            _show_steps(shell, plan)
             echo_notes(shell, plan)
             shell.print(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0
@@ -49,13 +49,12 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     return run_simply(main)
 
 
-def show_steps(shell: Shell, plan: Plan) -> None:
-    """Print the steps."""
+def _show_steps(shell: Shell, plan: Plan) -> None:
     if shell.width is None:
-        for step in plan:
-            shell.print(str(step))
-        return
-    from sbxcompose.cli.view.plan import plan_lines
+        lines = [str(step) for step in plan]
+    else:
+        from sbxcompose.cli.view.plan import plan_lines
 
-    for line in plan_lines(plan, shell.width):
+        lines = plan_lines(plan, shell.out, shell.width, ascii_only=not unicode_output())
+    for line in lines:
         shell.print(line)

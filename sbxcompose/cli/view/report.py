@@ -41,6 +41,14 @@ Reproduce = Callable[[Sequence[str]], str]
 """From the names of processes that failed to the command that shows it again."""
 
 
+class LastLines(Struct, frozen=True):
+    """The last lines of a run, what they are called, and what they tell of ports."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
 class HowToWait(Struct, frozen=True):
     """What else is shown beside the verdict, and until when it is waited for."""
 
@@ -116,11 +124,9 @@ class Reporter:
         """Show when everything was started and ready."""
         if timings is None:
             return
-        from sbxcompose.cli.tty import size_of
         from sbxcompose.cli.view.timings import lines
 
-        width = size_of(2)[0] if sys.stderr.isatty() else None
-        for line in lines(timings, self._shell.err, width):
+        for line in lines(timings, self._shell.err, self._shell.err_width):
             self._shell.echo(line)
 
     async def wait(
@@ -186,23 +192,31 @@ class Reporter:
         self, session: Session, instance: Instance, echo_line: Callable[[str], None] | None = None, count: int = LINES
     ) -> None:
         """Show the end of the output of the run that failed, on stderr unless `echo_line` puts it elsewhere."""
-        echo_line = echo_line or self._shell.echo
+        echo_line, style = echo_line or self._shell.echo, self._shell.err
+        shown = await self.last_lines(session, instance, count, colors=style.enabled)
+        if shown is None:
+            return
+        echo_line(style.dim(f"  {shown.title}"))
+        for line in shown.lines:
+            echo_line(f"  {style.dim('|')} {line}")
+        for hint in shown.hints:
+            echo_line(f"  {style.cyan('hint:')} {hint}")
+
+    async def last_lines(
+        self, session: Session, instance: Instance, count: int = LINES, *, colors: bool
+    ) -> LastLines | None:
+        """Return the end of the output of the run that failed; None if there is no run."""
         connection = session.connections.get(instance.sandbox)
         rows = connection.rows(instance) if connection is not None else ()
         if not rows:
-            return
+            return None
         run = rows[-1].run  # the newest: beside it an older definition may still run
         lines = await last_lines(session, instance, run, count)
         name = self._names.instance(instance)
         if not lines:
-            echo_line(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
-            return
-        echo_line(self._shell.err.dim(f"  last lines of {name}#{run}:"))
-        shown = [self.secrets.hide(clean_text(line, colours=self._shell.err.enabled)) for line in lines]
-        for line in shown:
-            echo_line(f"  {self._shell.err.dim('|')} {line}")
-        for text in whose_port(shown, self._ports(instance)):
-            echo_line(f"  {self._shell.err.cyan('hint:')} {text}")
+            return LastLines(f"{name}#{run} wrote nothing")
+        shown = tuple(self.secrets.hide(clean_text(line, colours=colors)) for line in lines)
+        return LastLines(f"last lines of {name}#{run}:", shown, tuple(whose_port(shown, self._ports(instance))))
 
     def _ports(self, instance: Instance) -> list[int]:
         """Return the ports that the process is known to use: its health check's, and what its variables call PORT."""

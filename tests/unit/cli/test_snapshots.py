@@ -16,15 +16,17 @@ from rich.text import Text
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.announce import Announcement, Severity, announced
+from sbxcompose.cli.view.drawn import HANG, tree_lines
 from sbxcompose.cli.view.errors import error_text
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.plan import plan_lines
 from sbxcompose.cli.view.ps import PsRows
 from sbxcompose.cli.view.ps import lines as ps_lines
+from sbxcompose.cli.view.report import LastLines
 from sbxcompose.cli.view.status_block import block_lines
 from sbxcompose.cli.view.timings import lines as timing_lines
 from sbxcompose.cli.view.verdict import verdict_lines
-from sbxcompose.cli.view.why import explanation_lines, hint_lines
+from sbxcompose.cli.view.why import explanation_tree
 from sbxcompose.engine.listing import listing
 from sbxcompose.errors import InvalidSpec, Mistake, ProviderError, UnknownName
 from sbxcompose.files.transfer import TransferProgress
@@ -73,6 +75,7 @@ OBSERVED = Observed(
     )
 )
 NAMES = ProcessNames(SHOP_FILE)
+LOST = ("Traceback (most recent call last):", "psycopg.OperationalError: the server closed the connection unexpectedly")
 WEB = [HeldUpInstance(Instance("main", "web", number), f"web.{number}", ("migrate", "db")) for number in (1, 2)]
 (WEB_HELD_UP,) = held_up(WEB).values()
 
@@ -140,14 +143,15 @@ def explain(style: Style, width: int) -> list[str]:
     lines: list[str] = []
     for name in ("migrate", "web", "worker", "db"):
         answer = why(SHOP_FILE, OBSERVED, Instance("main", name), NOW)
-        lines += [*explanation_lines(answer, width, str), *hint_lines(answer, style, width, str)]
+        output = LastLines(f"last lines of {name}#1:", LOST) if name == "migrate" else None
+        lines += tree_lines([explanation_tree(answer, output, str)], width, colors=style.enabled, hang=HANG)
     return lines
 
 
 def planned(style: Style, width: int) -> list[str]:
     """`plan`: what `up` would do."""
     made = plan(SHOP_FILE, OBSERVED, Intent.UP, PlanOptions())
-    return [*plan_lines(made, width), made.summary]
+    return [*plan_lines(made, style, width), made.summary]
 
 
 def timed(style: Style, width: int) -> list[str]:
@@ -181,7 +185,7 @@ VIEWS: Mapping[str, Callable[[Style, int], list[str]]] = {
     "timings": timed,
     "errors": errors,
 }
-FITTING = ("up", "down", "ps", "why", "plan", "timings")
+FITTING = ("up", "down", "ps", "why", "plan", "timings", "errors")
 """What is laid out for the width; the rest is text that the terminal wraps."""
 
 
