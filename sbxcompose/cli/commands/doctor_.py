@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbxcompose.cli.context import Shell
+from sbxcompose.cli.context import Shell, unicode_output
 from sbxcompose.cli.options import json_option
 
 if TYPE_CHECKING:
     from sbxcompose.engine.checks import DoctorCheck
     from sbxcompose.spec.project import Project
-
-
-MIN_TEXT_WIDTH = 30
-"""Columns that a finding needs beside its name; where there are fewer it continues below the name."""
 
 
 @click.command("doctor")
@@ -45,7 +41,7 @@ def command(shell: Shell, as_json: bool) -> int:
     if as_json:
         shell.print_json({"good": good, "checks": [check.to_json() for check in found]})
     else:
-        for line in _lines(shell, found):
+        for line in (_lines if shell.width is None else _drawn)(shell, found):
             shell.print(line)
     return 0 if good else 3
 
@@ -95,7 +91,6 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
 def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
     """Format a heading for each section, a line for each finding, and the remedy below it."""
     from sbxcompose.engine.checks import CheckStatus
-    from sbxcompose.text_width import wrapped
 
     marks = {
         CheckStatus.GOOD: shell.out.green("ok  "),
@@ -103,16 +98,35 @@ def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
         CheckStatus.BAD: shell.out.red("bad "),
     }
     width = max(len(check.name) for check in found)
-    below = " " * (width + 9)
-    if shell.width is not None and shell.width < len(below) + MIN_TEXT_WIDTH:
-        width, below = 0, "    "
     lines: list[str] = []
     section = None
     for check in found:
         if check.section != section:
             section = check.section
             lines.append(shell.out.bold(section))
-        lines += wrapped(check.text, shell.width, f"  {marks[check.health]} {check.name:{width}}  ", below)
+        lines.append(f"  {marks[check.health]} {check.name:{width}}  {check.text}")
         if check.fix is not None:
-            lines += wrapped(f"{shell.out.cyan('hint:')} {check.fix}", shell.width, below, below)
+            lines.append(f"{' ' * (width + 9)}{shell.out.cyan('hint:')} {check.fix}")
     return lines
+
+
+def _drawn(shell: Shell, found: list[DoctorCheck]) -> list[str]:
+    """Return the findings as they are drawn on a terminal: a list with marks for each section."""
+    from itertools import groupby
+
+    from sbxcompose.cli.style import Colored
+    from sbxcompose.cli.view.drawn_facts import fact_lines
+    from sbxcompose.cli.view.facts import Fact, FactList
+    from sbxcompose.engine.checks import CheckStatus
+
+    good, bad = "✓✗" if unicode_output() else ("+", "x")
+    marks = {
+        CheckStatus.GOOD: Colored(good, "green"),
+        CheckStatus.NOTE: Colored("!", "yellow"),
+        CheckStatus.BAD: Colored(bad, "red"),
+    }
+    lists = [
+        FactList([Fact(check.name, check.text, check.fix, marks[check.health]) for check in checks], section)
+        for section, checks in groupby(found, lambda check: check.section)
+    ]
+    return fact_lines(lists, shell.width or 80, colors=shell.out.enabled)

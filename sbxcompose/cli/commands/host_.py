@@ -110,13 +110,11 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
         told = {"running": now is not None, **(now or {}), "isolation": report and to_builtins(report)}
         shell.print_json({**told, "fork_servers": fork_servers})
     else:
-        absent = "host is not running; it starts automatically when needed"
-        for line in [absent] if now is None else _described(now):
+        from sbxcompose.cli.view.host_status import status_lines
+
+        isolated = None if report is None else isolation.described(report)
+        for line in status_lines(now, isolated, fork_servers, shell.out, shell.width):
             shell.print(line)
-        if report is not None:
-            shell.print(isolation.described(report))
-        for server in fork_servers:
-            shell.print(_fork_server(server))
     return 3 if now is None else 0
 
 
@@ -178,38 +176,3 @@ def _print_exports(shell: Shell, url: str, key: str) -> None:
     variables = {"API_URL": url, "API_KEY": key, "SANDBOX_API_URL": url, "SANDBOX_PROXY_URL": url}
     for name, value in variables.items():
         shell.print(f"export TENSORLAKE_{name}={shlex.quote(value)}")
-
-
-def _described(now: dict[str, Any]) -> list[str]:
-    from sbxcompose.cli.view.table import ago
-
-    return [
-        f"host {now['version']}, up for {ago(now['uptime_secs'])}, pid {now['pid']}, keeper {now['keeper_pid']}",
-        f"socket {now['socket']}" + (f", tcp {now['tcp']}" if now["tcp"] else ""),
-        f"state in {now['state_directory']}",
-        f"{_number(now['sandboxes'], 'sandbox', 'sandboxes')}, "
-        f"{_number(now['running_processes'], 'process', 'processes')} running",
-        *_damaged(now.get("damaged")),
-    ]
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
-
-
-def _fork_server(server: dict[str, Any]) -> str:
-    from sbxcompose.cli.view.table import ago
-
-    served = _number(server["commands"], "command", "commands")
-    return f"fork server {server['version']}, up for {ago(server['uptime_secs'])}, pid {server['pid']}, {served} run"
-
-
-def _damaged(report: dict[str, Any] | None) -> list[str]:
-    """Return what of the host's state cannot be used, a line each."""
-    if not report:
-        return []
-    return [
-        *([f"damaged files, set aside in {report['directory']}:"] if report["files"] else []),
-        *(f"  {name}" for name in report["files"]),
-        *(f"damaged, and cannot be moved away: {path}" for path in report["left"]),
-    ]
