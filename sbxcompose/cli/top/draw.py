@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 from rich.cells import cell_len
+from rich.text import Text
 
 from sbxcompose.cli.top.keys import KEYS, hints
 from sbxcompose.cli.top.log_buffer import BufferedLine
@@ -15,11 +16,11 @@ from sbxcompose.cli.top.requests import Pane
 from sbxcompose.cli.top.selection import PaneRow, with_selection
 from sbxcompose.cli.top.spans import Line, TextSpan, cell, columns, crop, fit, from_ansi, marked, wrapped
 from sbxcompose.cli.top.table import table
+from sbxcompose.cli.view.drawn import fitted
 from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.process_state import ProcessState
 from sbxcompose.client.process_status import state_of
 from sbxcompose.logs.prefix import colours
-from sbxcompose.text_width import wrapped as word_wrapped
 
 MIN_PANE = 4
 """Lines of the lower part that a table never takes."""
@@ -213,7 +214,7 @@ def _help_rows(model: TopModel, width: int, height: int) -> list[PaneRow]:
     rows: list[PaneRow] = []
     for key in KEYS:
         names = cell(key.shown or " ".join(key.keys), before - 4)
-        for n, piece in enumerate(word_wrapped(key.help, width - before, more="")):
+        for n, piece in enumerate(fitted(Text(key.help), width - before).plain.split("\n")):
             start = TextSpan(" " * before) if n else TextSpan(f"  {names}  ", "key")
             rows.append(PaneRow([start, TextSpan(piece)], before if n else 2, n > 0))
     if width >= 2 * max(columns(row.line) + 2 for row in rows):

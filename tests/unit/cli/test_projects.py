@@ -5,7 +5,6 @@ from __future__ import annotations
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.projects import lines, to_json
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
-from sbxcompose.text_width import wrapped
 
 
 def test_the_age_of_a_project_is_not_how_long_something_has_been_running() -> None:
@@ -31,27 +30,6 @@ def test_a_long_name_leaves_space_for_the_folder() -> None:
     shown = lines([shop], 220.0, Style(False), 40)
     assert shown[1] == f"{'x' * 17}…  /nowhere/shop (gone)"
     assert lines([shop], 220.0, Style(False))[1].startswith("x" * 63)
-
-
-def test_text_is_wrapped_to_the_width_of_a_terminal() -> None:
-    text = "web waits until db is ready; db is running, not ready yet"
-    assert wrapped(text, None, "  ") == [f"  {text}"]
-    assert wrapped(text, 40) == ["web waits until db is ready; db is", "  running, not ready yet"]
-    assert wrapped(text, 40, "", "") == ["web waits until db is ready; db is", "running, not ready yet"]
-    assert wrapped(text, 30, "  ") == ["  web waits until db is ready;", "    db is running, not ready", "    yet"]
-
-
-def test_what_can_be_copied_stays_on_one_line() -> None:
-    assert wrapped("start it with `sbxcompose up web`, then look", 24) == [
-        "start it with",
-        "  `sbxcompose up web`,",
-        "  then look",
-    ]
-    assert wrapped("write `one very long command that has no room`", 20) == [
-        "write",
-        "  `one very long command that has no room`",
-    ], "the terminal breaks it, and copies it whole"
-    assert wrapped("\x1b[36mhint:\x1b[0m 日本 日本", 11) == ["\x1b[36mhint:\x1b[0m 日本", "  日本"]
 
 
 def test_where_processes_cannot_be_counted_the_sandboxes_that_run_are() -> None:
