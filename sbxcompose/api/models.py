@@ -32,6 +32,7 @@ Moment = Annotated[int, Meta(ge=0, le=2**53)]
 """Milliseconds since 1970."""
 Count = Annotated[int, Meta(ge=0, le=2**31)]
 StartKey = Annotated[str, Meta(min_length=1, max_length=64)]
+StopReason = Annotated[str, Meta(max_length=200)]
 PositiveCount = Annotated[int, Meta(ge=1, le=2**31)]
 
 
@@ -238,6 +239,10 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
     """Ours: the name of its log."""
     beside: str | None = None
     """Ours: what its start said, see `StartRequest`."""
+    end_unwatched: bool = False
+    """Ours: what its start said: it ends with its caller."""
+    stop_reason: str | None = None
+    """Ours: why it was stopped, in the words of the client that stopped it."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

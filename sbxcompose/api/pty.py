@@ -20,6 +20,11 @@ _DATA, _RESIZE, _READY, _EXIT = 0, 1, 2, 3
 _SIZE = struct.Struct(">HH")
 _CODE = struct.Struct(">i")
 
+STOPPED = "stopped: "
+"""Ours: begins the reason of a close, where the client that ended the session has said why."""
+_MAX_REASON = 123
+"""Bytes of the reason of a close (RFC 6455, section 5.5)."""
+
 READY = bytes([_READY])
 """To the server: send what was kept, then what comes."""
 
@@ -39,6 +44,8 @@ class PtyRequest(Message, frozen=True, kw_only=True):
     """Ours: end it when no socket is connected for a few seconds, instead of minutes."""
     key: StartKey | None = None
     """Ours: a request with the key of an earlier one starts nothing, but is answered with that one's session."""
+    beside: str | None = None
+    """Ours: the log of the process whose surroundings it has, as in a process's start request."""
 
 
 class PtySize(Message, frozen=True, kw_only=True):
@@ -64,6 +71,13 @@ class PtyInfo(Message, frozen=True, kw_only=True):
     oom_killed: bool | None = None
     oom_kills: int | None = None
     """Ours: as in a row of a process."""
+    beside: str | None = None
+    """Ours: what its request said."""
+
+
+def close_reason(why: str) -> str:
+    """Return the reason of the close of a session that a client has ended, as far as it fits into a frame."""
+    return f"{STOPPED}{why}".encode()[:_MAX_REASON].decode(errors="ignore")
 
 
 class Data(Struct, frozen=True):

@@ -117,12 +117,13 @@ class SandboxClient:
         grace: float = 10.0,
         stop_command: StopCommand | None = None,
         replaced: bool = False,
+        reason: str | None = None,
     ) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
         It gets `signal`, and after `grace` seconds SIGKILL. `stop_command`: it is asked to end by that command first,
         and gets the signal only if the command fails. `replaced`: a new run is to follow; it is left alone (`Refused`)
-        where the daemon knows already that it could not begin one.
+        where the daemon knows already that it could not begin one. `reason` is told to who waits for its end.
         """
         if not self.extensions & {"batch", "stop"}:
             from sbxcompose.api.contract_stop import stop  # few daemons lack the extension
@@ -136,6 +137,8 @@ class SandboxClient:
                 body["command"] = [stop_command.request.command, *stop_command.request.args]
             if replaced:
                 body["replaced"] = True
+            if reason is not None:
+                body["reason"] = reason
             answer = await self._submit(_Operation(body, process))
         else:
             answer = await self._request("DELETE", f"{_of(process)}?signal={signal}&grace_ms={millis}")

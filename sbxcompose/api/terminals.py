@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from sbxcompose.api import terminal_list
 from sbxcompose.api.models import Env
 from sbxcompose.api.pty import MAX_FRAME, PtyInfo, PtyRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.websocket_connect import Socket
-from sbxcompose.errors import NotFound
 
 
 class PtySession(Struct, frozen=True):
@@ -29,14 +29,14 @@ class TerminalsClient:
         body = {name: value for name, value in request.write().items() if value is not None}
         body["env"] = {**(base_env or {}), **request.env}
         if "pty" not in self._client.extensions:
-            body.pop("end_unwatched")  # a field of the extension
+            body.pop("end_unwatched")  # fields of the extension
+            body.pop("beside", None)
         answer = await self._client.ask("POST", "/pty", request.command, body)
         return PtySession(answer["session_id"], answer["token"])
 
     async def sessions(self) -> list[PtyInfo]:
         """Return all sessions, those that have ended a moment ago included."""
-        answer = await self._client.ask("GET", "/pty", "the list of terminal sessions")
-        return [PtyInfo.read(session) for session in answer["sessions"]]
+        return await terminal_list.sessions(self._client)
 
     async def get(self, session: str) -> PtyInfo:
         """Return a session, also one that has ended a moment ago."""
@@ -44,10 +44,7 @@ class TerminalsClient:
 
     async def delete(self, session: str) -> None:
         """End a session, by a hang-up; returns when it is gone. One that is gone already is fine."""
-        try:
-            await self._client.ask("DELETE", f"/pty/{session}", "the terminal session")
-        except NotFound:
-            return
+        await terminal_list.hang_up(self._client, session)
 
     async def connect(self, session: PtySession, since: int | None = None) -> Socket:
         """Open a socket to a session; a daemon with the extension `pty` sends no output before the position `since`.

@@ -223,11 +223,16 @@ def terminal_end(code: int, reason: str) -> int | None:
     """Return what the close of a terminal's socket means (contract, section 5): an exit code, or None for a broken
     connection, which can be made again.
 
-    Raises `ProcessFailed` when another client has ended the session, `ProviderError` for all else.
+    Raises `ProcessFailed` when another client has ended the session, with its reason if it has given one, and
+    `ProviderError` for all else.
     """
     found = re.fullmatch(r"exit:(-?\d{1,10})", reason)
     if found:
         return int(found[1])
+    from sbxcompose.api.pty import STOPPED  # late: few commands have a terminal
+
+    if code == 1001 and reason.startswith(STOPPED):
+        raise ProcessFailed(f"the command was stopped: {reason.removeprefix(STOPPED)}")
     if code == 1001:
         raise ProcessFailed("the terminal session was ended by another client")
     if code in (1005, 1006, 1012):  # no code, no close, a service that restarts (RFC 6455, 7.4)

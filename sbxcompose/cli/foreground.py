@@ -98,6 +98,8 @@ def exit_code_of(shell: Shell, ended: CommandEnded, what: str = "the command") -
     """Return the exit code of what has ended, and tell what that does not: lines are missing, or memory ran out."""
     if ended.torn:
         shell.note(OUTPUT_INCOMPLETE)
+    if ended.stop_reason is not None:
+        shell.note(f"{what} was stopped: {ended.stop_reason}")
     if ended.out_of_memory is not None:
         shell.note(f"{what} {ended.out_of_memory}")
     return ended.exit_code

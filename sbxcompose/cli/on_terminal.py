@@ -113,4 +113,5 @@ def _terminal_request(request: StartRequest) -> PtyRequest:
         rows=rows,
         cols=cols,
         end_unwatched=True,
+        beside=request.beside,
     )

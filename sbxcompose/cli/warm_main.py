@@ -29,7 +29,7 @@ PRELOADED = """
     client.commands client.output client.plan_options client.processes client.verdict
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
-    engine.observed_names engine.one_off engine.projects engine.read_logs engine.ready_now
+    engine.observed_names engine.one_off engine.one_offs_seen engine.projects engine.read_logs engine.ready_now
     engine.session engine.stop_left api.contract_follow api.follow api.silent_run api.undone logs.match plan.why
     spec.cache spec.open
 """

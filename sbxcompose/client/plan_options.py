@@ -49,6 +49,7 @@ def down_options(
         grace=grace,
         remove_orphans=remove_orphans or not project.files,
         terminate=terminate,
+        attached=True,
     )
 
 

@@ -32,6 +32,10 @@ async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Pl
     if intent in (Intent.UP, Intent.DOWN) and options.targets is None:
         observed, left = await gather_all(session.observe(), session.find_left())
         observed = replace(observed, left=left)
+        if intent is Intent.DOWN and options.attached:
+            from sbxcompose.engine.one_offs_seen import with_terminals  # late: for `down` alone
+
+            observed = await with_terminals(observed, session.connections)
     else:
         observed = await session.observe()
     if intent in COPYING:

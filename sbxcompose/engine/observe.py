@@ -170,4 +170,5 @@ def _exit(info: ProcessInfo, managed: ManagedInfo, successes: Collection[int] = 
 def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:
     name = info.managed.name if info.managed else None
     beside = log_instance(sandbox, info.beside) if info.beside is not None else None
-    return Foreign(sandbox, info.pid, name, (info.command, *info.args), info.status == "running", beside)
+    command = (info.command, *info.args)
+    return Foreign(sandbox, info.pid, name, command, info.status == "running", beside, info.end_unwatched)

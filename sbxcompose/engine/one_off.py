@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
@@ -48,6 +49,8 @@ class CommandEnded(Struct, frozen=True):
     """Lines of its output are missing or come twice, because the sandbox's daemon has left some out."""
     out_of_memory: str | None = None
     """How it ended, in words that tell that memory ran out; None if it did not, or that is not known."""
+    stop_reason: str | None = None
+    """Why another client has stopped it, in that one's words; None if none has, or that is not known."""
 
     @classmethod
     def by(cls, end: Exit, *, torn: bool = False) -> CommandEnded:
@@ -101,8 +104,14 @@ class OneOff:
                 case follow.OutputChunk(_, stream, _, _, data):
                     write(stream, data)
                 case follow.RunOutputEnded():
-                    return CommandEnded.by(recorded_exit(event))
+                    return await self._with_reason(CommandEnded.by(recorded_exit(event)))
         return CommandEnded(None, None)
+
+    async def _with_reason(self, ended: CommandEnded) -> CommandEnded:
+        """Ask whether another client has stopped it: an exit code does not tell, since it may have ended in peace."""
+        with suppress(SbxError):
+            return replace(ended, stop_reason=(await self._client.get(str(self.info.pid))).stop_reason)
+        return ended
 
     async def _follow_plainly(self, write: WriteOut) -> CommandEnded:
         """By the contract's own follow: lines of text, each with its end, whether or not the last one had one."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.clock import monotonic
 from sbxcompose.engine.sandbox_connection import SandboxConnection
@@ -215,6 +217,7 @@ class Readiness:
         from sbxcompose.command_line import command_line
 
         request, base = self._command_request(process, instance, command)
+        request = replace(request, beside=None)  # no one-off command, which `down` would stop
         begun = monotonic()
         said: list[str] = []
         while True:

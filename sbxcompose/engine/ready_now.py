@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
@@ -48,6 +50,7 @@ async def _check_ready(session: Session, process: Process, row: ObservedRow, com
                     return await line_so_far(connection, row.instance, row.run, pattern)
                 case ReadyCommand(command) if commands:
                     request, base = session.command_request(process, row.instance, command)
+                    request = replace(request, beside=None)  # no one-off command, which `down` would stop
                     end = await connection.client.run(request, base, output=lambda line: None)
                     return end.exit_code == 0
     except (TimeoutError, SbxError):

@@ -48,6 +48,7 @@ from sbxcompose.plan.steps import (
     Start,
     Step,
     Stop,
+    StopOneOff,
     SuspendSandbox,
     Sync,
     TerminateSandbox,
@@ -233,6 +234,11 @@ class Session(ProjectSandboxes):
                 await self._start(process, step.action)
             case Stop(row) as action:
                 await retried(lambda: self._stop(row, action))
+            case StopOneOff(command) as ending:
+                from sbxcompose.engine import one_offs_seen  # late: few plans have one
+
+                client = self.connections[command.sandbox].client
+                await retried(lambda: one_offs_seen.stop(client, ending))
             case Await(instance, condition, process):
                 await self.wait_until(process, instance, condition)
             case TerminateSandbox(sandbox):

@@ -164,6 +164,15 @@ class Foreign(Struct, frozen=True):
     running: bool
     beside: Instance | None = None
     """The instance that it was run for by `run` or `exec`; None if it was started by something else."""
+    attached: bool = False
+    """Another command waits for its end, and ends it when it ends itself."""
+    terminal: str | None = None
+    """The id of the terminal session that it runs on; None if it is a row of the process list."""
+
+    @property
+    def one_off(self) -> bool:
+        """Whether it is a command that `run` or `exec` has started, and runs."""
+        return self.running and self.beside is not None
 
 
 class SandboxState(StrEnum):

@@ -32,13 +32,14 @@ class Intent(StrEnum):
 class PlanOptions(Struct, frozen=True):
     """How far a command goes.
 
-    `targets`: None means all. `rerun`: processes that the user named; they are in scope beside the targets, and get a
-    new run unless they run, also if they have completed. What targets need is brought up too unless `no_deps`; then
-    what they need is not waited for either, and what depends on them is not restarted. `force_recreate`: a new run of
-    the targets though nothing changed. `remove_orphans`: stop what the file no longer has. `recreate_sandboxes`:
-    replace sandboxes that differ from the file, which destroys their data. `terminate`: `down` ends the sandboxes for
-    good. `grace`: seconds, instead of each process's own. `because`: the reason to show for runs that are asked for,
-    instead of the command's name (`site/index.html changed`).
+    `targets`: None means all. `rerun`: processes that the user named; they are in scope beside the targets, and get
+    a new run unless they run, also if they have completed. What targets need is brought up too unless `no_deps`;
+    then what they need is not waited for either, and what depends on them is not restarted. `force_recreate`: a new
+    run of the targets though nothing changed. `remove_orphans`: stop what the file no longer has.
+    `recreate_sandboxes`: replace sandboxes that differ from the file, which destroys their data. `terminate`:
+    `down` ends the sandboxes for good. `attached`: `down` also stops the commands of `run` and `exec` that other
+    terminals wait for. `grace`: seconds, instead of each process's own. `because`: the reason to show for runs that
+    are asked for, instead of the command's name (`site/index.html changed`).
     """
 
     targets: frozenset[Target] | None = None
@@ -48,6 +49,7 @@ class PlanOptions(Struct, frozen=True):
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     terminate: bool = False
+    attached: bool = False
     grace: float | None = None
     because: str | None = None
 

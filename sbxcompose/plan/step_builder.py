@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from sbxcompose.plan.decisions import Decision, satisfies
-from sbxcompose.plan.observed import ObservedRow, SandboxState, managed_name
+from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, SandboxState, managed_name
 from sbxcompose.plan.ordering import FIRST, StepOrdering
 from sbxcompose.plan.steps import (
     Await,
@@ -22,6 +22,7 @@ from sbxcompose.plan.steps import (
     SnapshotSandbox,
     Start,
     Stop,
+    StopOneOff,
     Sync,
     TerminateSandbox,
     UpdateSandbox,
@@ -46,6 +47,13 @@ def stop_action(world: World, row: ObservedRow, grace: float | None) -> Stop:
     node = world.graph.index.get((row.instance.sandbox, row.instance.process))
     rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
     return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
+
+
+def stop_one_off(world: World, command: Foreign, instance: Instance, grace: float | None) -> StopOneOff:
+    """Return how the file wants the process stopped that a command was run for: so the command is, too."""
+    node = world.graph.index.get((instance.sandbox, instance.process))
+    rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
+    return StopOneOff(command, instance, rule.signal, rule.grace if grace is None else grace)
 
 
 class StepBuilder:

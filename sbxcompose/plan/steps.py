@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from sbxcompose.plan.copies import ToCopy
-from sbxcompose.plan.observed import Instance, LeftSandbox, ObservedRow
+from sbxcompose.plan.observed import Foreign, Instance, LeftSandbox, ObservedRow
 from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
@@ -97,6 +97,20 @@ class Stop(Struct, frozen=True):
     replaced: bool = False
 
 
+class StopOneOff(Struct, frozen=True):
+    """End a command that `run` or `exec` has started: by `signal`, after `grace` seconds what is left is killed.
+
+    One on a terminal is hung up.
+    """
+
+    kind: ClassVar[str] = "stop-one-off"
+    command: Foreign
+    instance: Instance
+    """The one that it was run for."""
+    signal: int
+    grace: float
+
+
 class Await(Struct, frozen=True):
     """Wait until `instance` has reached `condition`, which is `READY` (it has a check) or `COMPLETED`.
 
@@ -122,7 +136,7 @@ class MarkDown(Struct, frozen=True):
 
 
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
-Action = SandboxAction | SnapshotSandbox | Sync | MarkDown | Start | Stop | Await
+Action = SandboxAction | SnapshotSandbox | Sync | MarkDown | Start | Stop | StopOneOff | Await
 
 
 class Step(Struct, frozen=True):
@@ -144,6 +158,8 @@ class Step(Struct, frozen=True):
         match self.action:
             case Start() | Stop() | Sync():
                 return f"{self.action.kind} {self.subject}"
+            case StopOneOff(command):
+                return f"stop one-off command of {self.subject} (pid {command.pid})"
             case MarkDown():
                 return f"reset completed one-shots in {self.subject}"
             case Await(condition=condition):
@@ -174,6 +190,8 @@ def _details(action: Action) -> dict[str, Any]:
             details.update(_place(row.instance), name=row.name, digest=row.digest)
             details.update(run=row.run, signal=signal, grace=grace)
             details.update(command=list(command) or None)
+        case StopOneOff(foreign, instance, signal, grace):
+            details.update(_place(instance), signal=signal, grace=grace, command=list(foreign.command))
         case Await(instance, condition, process, name):
             details.update(_place(instance), name=name, digest=process.digest, condition=condition.value)
         case Sync(sandbox, to_copy):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sbxcompose.plan.observed import ObservedRow, SandboxState
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.ordering import FIRST, StepOrdering
-from sbxcompose.plan.step_builder import place, stop_action
+from sbxcompose.plan.step_builder import place, stop_action, stop_one_off
 from sbxcompose.plan.steps import MarkDown, Plan, PlanNote, ResumeSandbox, SuspendSandbox, TerminateSandbox
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import GONE, World
@@ -41,6 +41,8 @@ class TearDown:
             self._stop(row, self._reason if self._options.targets else "not in the file", FIRST)
         for node, rows in self._rows():
             stops[node] = [self._stop(row, self._reason, place(node, 0)) for row in rows]
+        if self._whole:
+            self._stop_one_offs(stops)
         order_stops(self._draft, self._world.graph, stops, {stop for own in stops.values() for stop in own})
         if self._whole:
             for sandbox in self._world.project.sandboxes:
@@ -101,6 +103,25 @@ class TearDown:
             self._finishing.add(name)
         return step
 
+    def _stop_one_offs(self, stops: dict[int, list[int]]) -> None:
+        """Add the stops of what `run` and `exec` have started: like their process, before what that needs."""
+        for name in self._world.sandboxes:
+            if self._terminate and self._world.seen(name).state is not SandboxState.RUNNING:
+                continue
+            for command in self._world.one_offs(name):
+                assert command.beside is not None
+                if command.attached and not self._options.attached:
+                    continue
+                node = self._world.graph.index.get((name, command.beside.process))
+                awake = self._wake(name)
+                action = stop_one_off(self._world, command, command.beside, self._options.grace)
+                label = self._world.names.instance(command.beside)
+                position = FIRST if node is None else place(node, 0)
+                step = self._draft.add(action, label, self._reason, position, [] if awake is None else [awake])
+                self._inside.setdefault(name, []).append(step)
+                if node is not None:
+                    stops.setdefault(node, []).append(step)
+
     def _is_job(self, row: ObservedRow) -> bool:
         graph = self._world.graph
         node = graph.index.get((row.instance.sandbox, row.instance.process))
@@ -159,7 +180,8 @@ class TearDown:
         if self._whole:
             yield from self._world.left_notes(ends=self._options.remove_orphans)
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
-            yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
+            ends = frozenset(self._world.sandboxes) if self._terminate else frozenset()
+            yield from self._world.foreign_notes(ends, one_offs=False)
 
     def _costs(self) -> Iterator[PlanNote]:
         """Yield what is left of the project in the cloud."""

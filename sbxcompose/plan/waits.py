@@ -20,6 +20,7 @@ from sbxcompose.plan.steps import (
     Start,
     Step,
     Stop,
+    StopOneOff,
     SuspendSandbox,
     Sync,
     TerminateSandbox,
@@ -130,6 +131,10 @@ def wait_of(step: Step, state: str | None = None, standing: WaitState | None = N
             asked = "ran its stop command" if command else f"sent {signals.shown(signal)}"
             details = f"{asked}, SIGKILL follows after {seconds(grace)}"
             return Wait(f"{subject} to stop", None, details, subject, WaitState("stopping", details))
+        case StopOneOff(command):
+            details = f"pid {command.pid}, SIGKILL follows"
+            name = f"a one-off command of {subject}"
+            return Wait(f"{name} to stop", None, details, name, WaitState("stopping", details))
         case Start():
             return Wait(f"{subject} to start", name=subject)
         case CreateSandbox():

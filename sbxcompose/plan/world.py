@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sbxcompose.errors import UnknownName
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames, Target
-from sbxcompose.plan.observed import LeftSandbox, Observed, ObservedRow, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import Foreign, LeftSandbox, Observed, ObservedRow, ObservedSandbox, SandboxState
 from sbxcompose.plan.steps import PlanNote
 from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
@@ -108,14 +108,21 @@ class World:
         """Return what may still run where the file no longer has it; nothing if the command `ends` that, too."""
         return [] if ends else [PlanNote("left", left_text(left), left.name) for left in self.observed.left]
 
-    def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
-        """Return what runs and is not in the file; in the sandboxes of `ends` it ends with its sandbox."""
+    def one_offs(self, sandbox: str) -> list[Foreign]:
+        """Return the commands of `run` and `exec` that run in a sandbox."""
+        return [row for row in self.seen(sandbox).foreign if row.one_off]
+
+    def foreign_notes(self, ends: frozenset[str] = frozenset(), *, one_offs: bool = True) -> list[PlanNote]:
+        """Return what runs and is not in the file; in the sandboxes of `ends` it ends with its sandbox.
+
+        `one_offs`: commands of `run` and `exec`, too.
+        """
         notes = []
         for name in self.sandboxes:
             running = [row for row in self.seen(name).foreign if row.running]
-            one_off = [row for row in running if row.beside is not None]
+            one_off = [row for row in running if row.one_off]
             found = []
-            if one_off:
+            if one_off and one_offs:
                 pids = ", ".join(str(row.pid) for row in one_off)
                 found.append(f"{counted(len(one_off), 'one-off command')} of `run` or `exec` (pid {pids})")
             if count := len(running) - len(one_off):

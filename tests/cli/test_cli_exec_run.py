@@ -68,8 +68,39 @@ def test_a_command_in_the_background_is_listed_with_its_process(sbx: Sbx) -> Non
     pid = sbx.run("run", "-d", "web", "sleep", "1000").stdout.strip()
     listed = [line.split() for line in sbx.run("ps").stdout.splitlines()]
     assert ["(web)", "one-off", pid, "sleep", "1000"] in listed
-    assert "1 one-off command" in sbx.run("down").stderr
-    os.kill(int(pid), signal.SIGKILL)
+
+
+def test_down_ends_what_run_and_exec_have_started_and_tells_who_waits(sbx: Sbx) -> None:
+    web(sbx)
+    pid = int(sbx.run("run", "-d", "web", "sleep", "1000").stdout)
+    calm = "trap 'echo calm; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    piped = sbx.start("run", "web", "sh", "-c", calm)
+    shown = sbx.start("exec", "web", "sh", "-c", "echo up; exec sleep 1000", terminal=True)
+    for running in (piped, shown):
+        running.wait_for("up")
+    said = sbx.run("down").stderr
+    assert "one-off command `sleep 1000` stopped" in said
+    assert "1 stopped, 3 one-off commands too" in said
+    assert "left alone" not in said
+    assert not alive(pid)
+    result = piped.wait()
+    assert (result.code, result.stdout) == (0, "up\ncalm\n")
+    assert "the command was stopped: the project was taken down" in result.stderr
+    assert shown.wait().code == 1
+    assert "the command was stopped: the project was taken down" in shown.out.text
+    web_again = sbx.run("run", "-d", "--no-deps", "web", "sleep", "1000").stdout.strip()
+    assert "1 one-off command stopped" in sbx.run("down").stderr
+    assert not alive(int(web_again))
+
+
+def test_stop_and_down_of_names_leave_one_off_commands_alone(sbx: Sbx) -> None:
+    web(sbx)
+    pid = int(sbx.run("run", "-d", "web", "sleep", "1000").stdout)
+    sbx.run("stop")
+    sbx.run("down", "web")
+    assert alive(pid)
+    sbx.run("down")
+    assert not alive(pid)
 
 
 @pytest.mark.parametrize("command", ["run", "exec"])
@@ -193,10 +224,12 @@ def test_a_command_of_another_terminal_outlives_the_ctrl_c_of_up(sbx: Sbx) -> No
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     with sbx.start("up") as up:
         up.wait_for("web started")
+        left = int(sbx.run("run", "-d", "web", "sleep", "1000").stdout)
         with sbx.start("exec", "web", "sh", "-c", "echo here; exec cat") as shell:
             shell.wait_for("here")
             up.interrupt()
             assert up.wait().code == 130
+            assert not alive(left)
             assert pids(sbx) == {}
             shell.press("still here\n")
             shell.wait_for("still here")

@@ -22,7 +22,8 @@ def command(
 ) -> int:
     """Stop the project: all its processes, in reverse dependency order.
 
-    Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
+    Commands that `run` and `exec` have started are stopped, too. Logs are kept. In the cloud the sandboxes are
+    suspended. With names, only these processes are stopped.
     """
     from sbxcompose.cli.apply import run_and_report
     from sbxcompose.client.plan_options import down_options

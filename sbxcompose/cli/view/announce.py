@@ -20,6 +20,7 @@ from sbxcompose.plan.steps import (
     Start,
     Step,
     Stop,
+    StopOneOff,
     SuspendSandbox,
     Sync,
     TerminateSandbox,
@@ -162,6 +163,10 @@ def _done(action: object) -> Announcement | None:
         case Await(instance, condition):
             told_by_its_row = condition in ("completed", "ended")
             return None if told_by_its_row else Announcement(instance, f"is {condition}", Severity.GOOD)
+        case StopOneOff(command, instance):
+            from sbxcompose.command_line import command_line  # late: few plans have one
+
+            return Announcement(instance, f"one-off command `{command_line(command.command)}` stopped")
         case ResumeSandbox(sandbox) | UpdateSandbox(sandbox) | SuspendSandbox(sandbox) | TerminateSandbox(sandbox):
             return Announcement(None, f"sandbox {sandbox.name} {_CHANGED[type(action)]}")
         case _:
@@ -185,6 +190,8 @@ def _failed(action: object, words: str, hint: str | None) -> Announcement:
             return Announcement(instance, text, Severity.BAD)
         case Sync(sandbox):
             return Announcement(None, f"files could not be copied to {sandbox.name}: {text}", Severity.BAD)
+        case StopOneOff(_, instance):
+            return Announcement(instance, f"one-off command could not be stopped: {text}", Severity.BAD)
         case Stop(row):
             return Announcement(row.instance, f"could not be stopped: {message_without_name(text)}", Severity.BAD)
         case _:

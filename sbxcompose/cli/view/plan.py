@@ -16,6 +16,7 @@ from sbxcompose.plan.steps import (
     Start,
     Step,
     Stop,
+    StopOneOff,
     TerminateSandbox,
 )
 
@@ -99,7 +100,7 @@ class _Rows:
                 return CHANGED
             case Start() | CreateSandbox():
                 return ADDED
-            case Stop() | TerminateSandbox():
+            case Stop() | StopOneOff() | TerminateSandbox():
                 return REMOVED
             case _:
                 return CHANGED
@@ -121,6 +122,8 @@ def _sandbox_of(action: Action) -> str:
             return instance.sandbox
         case Stop(row):
             return row.instance.sandbox
+        case StopOneOff(command):
+            return command.sandbox
         case _:
             return action.sandbox.name
 

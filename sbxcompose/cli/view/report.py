@@ -27,7 +27,8 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.steps import Await, Plan
+from sbxcompose.plan.steps import Await, Plan, StopOneOff
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -243,6 +244,8 @@ def _done(plan: Plan, result: Result) -> str:
         for key, word in (("start", "started"), ("replace", "replaced"), ("stop", "stopped"))
         if counts[key]
     ]
+    if ended := sum(1 for step in plan if isinstance(step.action, StopOneOff)):
+        words.append(f"{counted(ended, 'one-off command')} {'too' if counts['stop'] else 'stopped'}")
     if plan.unchanged:
         words.append(f"{plan.unchanged} unchanged")
     return ", ".join(words) or "done"

@@ -20,7 +20,9 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET /api/v1/pty/{session}": Operation(summary="Get a terminal session", answers={200: PtyInfo}),
     "DELETE /api/v1/pty/{session}": Operation(
-        summary="Terminate a terminal session (SIGHUP); answered once it has exited", answers={204: None}
+        summary="Terminate a terminal session (SIGHUP); answered once it has exited. The query is an extension",
+        query={"reason": TEXT},
+        answers={204: None},
     ),
     "POST /api/v1/pty/{session}/resize": Operation(summary="Resize a terminal", body=PtySize, answers={204: None}),
     "GET /api/v1/pty/{session}/ws": Operation(

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api.json_text import encode
-from sbxcompose.api.models import Message, Millis, SignalNumber, StartRequest
+from sbxcompose.api.models import Message, Millis, SignalNumber, StartRequest, StopReason
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
 from sbxcompose.host.http.stream import StreamAnswer
@@ -52,6 +52,8 @@ class OnProcess(Message, frozen=True, kw_only=True):
     command: list[str] | None = None
     replaced: bool = False
     """A new run is to follow: if the disk has no space for its record, the old one is not stopped."""
+    reason: StopReason | None = None
+    """Of a stop: why, for whoever waits for the end of the process."""
 
 
 Done = tuple[int, Any]
@@ -152,7 +154,7 @@ class _Work:
 
 
 async def _stop(process: SupervisedProcess, wanted: OnProcess) -> Done:
-    await process.stop(wanted.signal, wanted.grace_ms, wanted.command)
+    await process.stop(wanted.signal, wanted.grace_ms, wanted.command, wanted.reason)
     return 204, None
 
 

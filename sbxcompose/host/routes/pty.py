@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest, PtySize
+from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest, PtySize, close_reason
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.protocol_upgrade import Upgraded, websocket
 from sbxcompose.host.routes.common import query_number, read_message, sandbox_of
@@ -32,8 +32,12 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE /pty/{id}: returns when all that ran in it is gone."""
-    await _terminals(request).terminate(_terminal(request))
+    """DELETE /pty/{id}: returns when all that ran in it is gone. Extension: `?reason=` is told to its sockets."""
+    terminal, reason = _terminal(request), request.query_params.get("reason")
+    if reason is None:
+        await _terminals(request).terminate(terminal)
+    else:
+        await _terminals(request).terminate(terminal, why=close_reason(reason))
     return Response(status_code=204)
 
 

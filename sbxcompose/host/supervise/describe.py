@@ -52,6 +52,8 @@ def describe(record: ProcessRecord, next_run: int = 1, blocked: str | None = Non
         run=run.number,
         log=record.log,
         beside=request.beside,
+        end_unwatched=request.end_unwatched,
+        stop_reason=record.stop_reason,
     )
 
 
@@ -69,6 +71,7 @@ def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
         run=next_run,
         log=record.log,
         beside=request.beside,
+        end_unwatched=request.end_unwatched,
     )
 
 

@@ -89,6 +89,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: ProcessContext) 
         restarts=record.restarts + (record.run is not None),
         health=health.at_start(record.request.health_check),
         stop_output=None,
+        stop_reason=None,
     )
     return running, [AttachOutput(event.number), *supervise(running, run.started_at, now)]
 
@@ -235,6 +236,8 @@ def _stop_requested(record: ProcessRecord, event: StopRequested, now: ProcessCon
             return record, []
         case BackingOff() | SuspendedBackoff():
             return stopped(record, now, CancelTimer(), requested=True)
+    if event.reason is not None:
+        record = replace(record, stop_reason=event.reason)
     if not record.request.managed and event.signal is None:
         return _kill_requested(record, KillRequested(), now)
     return ask_to_end(record, "stop", event, now)

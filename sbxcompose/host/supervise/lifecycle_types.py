@@ -103,6 +103,8 @@ class StopRequested(Struct, frozen=True):
     signal: int | None = None
     grace_ms: int | None = None
     command: list[str] | None = None
+    reason: str | None = None
+    """Why, in the words of the client that asks, for whoever waits for the end."""
 
 
 class StopCommandEnded(Struct, frozen=True):

@@ -40,14 +40,18 @@ class SupervisedProcess(LifecycleDriver):
         self._owner.release(self)
 
     async def stop(
-        self, signal: int | None = None, grace_ms: int | None = None, command: list[str] | None = None
+        self,
+        signal: int | None = None,
+        grace_ms: int | None = None,
+        command: list[str] | None = None,
+        reason: str | None = None,
     ) -> None:
         """Stop it and its supervision; return when it is gone. None stands for the signal or grace of its request.
 
-        A command is run instead of sending the signal.
+        A command is run instead of sending the signal. The reason is told in the row.
         Without a signal an unmanaged process is killed at once. One that has ended stays as it is.
         """
-        await self._end(StopRequested(signal, grace_ms, command))
+        await self._end(StopRequested(signal, grace_ms, command, reason))
 
     async def kill(self) -> None:
         """Kill its run and all that it started, end its supervision, and return when it is gone."""

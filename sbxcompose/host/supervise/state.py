@@ -119,6 +119,8 @@ class ProcessRecord(Struct, frozen=True):
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
     stop_output: str | None = None
     """What the command that stopped the latest run has printed, at most the last 8 KiB of it."""
+    stop_reason: str | None = None
+    """Why the latest run was asked to stop, in the words of the client that asked."""
     asked_at: int = 0
     """When it was asked to start, in milliseconds since 1970."""
     failed_runs: int = 0

@@ -50,6 +50,8 @@ class SessionRecord(Struct):
     """The identity of the keeper that was to start it."""
     lost: bool = False
     """It may have begun, and how it ended is unknown."""
+    beside: str | None = None
+    """The log of the process whose surroundings it has."""
 
 
 class Viewer:

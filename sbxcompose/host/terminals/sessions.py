@@ -170,7 +170,7 @@ class TerminalSessions:
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
         record = SessionRecord(number, token, request.command, rows, cols, wall_ms(), request.args)
-        record.end_unwatched, record.key = request.end_unwatched, request.key
+        record.end_unwatched, record.key, record.beside = request.end_unwatched, request.key, request.beside
         record.keeper = self._keeper.identity
         try:
             self._place(number).mkdir(mode=0o700, parents=True)
@@ -187,11 +187,11 @@ class TerminalSessions:
 
     # -- ending ----------------------------------------------------------------------------------------------
 
-    async def terminate(self, terminal: Terminal, grace: float = GRACE) -> None:
+    async def terminate(self, terminal: Terminal, grace: float = GRACE, why: str = "session terminated") -> None:
         """End a session by SIGHUP, then SIGKILL; it can be asked for, not listed. Forget one that has ended."""
         ended = not terminal.alive
         terminal.terminating = True
-        terminal.dismiss(_GOING_AWAY, "session terminated")
+        terminal.dismiss(_GOING_AWAY, why)
         await self._hang_up(terminal, grace)
         if ended:
             self._forget(terminal)

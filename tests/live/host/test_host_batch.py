@@ -45,6 +45,15 @@ def test_every_operation_is_answered_for_itself(box: Box) -> None:
     assert answers[4][1]["managed"]["restart_count"] == 1
 
 
+def test_the_reason_of_a_stop_is_told_until_the_next_run(box: Box) -> None:
+    box.shell("exec sleep 1000", "web")
+    assert batch(box, {"op": "stop", "process": "web", "reason": "tea time"}) == [(204, None)]
+    assert box.row("web")["stop_reason"] == "tea time"
+    assert batch(box, {"op": "restart", "process": "web"})[0][0] == 200
+    assert box.row("web")["stop_reason"] is None
+    assert batch(box, {"op": "stop", "process": "web", "reason": "x" * 201})[0][0] == 422
+
+
 def test_one_name_is_started_once(box: Box) -> None:
     answers = batch(box, *(start(box, "exec sleep 1000", "web") for _ in range(3)))
     assert [status for status, _ in answers] == [201, 409, 409]

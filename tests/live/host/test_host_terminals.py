@@ -137,6 +137,23 @@ def test_a_deleted_session_hangs_up_and_is_known_to_have_ended(box: Box) -> None
     assert box.refused("DELETE", session.path)[:2] == (404, "SESSION_NOT_FOUND")
 
 
+@pytest.mark.parametrize("reason", ["tea time", "ü" * 300])
+def test_the_reason_of_a_deletion_is_told_to_its_sockets(box: Box, reason: str) -> None:
+    session = Session(box, "sh", "-c", "echo up; exec sleep 1000", beside="web.1")
+    assert session.info["beside"] == "web.1"
+
+    async def body() -> None:
+        view = await session.view()
+        await view.wait_until(b"up\r\n")
+        box.ask("DELETE", session.path, params={"reason": reason})
+        closed = await view.end()
+        assert closed.code == 1001
+        assert closed.reason.startswith("stopped: ")
+        assert reason.startswith(closed.reason.removeprefix("stopped: "))
+
+    conversation(body)
+
+
 def test_its_surroundings_are_those_of_a_process(box: Box) -> None:
     session = Session(box, "sh", "-c", "echo $TERM $MINE; pwd; exit", env={"MINE": "x"}, working_dir="/usr")
     other = Session(box, "sh", "-c", "echo $TERM", env={"TERM": "dumb"})

@@ -45,6 +45,45 @@ def in_state(state: SandboxState) -> Observed:
 # down
 
 
+def one_off(name: str | None, pid: int = 9) -> Foreign:
+    return Foreign("main", pid, None, ("sh",), True, None if name is None else Instance("main", name))
+
+
+def test_down_ends_one_off_commands_before_what_their_process_needs() -> None:
+    observed = Observed((seen(*RUNNING.sandboxes[0].rows, foreign=[one_off("web"), one_off("gone", 8)]),))
+    found = plan_down(SHOP, observed)
+    assert str(found) == lines(
+        "1. stop one-off command of gone (pid 8): down was asked for",
+        "2. stop web: down was asked for",
+        "3. stop one-off command of web (pid 9): down was asked for",
+        "4. stop db, after 2, 3: down was asked for",
+    )
+    assert notes(found) == []
+    assert found.to_json()["steps"][2]["command"] == ["sh"]
+
+
+def test_the_end_of_up_leaves_the_commands_of_other_terminals_alone() -> None:
+    other = replace(one_off("web"), attached=True)
+    observed = Observed((seen(foreign=[other]),))
+    assert plan_down(SHOP, observed).empty
+    assert [step.title for step in plan_down(SHOP, observed, PlanOptions(attached=True))] == [
+        "stop one-off command of web (pid 9)"
+    ]
+
+
+def test_down_ends_one_off_commands_before_a_sandbox_in_the_cloud_is_suspended() -> None:
+    assert str(plan_down(CLOUD, Observed((seen(foreign=[one_off("web")]),)))) == lines(
+        "1. stop one-off command of web (pid 9): down was asked for",
+        "2. suspend sandbox main, after 1: down was asked for",
+    )
+
+
+def test_down_of_names_and_stop_leave_one_off_commands_alone() -> None:
+    observed = Observed((seen(row("web"), foreign=[one_off("web"), one_off(None)]),))
+    assert str(plan_down(SHOP, observed, targets("web"))) == "1. stop web: down was asked for"
+    assert str(plan_stop(SHOP, observed)) == "1. stop web: stop was asked for"
+
+
 def test_down_stops_dependents_first() -> None:
     assert str(plan_down(SHOP, RUNNING)) == lines(
         "1. stop web: down was asked for", "2. stop db, after 1: down was asked for"
