@@ -11,12 +11,55 @@ from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import OnPlan
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import Interrupted
+from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.plan.instances import instances_in_scope
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
 
 Operation = Callable[[Session, OnPlan], Awaitable[Result]]
 """What the command does with the project's sandboxes."""
+
+
+def check_wait(wait: bool, timeout: float | None) -> None:
+    """Raise `UsageError` for a time limit without anything to wait for."""
+    if timeout is not None and not wait:
+        raise UsageError("`--wait-timeout` needs `--wait`")
+
+
+def run_and_wait(shell: Shell, project: Project, intent: Intent, options: PlanOptions, timeout: float | None) -> int:
+    """Apply a plan and wait until all that it is about is ready; the exit code of the verdict."""
+    from sbxcompose.cli.publish import Publisher
+    from sbxcompose.cli.up_request import echo_notes
+    from sbxcompose.cli.view.report import HowToWait
+    from sbxcompose.engine.apply import apply
+    from sbxcompose.engine.instance_states import InstanceStates
+    from sbxcompose.plan.judge import Judge, Mode
+
+    deadline = None if timeout is None else monotonic() + timeout
+
+    async def wait(session: Session, reporter: Reporter) -> int:
+        wanted = instances_in_scope(project, options)
+        async with InstanceStates(session, wanted, readiness=True) as states:
+
+            def show(plan: Plan) -> None:
+                states.expect(plan)
+                echo_notes(shell, plan)
+
+            bringing = apply(session, intent, options, show)
+            how = HowToWait(as_json=False, deadline=deadline)
+            return await reporter.wait(session, states, bringing, Judge(project, Mode()), Publisher(shell), how)
+
+    async def main(interrupts: Interrupts) -> int:
+        reporter = Reporter(shell, project)
+        async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
+            try:
+                return await interrupts.guard(wait(session, reporter))
+            except Interrupted:
+                shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
+                raise
+
+    return run_command(main)
 
 
 def run_and_report(shell: Shell, project: Project, operation: Operation, *, outlives_terminal: bool = False) -> int:

@@ -35,13 +35,12 @@ from sbxcompose.engine.events import (
     ProjectReloaded,
     ReloadFailed,
 )
-from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import in_scope
 from sbxcompose.plan.steps import Await, Plan
 from sbxcompose.spec.project import Process, Project
 
@@ -172,7 +171,7 @@ class _AttachedView:
             case ApplyFailed(error):
                 self._announce("; ".join(filter(None, [error.message, error.hint])), Severity.BAD)
             case ProjectReloaded(project, options):
-                self._view.replace_project(project, instances_of(in_scope(project, options)))
+                self._view.replace_project(project, instances_in_scope(project, options))
             case ReloadFailed(error):
                 self._announce(CANNOT_APPLY, Severity.BAD)
                 self._shell.echo(mistake_words(error, self._shell.err_width))

@@ -12,12 +12,13 @@ from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import apply
-from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
+from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, PlanOptions, in_scope
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 
@@ -31,7 +32,7 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
         from sbxcompose.plan.profiles import check_resolved
 
         check_resolved(project, options)  # before a host is started
-    wanted = instances_of(in_scope(project, options))
+    wanted = instances_in_scope(project, options)
     if request.ui:
         from sbxcompose.cli.top.attached import up_on_screen
 

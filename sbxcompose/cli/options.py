@@ -69,6 +69,20 @@ timeout_option = click.option(
 )
 
 
+def wait_options(command: F) -> F:
+    """Return the options of `start` and `restart` that wait for the verdict, as those of `up` do."""
+    limit = click.option(
+        "--wait-timeout",
+        type=DurationType(),
+        metavar="DURATION",
+        help="Stop waiting for the verdict of --wait after this time, such as `90s` (exit code 124).",
+    )
+    wait = click.option(
+        "--wait", is_flag=True, help="Wait until they are ready, and one-shots (`restart: never`) have completed."
+    )
+    return wait(limit(command))
+
+
 class ScaleType(click.ParamType[tuple[str, int]]):
     """`web=3` -> ("web", 3)."""
 

@@ -110,7 +110,6 @@ OPTIONS_ELSEWHERE = {
     **dict.fromkeys(("run -p", "run --publish", "run -P", "run --service-ports", "run --use-aliases"), _OWN_PORTS),
     **dict.fromkeys(("run -v", "run --volume"), _FILES_IN_PLACE),
     **dict.fromkeys(("run --cap-add", "run --cap-drop"), "`-u USER` sets the user of the command"),
-    **dict.fromkeys(("start --wait", "start --wait-timeout"), "`sbxcompose wait` waits until processes are ready"),
     **dict.fromkeys(("stats -a", "stats --all"), "`sbxcompose ps -a` also lists stopped processes"),
     "up --abort-on-container-failure": "`stop_all_on: failure` of a process in the file does that",
     "up --always-recreate-deps": "`--force-recreate` restarts processes even if nothing changed",

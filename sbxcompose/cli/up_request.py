@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct, field
 
 from sbxcompose.cli.context import GlobalOptions, Shell
-from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.engine.project_file import ProjectFile
 from sbxcompose.errors import UsageError
+from sbxcompose.plan.instances import instances_of
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sbxcompose.engine.instance_states import instances_of
+from sbxcompose.plan.instances import instances_of
 from sbxcompose.plan.names import Target, resolve_all
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions

@@ -33,7 +33,7 @@ from sbxcompose.client.plan_options import (
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
 from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import OnPlan, apply, plan_for
-from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.result import Result
@@ -41,10 +41,11 @@ from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_left import take_down
 from sbxcompose.errors import UsageError
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.judge import Judge, Mode
 from sbxcompose.plan.names import ProcessNames, resolve_all
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, PlanOptions, in_scope
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.up_terms import UpTerms
 from sbxcompose.spec.project import Process
@@ -97,8 +98,6 @@ class OpenProject(InspectableProject):
         With `wait`, return once everything is ready (one-shots: completed). Raises `ProcessFailed` when something fails
         or can no longer get ready and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
         """
-        if timeout is not None and not wait:
-            raise UsageError("`timeout` needs `wait=True`")
         terms = UpTerms(
             names=names,
             no_deps=no_deps,
@@ -108,19 +107,7 @@ class OpenProject(InspectableProject):
             grace=grace,
         )
         options = terms.options(self._project)
-        if not wait:
-            return await self._apply(Intent.UP, options, is_up=True)
-        plans: list[Plan] = []
-        session, secrets = self._session(is_up=True)
-        wanted = instances_of(in_scope(self._project, options))
-        async with session, InstanceStates(session, wanted, readiness=True) as states:
-
-            def show(plan: Plan) -> None:
-                plans.append(plan)
-                states.expect(plan)
-
-            await self._verdict(session, states, secrets, timeout, apply(session, Intent.UP, options, show))
-        return applied(plans[-1])
+        return await self._apply_or_wait(Intent.UP, options, wait, timeout, is_up=True)
 
     async def wait(self, *names: str, timeout: float | None = None) -> None:
         """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
@@ -134,13 +121,28 @@ class OpenProject(InspectableProject):
                 states.only_watch()
                 await self._verdict(session, states, secrets, timeout, nothing_to_do())
 
-    async def start(self, *names: str, no_deps: bool = False) -> AppliedChanges:
-        """Start stopped processes and what they need; what runs is left alone. Raises `ProcessFailed`."""
-        return await self._apply(Intent.START, start_options(self._project, names, no_deps=no_deps))
+    async def start(
+        self, *names: str, wait: bool = False, timeout: float | None = None, no_deps: bool = False
+    ) -> AppliedChanges:
+        """Start stopped processes and what they need; what runs is left alone. `wait` and `timeout` are as `up` has
+        them. Raises `ProcessFailed`.
+        """
+        options = start_options(self._project, names, no_deps=no_deps)
+        return await self._apply_or_wait(Intent.START, options, wait, timeout)
 
-    async def restart(self, *names: str, no_deps: bool = False, grace: float | None = None) -> AppliedChanges:
-        """Restart processes; without names, all but completed one-shots. Raises `ProcessFailed`."""
-        return await self._apply(Intent.RESTART, restart_options(self._project, names, no_deps=no_deps, grace=grace))
+    async def restart(
+        self,
+        *names: str,
+        wait: bool = False,
+        timeout: float | None = None,
+        no_deps: bool = False,
+        grace: float | None = None,
+    ) -> AppliedChanges:
+        """Restart processes; without names, all but completed one-shots. `wait` and `timeout` are as `up` has them.
+        Raises `ProcessFailed`.
+        """
+        options = restart_options(self._project, names, no_deps=no_deps, grace=grace)
+        return await self._apply_or_wait(Intent.RESTART, options, wait, timeout)
 
     async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
         """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed.
@@ -175,6 +177,26 @@ class OpenProject(InspectableProject):
 
     async def _apply(self, intent: Intent, options: PlanOptions, *, is_up: bool = False) -> AppliedChanges:
         return await self._run(lambda session, on_plan: apply(session, intent, options, on_plan), is_up=is_up)
+
+    async def _apply_or_wait(
+        self, intent: Intent, options: PlanOptions, wait: bool, timeout: float | None, *, is_up: bool = False
+    ) -> AppliedChanges:
+        """Apply a plan and, if wanted, wait until all that it is about is ready."""
+        if timeout is not None and not wait:
+            raise UsageError("`timeout` needs `wait=True`")
+        if not wait:
+            return await self._apply(intent, options, is_up=is_up)
+        plans: list[Plan] = []
+        session, secrets = self._session(is_up=is_up)
+        wanted = instances_in_scope(self._project, options)
+        async with session, InstanceStates(session, wanted, readiness=True) as states:
+
+            def show(plan: Plan) -> None:
+                plans.append(plan)
+                states.expect(plan)
+
+            await self._verdict(session, states, secrets, timeout, apply(session, intent, options, show))
+        return applied(plans[-1])
 
     async def _run(
         self, operation: Callable[[Session, OnPlan], Awaitable[Result]], *, is_up: bool = False

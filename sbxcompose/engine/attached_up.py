@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self
 from sbxcompose.engine.apply import Confirm, apply, kill
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import EngineEvent, EverythingReady, PlanMade, ProjectReloaded, WatchMessage
-from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.project_file import ProjectFile
 from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
+from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, PlanOptions, in_scope
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.scope import check_selected
 from sbxcompose.plan.steps import Start
 from sbxcompose.plan.up_terms import EndRule
@@ -37,7 +38,7 @@ class AttachedUp:
         self.project = session.project
         """What is wanted, with `options` and the instances of `wanted`; another one after an edit of the file."""
         self.options = file.options(self.project)
-        self.wanted: Mapping[Instance, Process] = instances_of(in_scope(self.project, self.options))
+        self.wanted: Mapping[Instance, Process] = instances_in_scope(self.project, self.options)
         self.has_started = False
         """Whether it has started anything: then its end is the end of the project's life, as `down` is."""
         self._states = InstanceStates(session, self.wanted, readiness=True, patient=not end.ends_itself)
@@ -111,7 +112,7 @@ class AttachedUp:
                 self.has_started = self.has_started or any(isinstance(step.action, Start) for step in plan)
             case ProjectReloaded(project, options):
                 self.project, self.options = project, options
-                self.wanted = instances_of(in_scope(project, options))
+                self.wanted = instances_in_scope(project, options)
                 self._states.reload(project, self.wanted, self._end.judge(project))
 
     async def stop(self) -> None:

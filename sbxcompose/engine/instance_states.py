@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
 from sbxcompose.clock import monotonic, thread_cpu_time
@@ -41,15 +41,6 @@ SHORTEST_REST = 0.002
 """Seconds of rest that are worth a timer."""
 
 
-def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
-    """Return every replica of the processes."""
-    return {
-        Instance(process.sandbox, process.name, replica): process
-        for process in processes
-        for replica in range(1, process.replicas + 1)
-    }
-
-
 class InstanceStates:
     """An async context manager: watches readiness from its start on.
 
@@ -71,6 +62,8 @@ class InstanceStates:
         self._to_start: set[Instance] = set()
         self._to_stop: set[tuple[object, ...]] = set()
         """The runs that the last plan stops."""
+        self._outdated: set[Instance] = set()
+        """Those of which an older definition was left running: what the file says of readiness is not about them."""
         self._pending_starts = PendingStarts()
         self._before: dict[tuple[object, ...], bool] | None = None
         """The runs that there were when the command made its first plan, and whether each was alive."""
@@ -135,6 +128,13 @@ class InstanceStates:
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
         self._to_stop = {_run(step.action.row) for step in plan if isinstance(step.action, Stop)}
         self._errors = {instance: error for instance, error in self._errors.items() if instance not in self._to_start}
+        connections = self._session.connections
+        self._outdated = {
+            instance
+            for instance, process in self._wanted.items()
+            if instance.sandbox in connections and instance not in self._to_start
+            if connections[instance.sandbox].is_outdated(instance, process.digest)
+        }
         self._planned.set()
 
     def reload(self, project: Project, wanted: Mapping[Instance, Process], judge: Judge) -> None:
@@ -271,7 +271,8 @@ class InstanceStates:
 
         connection = self._session.connections.get(instance.sandbox)
         stale = connection is None or instance in self._to_start
-        newest = None if connection is None else connection.row(instance, process.digest)
+        outdated = instance in self._outdated
+        newest = None if connection is None else connection.row(instance, None if outdated else process.digest)
         row = None if stale else newest
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
         alive_before = None if row is None else (self._before or {}).get(_run(row))
@@ -279,7 +280,7 @@ class InstanceStates:
             instance,
             row,
             # The task that looks for readiness may not have heard of another run yet.
-            row is not None and self._ready.get(instance) == _run(row),
+            row is not None and (self._ready.get(instance) == _run(row) or (outdated and row.phase is Phase.RUNNING)),
             self._errors.get(instance),
             check,
             kept=alive_before is not None,

@@ -71,6 +71,11 @@ class KnownRows:
         counting = [row for row in rows if row.live] or rows
         return counting[-1] if counting else None
 
+    def is_outdated(self, instance: Instance, digest: str) -> bool:
+        """Return whether an instance lives, but only by other definitions."""
+        live = [row.digest for row in self.rows(instance) if row.live]
+        return bool(live) and digest not in live
+
     def _update(self, info: ProcessInfo) -> None:
         key = row_key(info)
         if key in self._asked:

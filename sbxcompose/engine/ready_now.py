@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
+from sbxcompose.plan.instances import instances_of
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import gather_all

@@ -271,3 +271,37 @@ def test_wait_for_exit_says_what_it_waits_for(sbx: Sbx) -> None:
         wait.wait_for(r"job\S*\s+\S*running\S*\s+\d+ s")
         gate.open()
         assert wait.wait().code == 0
+
+
+def test_start_and_restart_wait_for_what_they_are_about(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  db: {{command: "while [ ! -e gate ]; do sleep 0.05; done; echo up; {FOREVER}", ready_when: {{log: up}}}}
+  web: {{command: {FOREVER}, replicas: 2, depends_on: [db]}}
+  bad: {{command: exit 3, restart: never, autostart: false}}
+""")
+    assert "timed out" in sbx.run("start", "db", "--wait", "--wait-timeout", "100ms", code=124).stderr
+    (sbx.project / "gate").touch()
+    assert "3 processes ready" in sbx.run("start", "--wait").stderr
+    sbx.run("stop", "web.1")
+    assert "1 process ready" in sbx.run("restart", "web.2", "--wait", "--no-deps").stderr
+    assert rows(sbx)["web.1"]["pid"] is None
+    assert "bad exited with code 3" in sbx.run("start", "--wait", "bad", code=1).stderr
+    assert "1 process ready" in sbx.run("restart", "--wait", "db").stderr
+
+
+def test_start_wait_takes_an_older_definition_that_runs_for_ready(sbx: Sbx) -> None:
+    text = f"processes: {{db: {{command: 'echo %s; {FOREVER}', ready_when: {{log: %s}}}}}}"
+    sbx.write(text % ("up", "up"))
+    sbx.run("start", "--wait")
+    sbx.write(text % ("here", "here"))
+    said = sbx.run("start", "--wait", "--wait-timeout", "60s").stderr
+    assert "db runs an older definition" in said
+    assert "1 process ready" in said
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_a_wait_timeout_needs_a_wait(sbx: Sbx, command: str) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}")
+    assert "`--wait-timeout` needs `--wait`" in refused(sbx, command, "--wait-timeout", "5s")
+    assert "invalid duration" in refused(sbx, command, "--wait", "--wait-timeout", "soon")

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from sbxcompose.clock import SteadyClock
 from sbxcompose.engine import instance_states
 from sbxcompose.engine.events import BecameReady, EngineEvent, PlanMade, RowChanged
-from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ready import RunFailed
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
+from sbxcompose.plan.instances import instances_of
 from sbxcompose.plan.judge import Failed, InstanceState, Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
@@ -43,6 +44,10 @@ class Link:
         self.attention_log.append("asked for changes")
         yield
         self.attention_log.append("left alone")
+
+    def is_outdated(self, instance: Instance, digest: str) -> bool:
+        live = [one_row.digest for one_row in self.rows(instance) if one_row.live]
+        return bool(live) and digest not in live
 
     async def wait_until(self, instance: Instance, decide: Callable[[], object]) -> object:
         while (answer := decide()) is None:
