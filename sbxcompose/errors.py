@@ -86,6 +86,18 @@ class UnknownName(UsageError):
         self.name = name
 
 
+class UnknownReplica(UnknownName):
+    """A replica named on the command line that the file does not have of that process."""
+
+    def __init__(self, name: str, process: str, replicas: int) -> None:
+        if replicas > 1:
+            hint = f"`{process}` has {replicas} replicas in the file: `{process}.1` to `{process}.{replicas}`"
+        else:
+            hint = f"`{process}` has {'one replica' if replicas else 'no replicas'} in the file"
+            hint += f"; `sbxcompose scale {process}=2` adds another"
+        super().__init__("replica", name, (), hint=hint)
+
+
 class InactiveNeed(SpecError):
     """What would be started needs a process whose profile is not active."""
 

@@ -12,6 +12,7 @@ def facts_of(project: Project) -> dict[str, list[str]]:
     local = [sandbox for sandbox in project.sandboxes if project.provider_of(sandbox) == "local"]
     return {
         "process": [shown_name(process.name) for process in every],
+        "replicas": [f"{shown_name(process.name)} {process.replicas}" for process in every if process.replicas > 1],
         "sandbox": [sandbox.name for sandbox in project.sandboxes],
         "profile": sorted({profile for process in every for profile in process.profiles}),
         "folder": [project.directory],

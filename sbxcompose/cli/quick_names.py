@@ -19,7 +19,7 @@ _CHANGING = ("COMP_", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES")
 _LARGEST = 1 << 20
 Facts = Mapping[str, Sequence[str]]
 """Texts by their kind: `process`, `sandbox`, `profile`; `folder`, the project's; `local`: a sandbox of this machine,
-with its full name."""
+with its full name; `replicas`: a process that has several, with their number."""
 
 
 def facts(options: Mapping[str, object]) -> Facts:

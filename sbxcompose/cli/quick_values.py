@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sbxcompose.cli import quick_names
 
@@ -20,6 +20,10 @@ GLOBAL_OPTIONS = {
 """The options that say which project is meant, with the names that `GlobalOptions` has for them."""
 _MAX_RUNS = 50
 """How many runs are offered at once: more fill the screen, and a digit of the number leads to the others."""
+
+
+_MAX_REPLICAS = 20
+"""Of how many replicas the names are offered beside those of other processes."""
 
 
 class ValueRequest:
@@ -56,10 +60,20 @@ def _of(*kinds: str, suffix: str = "") -> Callable[[str, ValueRequest], list[Ans
 
     def source(incomplete: str, request: ValueRequest) -> list[Answer]:
         known = dict.fromkeys(name for kind in kinds for name in request.known(kind))
+        if "process" in kinds and incomplete and suffix != "=":
+            known.update(dict.fromkeys(_replicas(incomplete, request)))
         taken = () if suffix else request.taken
         return _plain([f"{name}{suffix}" for name in known if name not in taken], incomplete)
 
     return source
+
+
+def _replicas(incomplete: str, request: ValueRequest) -> Iterator[str]:
+    """Yield the names of replicas; of many, once the process is named and a dot follows."""
+    for line in request.known("replicas"):
+        name, _, count = line.partition(" ")
+        if incomplete.startswith(f"{name}.") or int(count) <= _MAX_REPLICAS:
+            yield from (f"{name}.{number}" for number in range(1, int(count) + 1))
 
 
 def _place_or_file(incomplete: str, request: ValueRequest) -> list[Answer]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
 from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.spec.project import Process, Project
 
@@ -93,7 +93,7 @@ class ProcessNames:
             if process.name == name
             and (not slash or process.sandbox == sandbox)
             and (not dot or _has(process, replica))
-        ] or self._running(sandbox, name, replica)
+        ] or ([] if dot and not replica else self._running(sandbox, name, replica))
         if not places:
             raise self._unknown(text)
         if len(places) > 1:
@@ -111,6 +111,11 @@ class ProcessNames:
         return list(dict.fromkeys(found))
 
     def _unknown(self, text: str) -> UnknownName:
+        sandbox, slash, rest = text.rpartition("/")
+        name, dot, _ = rest.partition(".")
+        for process in self._processes if dot else ():
+            if process.name == name and (not slash or process.sandbox == sandbox):
+                return UnknownReplica(text, f"{sandbox}{slash}{name}", process.replicas)
         if "," in text:
             return UnknownName("process", text, (), hint="separate names by blanks")
         known = [self.process(process.sandbox, process.name) for process in self._processes]

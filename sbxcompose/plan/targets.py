@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
 from sbxcompose.plan.names import ProcessNames, Target, shown_name
 from sbxcompose.spec.project import Project, Sandbox
 
@@ -18,6 +18,8 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
         return _only(project)
     try:
         return ProcessNames(project).resolve(text)
+    except UnknownReplica:
+        raise
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]

@@ -34,6 +34,10 @@ class Scale:
 
 
 def _only(name: str, found: list[Address], known: list[Address]) -> Address:
+    whole = [address[1] for address in known if name.startswith((f"{address[1]}.", f"{'/'.join(address)}."))]
+    if not found and whole:
+        hint = f"it is set for a process as a whole, for example `{whole[0]}=2`"
+        raise UsageError(f"`{name}` names a replica, of which there cannot be several", hint=hint)
     if not found:
         raise UnknownName("process", name, (process for _, process in known))
     if len(found) > 1:

@@ -74,6 +74,17 @@ def test_bash_offers(dry: Sbx, words: list[str], expected: list[str]) -> None:
     assert sorted(completions(dry, *words)) == sorted(expected)
 
 
+def test_replicas_are_offered_beside_their_process_and_many_once_it_is_named(dry: Sbx) -> None:
+    dry.write("processes: {web: {command: x, replicas: 3}, worker: {command: y, replicas: 200}}\n")
+    assert completions(dry, "restart", "w") == ["web", "worker", "web.1", "web.2", "web.3"]
+    assert completions(dry, "restart", "web.2", "web.") == ["web.1", "web.3"]
+    assert len(completions(dry, "logs", "worker.")) == 200
+    assert completions(dry, "shell", "worker.19")[:2] == ["worker.19", "worker.190"]
+    assert completions(dry, "cp", "web.2") == ["web.2:"]
+    assert completions(dry, "up", "--scale", "we") == ["web="]
+    assert completions(dry, "stop", "") == ["web", "worker"]
+
+
 def test_a_file_with_mistakes_offers_nothing_and_prints_nothing(dry: Sbx) -> None:
     dry.write("processes: {web: {comand: x}}\n")
     assert completions(dry, "up", "w") == []

@@ -205,3 +205,48 @@ def test_orphans_and_added_replicas_are_found_by_name(sbx: Sbx) -> None:
     assert "sent SIGTERM to three" in sbx.run("kill", "-s", "TERM", "three").stderr
     assert "web.2 stopped" in sbx.run("stop", "web.2").stderr
     assert "web.1" in pids(sbx) or "web" in pids(sbx)
+
+
+WHOLE = """
+processes:
+  db: {command: exec sleep 1000}
+  web: {command: exec sleep 1000, replicas: 3}
+"""
+ON_A_REPLICA = [
+    *("restart", "stop", "start", "logs", "kill", "why", "ps", "wait", "plan", "up -d", "attach", "port", "events"),
+    *("down", "shell", "watch", "stats --no-stream", "run", "exec -T", "graph", "up --attach", "up --exit-code-from"),
+]
+
+
+@pytest.mark.parametrize("command", ON_A_REPLICA)
+def test_a_replica_that_does_not_exist_is_answered_with_how_many_there_are(sbx: Sbx, command: str) -> None:
+    sbx.write(WHOLE)
+    more = ["true"] if command in ("run", "exec -T") else []
+    said = refused(sbx, *command.split(), "web.4", *more)
+    assert "no replica named `web.4`" in said
+    assert "`web` has 3 replicas in the file: `web.1` to `web.3`" in said
+
+
+def test_names_that_only_look_like_replicas_are_refused(sbx: Sbx) -> None:
+    sbx.write(WHOLE)
+    for name in ("web.0", "web.x", "web."):
+        assert f"no replica named `{name}`" in refused(sbx, "stop", name)
+    assert "`db` has one replica" in refused(sbx, "restart", "db.2")
+
+
+def test_a_replica_is_started_restarted_and_stopped_alone(sbx: Sbx) -> None:
+    sbx.write(WHOLE)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("restart", "web.3")
+    after = pids(sbx)
+    assert same(before, after) == {"db", "web.1", "web.2"}
+    sbx.run("stop", "web.2")
+    assert set(pids(sbx)) == {"db", "web.1", "web.3"}
+    with sbx.start("up", "web.2") as up:
+        up.wait_for("web.2 started")
+        up.interrupt()
+        assert up.wait().code == 130
+    assert same(after, pids(sbx)) == {"db", "web.1", "web.3"}
+    assert "`web.3` names a replica" in refused(sbx, "scale", "web.3=2")
+    assert "`web.3` names a replica" in refused(sbx, "up", "--scale", "web.3=2")

@@ -161,7 +161,7 @@ port --index --protocol
 ps --no-trunc --orphans
 run --build --cap-add --cap-drop --entrypoint --env-from-file --name -p --publish --pull --quiet-build --quiet-pull
 run --remove-orphans -P --service-ports --use-aliases -v --volume
-start --wait --wait-timeout -c
+start -c
 stats -a --all
 version -f --format
 wait --down-project
