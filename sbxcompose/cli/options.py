@@ -200,6 +200,10 @@ def up_options(command: F) -> F:
         (
             no_deps_option,
             click.option("--force-recreate", is_flag=True, help="Restart processes even if nothing changed."),
+            click.option("--always-recreate-deps", is_flag=True, help="Restart dependencies even if nothing changed."),
+            click.option(
+                "--no-recreate", is_flag=True, help="Leave running processes alone even if the file has changed."
+            ),
             click.option("--remove-orphans", is_flag=True, help="Stop processes that are no longer in the file."),
             click.option(
                 "--recreate-sandboxes",

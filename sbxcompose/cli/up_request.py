@@ -26,6 +26,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     scale: Mapping[str, int] = field(default_factory=dict)
     no_deps: bool = False
     force_recreate: bool = False
+    always_recreate_deps: bool = False
+    no_recreate: bool = False
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     grace: float | None = None
@@ -57,6 +59,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Refuse options that contradict each other. Raises `UsageError`."""
+        self.check_plan()
         if self.wait_timeout is not None and not (self.wait or self.ends_itself):
             raise UsageError("`--wait-timeout` needs `--wait`, `--exit-code-from` or `--abort-on-exit`")
         if self.junit is not None and self.detach and not self.wait:
@@ -91,6 +94,21 @@ class UpRequest(Struct, frozen=True, kw_only=True):
                 raise UsageError(f"`--ui` takes the whole screen, so it cannot be used with `{word}`")
         check_terminal("leave `--ui` out: `up` shows the output as lines")
 
+    def check_plan(self) -> None:
+        """Refuse options that ask for opposite plans. Raises `UsageError`."""
+        others = {
+            "--force-recreate": self.force_recreate,
+            "--always-recreate-deps": self.always_recreate_deps,
+            "--recreate-sandboxes": self.recreate_sandboxes,
+        }
+        for word, given in others.items():
+            if self.no_recreate and given:
+                raise UsageError(f"`--no-recreate` keeps what is running, so it cannot be used with `{word}`")
+        if self.always_recreate_deps and self.no_deps:
+            raise UsageError(
+                "`--no-deps` leaves dependencies alone; it cannot be used with `--always-recreate-deps`"
+            )
+
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked."""
         return self._terms.options(project)
@@ -106,6 +124,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
             rerun=(self.exit_code_from,) if self.exit_code_from else (),
             no_deps=self.no_deps,
             force_recreate=self.force_recreate,
+            recreate_needs=self.always_recreate_deps,
+            no_recreate=self.no_recreate,
             remove_orphans=self.remove_orphans,
             recreate_sandboxes=self.recreate_sandboxes,
             grace=self.grace,

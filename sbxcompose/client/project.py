@@ -66,6 +66,7 @@ class OpenProject(InspectableProject):
         *names: str,
         no_deps: bool = False,
         force_recreate: bool = False,
+        no_recreate: bool = False,
         remove_orphans: bool = False,
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
@@ -74,6 +75,7 @@ class OpenProject(InspectableProject):
             names=names,
             no_deps=no_deps,
             force_recreate=force_recreate,
+            no_recreate=no_recreate,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
         )
@@ -89,6 +91,7 @@ class OpenProject(InspectableProject):
         timeout: float | None = None,
         no_deps: bool = False,
         force_recreate: bool = False,
+        no_recreate: bool = False,
         remove_orphans: bool = False,
         recreate_sandboxes: bool = False,
         grace: float | None = None,
@@ -102,6 +105,7 @@ class OpenProject(InspectableProject):
             names=names,
             no_deps=no_deps,
             force_recreate=force_recreate,
+            no_recreate=no_recreate,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
             grace=grace,

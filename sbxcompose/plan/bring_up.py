@@ -6,7 +6,7 @@ makes the steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -69,10 +69,12 @@ class BringUp:
                 return Rule(renew=reason, rerun=self._options.targets is not None), LENIENT
             case Intent.START:
                 return LENIENT, LENIENT
-            case _ if self._options.force_recreate:
-                return Rule(renew=because or "a new run was asked for", rerun=True), PLAIN
+            case _ if self._options.no_recreate:
+                return LENIENT, LENIENT
             case _:
-                return PLAIN, PLAIN
+                anew = Rule(renew=because or "a new run was asked for", rerun=True)
+                forced = self._options.force_recreate
+                return anew if forced else PLAIN, anew if self._options.recreate_needs else PLAIN
 
     def _decide(self, node: int) -> Iterator[Decision]:
         process = self._graph.processes[node]
@@ -203,8 +205,10 @@ class BringUp:
                 kept = [row for row in self._world.orphans if row.instance.sandbox not in self._scope.replaced]
                 yield from self._world.orphan_notes(kept)
             yield from self._world.foreign_notes(frozenset(self._scope.replaced))
+            if self._options.no_recreate:
+                yield from self._left_alone(self._scope.nodes)
         else:
-            yield from self._left_alone()
+            yield from self._left_alone(self._scope.named)
             yield from self._surplus_left_alone()
 
     def _sandbox_notes(self) -> Iterator[PlanNote]:
@@ -220,8 +224,8 @@ class BringUp:
             if self._world.project.provider_of(sandbox) == "local" and seen.state is SandboxState.MISSING:
                 yield from _local_notes(sandbox)
 
-    def _left_alone(self) -> Iterator[PlanNote]:
-        for node in self._scope.named:
+    def _left_alone(self, nodes: Iterable[int]) -> Iterator[PlanNote]:
+        for node in sorted(nodes):
             process = self._graph.processes[node]
             for decision in self._decisions[node]:
                 row = decision.keep

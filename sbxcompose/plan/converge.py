@@ -84,6 +84,10 @@ class _Attempt:
         return any(target.covers(instance) and not self.has_tried(instance, runs) for instance in self.runs_before)
 
 
+_NOT_FORCED = {"force_recreate": False, "recreate_needs": False}
+"""The options that ask for new runs once; kept, every edit of the file would restart everything."""
+
+
 class Convergence:
     """The desired state, what has been done of it, and what is under way.
 
@@ -96,7 +100,7 @@ class Convergence:
         self._options = PlanOptions()
         self._rerun: frozenset[Target] = frozenset()
         """Targets that are to run again once, also if they have completed."""
-        self._force = False
+        self._forced = _NOT_FORCED
         self._edition = 0
         self._applied = 0
         """The edition that was carried out last, well or not."""
@@ -109,9 +113,9 @@ class Convergence:
         self._attempt: _Attempt | None = None
 
     def bring_up(self, options: PlanOptions) -> None:
-        """Want everything as the file says; `rerun` and `force_recreate` hold until a plan has been carried out."""
+        """Want everything as the file says; what is asked for once holds until a plan has been carried out."""
         self._rerun = options.rerun
-        self._force = options.force_recreate
+        self._forced = {name: getattr(options, name) for name in _NOT_FORCED}
         self._want(options)
 
     def reload(self, project: Project, options: PlanOptions) -> None:
@@ -127,8 +131,7 @@ class Convergence:
         self._want(options)
 
     def _want(self, options: PlanOptions) -> None:
-        # These two are for what is planned next; kept, every edit of the file would restart everything.
-        self._options = replace(options, rerun=frozenset(), force_recreate=False)
+        self._options = replace(options, rerun=frozenset(), **_NOT_FORCED)
         self._edition += 1
 
     def restart(self, why: Mapping[Target, str]) -> frozenset[Target]:
@@ -185,7 +188,7 @@ class Convergence:
             asked = {instance: restart.number for instance, restart in self._restarts.items()}
             return RestartTargets(self._targets(asked), ", ".join(reasons), asked)
         if self._applied < self._edition:
-            return ApplyFile(replace(self._options, rerun=self._rerun, force_recreate=self._force), self._edition)
+            return ApplyFile(replace(self._options, rerun=self._rerun, **self._forced), self._edition)
         return None
 
     def _targets(self, instances: Iterable[Instance]) -> frozenset[Target]:
@@ -242,7 +245,7 @@ class Convergence:
                 self._applied = edition
                 self._good = good
                 self._rerun = frozenset()
-                self._force = False
+                self._forced = _NOT_FORCED
             case RestartTargets() if good and not self._good:
                 self._applied = self._edition - 1  # what was held up may continue now
         self._forget(instance for instance, one in self._restarts.items() if attempt.will_satisfy(instance, one.number))

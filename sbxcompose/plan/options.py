@@ -35,7 +35,8 @@ class PlanOptions(Struct, frozen=True):
     `targets`: None means all. `rerun`: processes that the user named; they are in scope beside the targets, and get
     a new run unless they run, also if they have completed. What targets need is brought up too unless `no_deps`;
     then what they need is not waited for either, and what depends on them is not restarted. `force_recreate`: a new
-    run of the targets though nothing changed. `remove_orphans`: stop what the file no longer has.
+    run of the targets though nothing changed. `recreate_needs`: the same of what they need. `no_recreate`: what
+    runs is left running though its definition has changed. `remove_orphans`: stop what the file no longer has.
     `recreate_sandboxes`: replace sandboxes that differ from the file, which destroys their data. `terminate`:
     `down` ends the sandboxes for good. `attached`: `down` also stops the commands of `run` and `exec` that other
     terminals wait for. `grace`: seconds, instead of each process's own. `because`: the reason to show for runs that
@@ -46,6 +47,8 @@ class PlanOptions(Struct, frozen=True):
     rerun: frozenset[Target] = frozenset()
     no_deps: bool = False
     force_recreate: bool = False
+    recreate_needs: bool = False
+    no_recreate: bool = False
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     terminate: bool = False

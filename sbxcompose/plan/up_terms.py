@@ -21,6 +21,8 @@ class UpTerms(Struct, frozen=True, kw_only=True):
     rerun: tuple[str, ...] = ()
     no_deps: bool = False
     force_recreate: bool = False
+    recreate_needs: bool = False
+    no_recreate: bool = False
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     grace: float | None = None
@@ -33,6 +35,8 @@ class UpTerms(Struct, frozen=True, kw_only=True):
             rerun=(targets or frozenset()) | (resolve_all(project, self.rerun) or frozenset()),
             no_deps=self.no_deps,
             force_recreate=self.force_recreate,
+            recreate_needs=self.recreate_needs,
+            no_recreate=self.no_recreate,
             remove_orphans=self.remove_orphans,
             recreate_sandboxes=self.recreate_sandboxes,
             grace=self.grace,

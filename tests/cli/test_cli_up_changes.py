@@ -90,6 +90,33 @@ def test_down_removes_orphans_when_asked(sbx: Sbx) -> None:
     assert pids(sbx) == {}
 
 
+def test_no_recreate_starts_what_is_missing_and_names_what_has_changed(sbx: Sbx) -> None:
+    text = f"processes: {{web: {{command: {FOREVER}, env: {{A: '%s'}}}}, db: {{command: {FOREVER}}}}}"
+    sbx.write(text % 1)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("stop", "db")
+    sbx.write(text % 2)
+    assert "start db" in sbx.run("plan", "--no-recreate").stdout
+    said = sbx.run("up", "-d", "--no-recreate", "--wait").stderr
+    assert "web runs an older definition; `sbxcompose up web` replaces it" in said
+    assert "2 processes ready" in said
+    assert pids(sbx)["web"] == before["web"]
+    with sbx.start("up", "--no-recreate") as up:
+        up.wait_for("web runs an older definition")
+        up.wait_for("already up to date")
+        up.interrupt()
+        assert up.wait().code == 130
+
+
+@pytest.mark.parametrize("command", [["up"], ["plan"]])
+def test_options_that_contradict_no_recreate_are_refused(sbx: Sbx, command: list[str]) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}")
+    for other in ("--force-recreate", "--always-recreate-deps", "--recreate-sandboxes"):
+        assert f"cannot be used with `{other}`" in refused(sbx, *command, "--no-recreate", other)
+    assert "`--no-deps` leaves" in refused(sbx, *command, "--no-deps", "--always-recreate-deps", "web")
+
+
 def test_force_recreate_gives_everything_a_new_run(sbx: Sbx) -> None:
     sbx.write(f"""
 processes:

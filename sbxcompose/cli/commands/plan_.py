@@ -32,6 +32,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     from sbxcompose.plan.options import Intent
 
     request = UpRequest(names=names, scale=dict(options.pop("scale")), **options)
+    request.check_plan()
     project = shell.project(request.scale)
     asked = request.options(project)
 

@@ -143,7 +143,7 @@ def test_options_of_other_tools_lead_to_something_that_exists(capsys: pytest.Cap
 
 # What people type who know Docker Compose (reference of its command line, version 2) and process-compose by heart.
 VOCABULARY = """
-up --abort-on-container-failure --always-recreate-deps --attach-dependencies --build --menu --no-build --no-recreate
+up --abort-on-container-failure --attach-dependencies --build --menu --no-build
 up --no-start --pull --quiet-build --quiet-pull -V -y --yes --renew-anon-volumes
 up -D -e -n -u -U -L -l --env --port --log-file --no-server --ordered-shutdown --tui --disable-dotenv --keep-project
 up --keep-tui --detach-on-success --detached-with-tui --hide-disabled --dry-run --theme --sort --reverse --shortcuts

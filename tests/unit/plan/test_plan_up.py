@@ -425,6 +425,29 @@ def test_of_two_equal_rows_the_newest_stays() -> None:
     assert step.action.row is older
 
 
+def test_no_recreate_leaves_changed_definitions_running_and_names_them() -> None:
+    shop = project(process("db", digest=V2), process("web", ["db"], digest=V2), process("docs", digest=V2))
+    observed = world(row("db"), row("web"))
+    found = plan_up(shop, observed, PlanOptions(no_recreate=True))
+    assert str(found) == "1. start docs: not running"
+    assert notes(found) == [
+        "db runs an older definition; `sbxcompose up db` replaces it",
+        "web runs an older definition; `sbxcompose up web` replaces it",
+    ]
+    of_web = plan_up(shop, observed, replace(targets("web"), no_recreate=True))
+    assert of_web.empty
+    assert len(of_web.notes) == 2
+
+
+def test_always_recreate_deps_gives_what_is_needed_a_new_run() -> None:
+    shop = project(process("db"), process("web", ["db"]), process("docs"))
+    observed = world(row("db"), row("web"), row("docs"))
+    asked = replace(targets("web"), recreate_needs=True)
+    assert [step.title for step in plan_up(shop, observed, asked)] == ["stop db", "start db"]
+    both = replace(asked, force_recreate=True)
+    assert [step.title for step in plan_up(shop, observed, both)] == ["stop web", "stop db", "start db", "start web"]
+
+
 def test_force_recreate_gives_every_target_a_new_run_but_not_its_needs() -> None:
     shop = project(process("db"), process("web", ["db"]))
     chosen = replace(targets("web"), force_recreate=True)
