@@ -105,9 +105,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
             if self.no_recreate and given:
                 raise UsageError(f"`--no-recreate` keeps what is running, so it cannot be used with `{word}`")
         if self.always_recreate_deps and self.no_deps:
-            raise UsageError(
-                "`--no-deps` leaves dependencies alone; it cannot be used with `--always-recreate-deps`"
-            )
+            raise UsageError("`--no-deps` leaves dependencies alone; it cannot be used with `--always-recreate-deps`")
 
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked."""

@@ -22,7 +22,7 @@ from msgspec.msgpack import Decoder, encode
 
 from sbxcompose.spec.cache_place import cache_directory, own_directory
 from sbxcompose.spec.project import Project
-from sbxcompose.spec.request import LoadRequest, named_files
+from sbxcompose.spec.request import LoadRequest, named_env_files, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_content
 from sbxcompose.version import __version__
 
@@ -125,7 +125,7 @@ def _question(request: LoadRequest) -> _Question:
         project_name=request.project_name,
         profiles=request.profiles,
         provider=request.provider,
-        env_files=request.env_files,
+        env_files=named_env_files(request),
         scale=tuple(sorted(request.scale.items())),
     )
 

@@ -17,7 +17,7 @@ from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.procfile import is_procfile, read_procfile
-from sbxcompose.spec.request import LoadRequest, files_of, named_files
+from sbxcompose.spec.request import LoadRequest, files_of, named_env_files, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_error_text
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
@@ -111,7 +111,7 @@ class ProjectReader:
         """`.env` of the project's folder, or the files that the command line names. Fills `dotenv`."""
         literal = any(self._is_procfile(path) for path in found.paths)
         here = os.path.realpath(self.request.directory)
-        named = [os.path.join(here, env_file) for env_file in self.request.env_files]
+        named = [os.path.join(here, env_file) for env_file in named_env_files(self.request)]
         for path in named or [os.path.join(found.directory, ".env")]:
             content = self.sources.read_any(path, variables=True)
             # An ignored or empty mount point often appears as a folder called `.env`.

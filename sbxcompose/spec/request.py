@@ -16,12 +16,12 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class LoadRequest(NamedTuple):
     """Where to look, and what the command line says on top of the file.
 
-    `directory`: the search for a file begins there and goes upward; `files` and `env_files` are relative to
-    it. `files`: these instead of the search (`-` is standard input), or else those of `SBXCOMPOSE_FILE`.
-    `env_files`: these instead of `.env`. `project_name`, `provider` and `profiles` beat the environment, which
-    beats the file. `scale` says how many replicas of a process (`web`, or `app/web`; `all`: of each) there are
-    instead. `stdin` reads all of standard input (by default, our own). `pipes` keeps what was read from named
-    pipes, for all requests of one command.
+    `directory`: the search for a file begins there and goes upward; `files` and `env_files` are relative to it.
+    `files`: these instead of the search (`-` is standard input), or else those of `SBXCOMPOSE_FILE`. `env_files`:
+    these instead of `.env`, or else those of `SBXCOMPOSE_ENV_FILES`. `project_name`, `provider` and `profiles` beat
+    the environment, which beats the file. `scale` says how many replicas of a process (`web`, or `app/web`; `all`:
+    of each) there are instead. `stdin` reads all of standard input (by default, our own). `pipes` keeps what was
+    read from named pipes, for all requests of one command.
     """
 
     directory: str
@@ -44,3 +44,11 @@ def named_files(request: LoadRequest) -> tuple[str, ...]:
 def files_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that `SBXCOMPOSE_FILE` names."""
     return tuple(filter(None, environ.get("SBXCOMPOSE_FILE", "").split(os.pathsep)))
+
+
+def named_env_files(request: LoadRequest) -> tuple[str, ...]:
+    """Return the files of variables that the command line names, or else `SBXCOMPOSE_ENV_FILES`, with commas between
+    them, as Docker Compose has it.
+    """
+    listed = request.environ.get("SBXCOMPOSE_ENV_FILES", "").split(",")
+    return request.env_files or tuple(filter(None, (name.strip() for name in listed)))

@@ -236,3 +236,18 @@ def test_what_still_runs_here_is_reported_once_the_project_is_in_the_cloud(cloud
     said = cloud.run("up", "-d").stderr
     assert "sandbox near is not in the file, and still runs 1 process at local" in said
     assert "web stopped" in cloud.run("down", "--remove-orphans", "--terminate").stderr
+
+
+def test_variables_of_docker_compose_are_explained_where_they_mislead_and_nowhere_else(sbx: Sbx) -> None:
+    sbx.env.update(COMPOSE_FILE="other.yaml", COMPOSE_PROFILES="dev")
+    assert "`SBXCOMPOSE_FILE` is read here" in refused(sbx, "config")
+    sbx.write("processes: {web: {command: x, profiles: [dev]}}")
+    assert "`SBXCOMPOSE_PROFILES` is read here" in refused(sbx, "up", "-d")
+    assert "COMPOSE_" not in refused(sbx, "up", "-d", "nonesuch")
+    done = sbx.run("config", "--services")
+    assert (done.stdout, done.stderr) == ("", "")
+    sbx.write("COMPOSE_PROJECT_NAME=x\n", ".env")
+    found = [check for check in sbx.run("doctor", "--json", code=None).json["checks"] if check["name"] == "variables"]
+    assert [check["text"].split("`")[1] for check in found] == [
+        *("COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME")
+    ]

@@ -29,6 +29,7 @@ def command(shell: Shell, as_json: bool) -> int:
     from sbxcompose.engine.providers import providers_of
 
     project, found = _project(shell)
+    found += _of_compose(project)
     places = providers_of(project) if project is not None else frozenset()
     found += _local(wanted="local" in places)
     remote = [
@@ -44,6 +45,20 @@ def command(shell: Shell, as_json: bool) -> int:
         for line in (_lines if shell.width is None else _drawn)(shell, found):
             shell.print(line)
     return 0 if good else 3
+
+
+def _of_compose(project: Project | None) -> list[DoctorCheck]:
+    """Return the variables of Docker Compose that are set, since it is easy to take them for ours."""
+    import os
+
+    from sbxcompose.cli.compose_variables import found_in, names_in
+    from sbxcompose.engine.checks import CheckStatus, DoctorCheck
+
+    dotenv = names_in(os.path.join(project.directory if project is not None else ".", ".env"))
+    return [
+        DoctorCheck("project", "variables", CheckStatus.NOTE, f"`{name}` of Docker Compose has no effect", remedy)
+        for name, remedy in found_in(os.environ, dotenv).items()
+    ]
 
 
 def _local(*, wanted: bool) -> list[DoctorCheck]:

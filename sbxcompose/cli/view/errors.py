@@ -21,6 +21,10 @@ CANNOT_APPLY = "the project's file has changed but cannot be applied; running pr
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
+    if any(name.startswith("COMPOSE_") for name in os.environ):
+        from sbxcompose.cli.compose_variables import explain  # late: few environments have any
+
+        error.hint = "\n".join(filter(None, [error.hint, explain(error, os.environ)])) or None
     print(error_text(error, style_of(sys.stderr), width_of(sys.stderr)), file=sys.stderr)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not isinstance(error, _NOT_ANNOTATED):
         _annotate(error)

@@ -231,6 +231,7 @@ def test_the_environment_beats_dotenv() -> None:
     assert web("env: {X: '$A$B'}", {"A": "env"}, files).env == (("X", "envfile"),)
     named = {**files, "other.env": "B=other", "more.env": "B=more"}
     chosen = web("env: {X: '$B'}", {}, named, env_files=("other.env", "more.env"))
+    assert web("env: {X: '$B'}", {"SBXCOMPOSE_ENV_FILES": "other.env, more.env"}, named).env == chosen.env
     assert chosen.env == (("X", "more"),)
 
 
