@@ -63,6 +63,12 @@ class Broken(NamedTuple):
     reason: str
 
 
+class SuspensionChanged(NamedTuple):
+    """The sandbox was suspended, or runs again."""
+
+    suspended: bool
+
+
 class Began(NamedTuple):
     """A run began."""
 
@@ -115,7 +121,17 @@ class Lost(NamedTuple):
 
 
 LogEvent = Began | RunOutputEnded | Lost
-FollowEvent = RowSeen | RowDropped | KeyDropped | FollowSynced | Broken | OutputChunk | frames.StartNote | LogEvent
+FollowEvent = (
+    RowSeen
+    | RowDropped
+    | KeyDropped
+    | FollowSynced
+    | Broken
+    | SuspensionChanged
+    | OutputChunk
+    | frames.StartNote
+    | LogEvent
+)
 
 
 class WatchSelection(NamedTuple):
@@ -234,6 +250,8 @@ class Watch:
                 yield Lost(self._names[log].name, size)
             case frames.StartNote():
                 yield frame
+            case frames.SuspensionFrame(suspended):
+                yield SuspensionChanged(suspended)
             case frames.SyncedFrame():
                 yield FollowSynced()
 

@@ -55,6 +55,11 @@ def encode_start_note(note: StartNote) -> bytes:
     return _json(b"N", note._asdict())
 
 
+def encode_suspension(suspended: bool) -> bytes:
+    """Return the frame for a sandbox that is suspended, or runs again."""
+    return _json(b"P", {"suspended": suspended})
+
+
 def encode_output(log: int, stream: int, run: int, time: int, end: int, data: bytes) -> bytes:
     """Return the frame for output, with its bytes."""
     return output_head(log, stream, run, time, end, len(data)) + data

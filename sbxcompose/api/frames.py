@@ -12,6 +12,7 @@ A frame is one byte of kind, four bytes of payload length (big-endian), and the 
     G  JSON {"log", "bytes"}: that number of bytes is gone
     N  JSON {"name", "run", "time", "up", "life", "secrets"}: what the runs of the log of that name were started
        with, from run number `run` on
+    P  JSON {"suspended"}: whether the sandbox is suspended, when that changes
     Y  everything known when the request came has been sent          K  keep-alive
     A  from the client, if it said that it would: log, position up to which it has used what it was sent
 
@@ -143,6 +144,12 @@ class StartNote(NamedTuple):
     secrets: list[str]
 
 
+class SuspensionFrame(NamedTuple):
+    """The sandbox was suspended, or runs again."""
+
+    suspended: bool
+
+
 class SyncedFrame(NamedTuple):
     """Everything known at the moment of the request has been sent."""
 
@@ -168,6 +175,7 @@ WatchFrame = (
     | OutputRef
     | Gone
     | StartNote
+    | SuspensionFrame
     | SyncedFrame
     | KeepAlive
     | Ack
@@ -259,7 +267,7 @@ def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
         return SyncedFrame()
     if kind == b"K":
         return KeepAlive()
-    if kind not in b"SDLREGN":
+    if kind not in b"SDLREGNP":
         return None
     value = decode(payload)
     match kind:
@@ -276,5 +284,7 @@ def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
             return RunEndedFrame(value["log"], value["run"], value["time"], *how)
         case b"N":
             return StartNote(*(value[name] for name in StartNote._fields))
+        case b"P":
+            return SuspensionFrame(bool(value["suspended"]))
         case _:
             return Gone(value["log"], value["bytes"])

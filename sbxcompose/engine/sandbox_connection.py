@@ -22,7 +22,7 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.wire_errors import failed_watch, watch_ended
 from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, is_mark
-from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
+from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, SandboxNote
 from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.observe import observed_sandbox, recorded_exit, row_key
 from sbxcompose.engine.requests import log_instance
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 
 T = TypeVar("T")
+
+
+SUSPENDED = "is suspended: nothing in it runs; `sbxcompose unpause` resumes it"
+"""Said where another command, or the sandbox's timeout, has suspended it."""
 
 
 class ConnectionHub(Struct):
@@ -77,6 +81,7 @@ class SandboxConnection(KnownRows):
         self._watch: StateStream | None = None
         self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
+        self._suspended = False
         self.error: Exception | None = None
         """Why it is no longer watched, if it is not."""
 
@@ -238,6 +243,10 @@ class SandboxConnection(KnownRows):
                 if instance is not None:
                     self.notes.setdefault(instance, {})[event.run] = event
                     self.hub.noted(instance, event)
+            case follow.SuspensionChanged(suspended):
+                if suspended != self._suspended:
+                    self._suspended = suspended
+                    self._emit(SandboxNote(self.name, SUSPENDED if suspended else "is running again"))
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
                 self.hub.outages.failed(self, f"sandbox {self.name}: {reason}")

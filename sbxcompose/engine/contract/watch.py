@@ -72,6 +72,7 @@ class PlainWatch:
         self._attention = 0
         self._poked = asyncio.Event()
         self._catching_up: list[asyncio.Future[bool]] = []
+        self._suspended = False
         self._rows: dict[str, ProcessInfo] = {}
         self._started: dict[str, ProcessInfo] = {}
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
@@ -177,7 +178,11 @@ class PlainWatch:
             looked_at = looked_until = monotonic()
             # However lately something was started there: it may have been suspended since, and a list would wake it.
             # A caller of `catch_up` has just asked for something there.
-            if not self._catching_up and await self._client.is_suspended():
+            suspended = not self._catching_up and await self._client.is_suspended()
+            if suspended != self._suspended:
+                self._suspended = suspended
+                await self._queue.put(follow.SuspensionChanged(suspended))
+            if suspended:
                 continue
             waiting, self._catching_up = self._catching_up, []
             if await self._poll_rows():

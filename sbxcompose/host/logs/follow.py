@@ -104,6 +104,9 @@ class _Listener:
     def log_added(self, name: str) -> None:
         pass
 
+    def suspension_changed(self) -> None:
+        """Nothing comes while it is suspended, and all that does come is told as ever."""
+
     def start_noted(self, note: StartNote) -> None:
         """Ignore it: a follower shows output alone."""
 

@@ -75,6 +75,9 @@ class ChangeListener(Protocol):
     def start_noted(self, note: StartNote) -> None:
         """`note` is a new one of `OutputSource.start_notes()`."""
 
+    def suspension_changed(self) -> None:
+        """`ChangeListeners.is_suspended` has changed."""
+
     def closed(self) -> None:
         """End the streams of a sandbox that is terminated."""
 
@@ -86,6 +89,7 @@ class ChangeListeners:
         self._listeners: dict[ChangeListener, None] = {}
         self.is_closed = False
         """Whether `closed` has been called: who comes later is not told."""
+        self.is_suspended = False
 
     def subscribe(self, listener: ChangeListener) -> None:
         """From now on `listener` is told."""
@@ -115,6 +119,13 @@ class ChangeListeners:
         """Call it when a run has begun that was started with something new, before its output is read."""
         for listener in tuple(self._listeners):
             listener.start_noted(note)
+
+    def suspended(self, suspended: bool) -> None:
+        """Call it when the sandbox was suspended or resumed; again is fine."""
+        if suspended != self.is_suspended:
+            self.is_suspended = suspended
+            for listener in tuple(self._listeners):
+                listener.suspension_changed()
 
     def closed(self) -> None:
         """Call it once when the sandbox is terminated."""

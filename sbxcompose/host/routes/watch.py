@@ -134,6 +134,12 @@ class WatchConnection:
             self._announced.append(frame_encoding.encode_start_note(note))
             self._wake.notify(None)
 
+    def suspension_changed(self) -> None:
+        """Send it to who watches the states."""
+        if self._request.states and self._request.follow:
+            self._announced.append(frame_encoding.encode_suspension(self._source.changes.is_suspended))
+            self._wake.notify(None)
+
     def closed(self) -> None:
         """End the stream after what there is."""
         self._wake.notify(None)
@@ -150,6 +156,8 @@ class WatchConnection:
         for name, log in self._source.logs().items():
             if self._is_wanted(name):
                 self._attach(name, log, self._place(name))
+        if self._source.changes.is_suspended:
+            self.suspension_changed()
         if self._request.states:
             for row in self._source.rows():
                 self._wake.notify(row.handle)

@@ -132,6 +132,7 @@ class SandboxDriver:
     def _changed(self) -> None:
         """Let whoever waits look again."""
         self._news.notify()
+        self.workload.processes.changes.suspended(self.status == "suspended")
         self.workload.processes.recheck()
         if not self.in_transition:
             self.idle()

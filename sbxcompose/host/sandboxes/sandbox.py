@@ -187,6 +187,7 @@ class HostedSandbox(SandboxDriver):
     def load(self) -> None:
         """Read what is recorded of its processes; those of one that was suspended are taken over as that."""
         self.workload.load(paused=self.status in ("snapshotting", "suspending", "suspended"))
+        self.workload.processes.changes.suspended(self.status == "suspended")
 
     def finish(self) -> None:
         """Finish what the last server had begun with it, once its processes are taken over."""

@@ -29,6 +29,7 @@ COMMON: st.SearchStrategy[WatchFrame] = st.one_of(
     st.builds(frames.RunEndedFrame, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE, st.booleans(), NUMBER),
     st.builds(frames.Gone, NUMBER, NUMBER),
     st.builds(frames.Ack, U32, U64),
+    st.builds(frames.SuspensionFrame, st.booleans()),
     st.just(frames.SyncedFrame()),
     st.just(frames.KeepAlive()),
     st.builds(frames.StartNote, st.text(), NUMBER, NUMBER, MAYBE, MAYBE, st.lists(st.text(), max_size=3)),
@@ -52,6 +53,8 @@ def encode(frame: WatchFrame) -> bytes:
             return frame_encoding.encode_run_began(*frame)
         case frames.StartNote():
             return frame_encoding.encode_start_note(frame)
+        case frames.SuspensionFrame(suspended):
+            return frame_encoding.encode_suspension(suspended)
         case frames.RunEndedFrame():
             return frame_encoding.encode_run_ended(frame)
         case frames.OutputFrame(log, stream, run, time, end, _, data):
