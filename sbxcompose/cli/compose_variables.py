@@ -43,7 +43,7 @@ def names_in(path: str) -> list[str]:
 
 
 def explain(error: SbxError, environ: Mapping[str, str]) -> str | None:
-    """Return a hint if a variable of Docker Compose that is set has led to the error: it was taken for one of ours."""
+    """Return a hint if a variable of Docker Compose that is set has led to the error: it is not read here."""
     name = _suspect(error)
     if name is None or name not in found_in(environ):
         return None

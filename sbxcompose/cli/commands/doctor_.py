@@ -48,7 +48,7 @@ def command(shell: Shell, as_json: bool) -> int:
 
 
 def _of_compose(project: Project | None) -> list[DoctorCheck]:
-    """Return the variables of Docker Compose that are set, since it is easy to take them for ours."""
+    """Return the variables of Docker Compose that are set, since they are easily taken for those read here."""
     import os
 
     from sbxcompose.cli.compose_variables import found_in, names_in

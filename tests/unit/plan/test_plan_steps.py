@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
 from sbxcompose.plan.names import ProcessNames, Target, resolve_all
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.options import PlanOptions
@@ -130,14 +130,20 @@ def test_people_name_processes_as_short_as_they_can(text: str, target: Target) -
     assert ProcessNames(SHOP).resolve(text) == target
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["wbe", "app/wbe", "nowhere/db", "db.2", "db.0", "db.", "db.x", "db.²", "", ".", "/", "db." + "9" * 5000],
-)
+@pytest.mark.parametrize("text", ["wbe", "app/wbe", "nowhere/db", "nowhere/db.2", "", ".", "/"])
 def test_unknown_names_are_refused(text: str) -> None:
     with pytest.raises(UnknownName) as caught:
         ProcessNames(SHOP).resolve(text)
     assert caught.value.hint == "the file defines `admin/web`, `app/web`, `db`, `debug`"
+
+
+@pytest.mark.parametrize("text", ["db.2", "app/db.2", "db.0", "db.", "db.x", "db.²", "db." + "9" * 5000])
+def test_replicas_that_do_not_exist_are_answered_with_how_many_do(text: str) -> None:
+    with pytest.raises(UnknownReplica) as caught:
+        ProcessNames(SHOP).resolve(text)
+    assert "db` has one replica in the file" in (caught.value.hint or "")
+    with pytest.raises(UnknownReplica, match=r"no replica named `app/web.9`"):
+        ProcessNames(SHOP).resolve("app/web.9")
 
 
 def test_a_name_in_two_sandboxes_has_to_be_distinguished() -> None:
