@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-import pytest
-
 from sbxcompose.command_line import command_line
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command, line",
     [
         (("serve", "--name", "", "a b", "$HOME"), "serve --name '' 'a b' '$HOME'"),

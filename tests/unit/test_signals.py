@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
 from sbxcompose import signals
+from tests.support.cases import each_case
 
 
 def test_it_is_the_table_of_linux() -> None:
@@ -15,7 +14,7 @@ def test_it_is_the_table_of_linux() -> None:
     assert signal.NSIG - 1 == signals.LAST
 
 
-@pytest.mark.parametrize("word, number", [("TERM", 15), ("sigterm", 15), ("SIGCLD", 17), ("15", None), ("", None)])
+@each_case("word, number", [("TERM", 15), ("sigterm", 15), ("SIGCLD", 17), ("15", None), ("", None)])
 def test_names_are_found_with_and_without_sig(word: str, number: int | None) -> None:
     assert signals.named(word) == number
 

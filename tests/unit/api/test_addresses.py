@@ -6,13 +6,14 @@ import pytest
 
 from sbxcompose.api.addresses import CLOUD, Site, control_plane, daemon_target, may_have_key, parse_site
 from sbxcompose.errors import ConfigurationError
+from tests.support.cases import each_case
 
 
 def site(url: str) -> Site:
     return parse_site(url, "TEST_URL")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "api,expected",
     [
         (CLOUD, "https://sandbox.tensorlake.ai/sandboxes"),
@@ -30,7 +31,7 @@ def test_the_lifecycle_base_follows_from_the_api_url(api: str, expected: str) ->
     assert f"{plane.site}{plane.path}/sandboxes" == expected
 
 
-@pytest.mark.parametrize("api", ["http://127.0.0.2:1", "http://[::1]:1", "http://myhost:1", "https://my.host.example"])
+@each_case("api", ["http://127.0.0.2:1", "http://[::1]:1", "http://myhost:1", "https://my.host.example"])
 def test_a_host_that_the_vendors_clients_do_not_know_is_asked_itself(api: str) -> None:
     assert str(control_plane(site(api), "default").site) == api
 
@@ -54,7 +55,7 @@ def test_elsewhere_a_sandbox_is_a_header_and_the_path_is_dropped() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url,named",
     [
         ("https://abc.sandbox.tensorlake.ai", CLOUD),
@@ -70,7 +71,7 @@ def test_the_key_goes_to_what_belongs_to_a_named_host(url: str, named: str) -> N
     assert may_have_key(site(url), [site(named)])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url,named",
     [
         ("https://tensorlake.ai.evil.example", CLOUD),
@@ -87,7 +88,7 @@ def test_the_key_goes_nowhere_else(url: str, named: str) -> None:
     assert not may_have_key(site(url), [site(named)])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url", ["", "api.example.com", "ftp://x", "https://", "http://x:99999", "https://a b", "https://u:secret@x/"]
 )
 def test_an_invalid_url_is_reported_with_the_name_of_its_variable(url: str) -> None:

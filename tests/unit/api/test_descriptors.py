@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.api.descriptors import raised
+from tests.support.cases import each_case
 
 INFINITY = -1
 
 
-@pytest.mark.parametrize(
+@each_case(
     "soft,hard,wanted",
     [(1024, 524_288, 10_240), (256, INFINITY, 10_240), (1024, 4096, 4096), (20_000, 20_000, 20_000), (-1, -1, -1)],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "environ,words",
     [
         ({"ALL_PROXY": "socks5://me:secret@proxy:1080"}, "ALL_PROXY: `socks5://…@proxy:1080` cannot be used: SOCKS"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sbxcompose.api import frame_encoding, frames, sse
 from sbxcompose.api.frames import FrameDecoder, FrameError, WatchFrame
 from sbxcompose.api.sse import EventDecoder
+from tests.support.cases import each_case
 from tests.support.examples import examples
 
 U32 = st.integers(0, 2**32 - 1)
@@ -106,7 +107,7 @@ def test_a_stream_that_ends_within_a_frame_says_so() -> None:
         decoder.close()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wire",
     [
         b"HTTP/1.1 500 Internal Server Error",

@@ -10,9 +10,10 @@ import pytest
 
 from sbxcompose.api.json_text import decode, encode
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "value", [{"a": [1, 2.5, None, True]}, {"a": "\udcff"}, "ü\n\x00😀", 2**70, {"env": {"A": "\ud800", "B": "b"}}]
 )
 def test_comes_back_as_it_was(value: object) -> None:
@@ -42,7 +43,7 @@ def refusal(read: Callable[[bytes], object], data: bytes) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("data", [b"", b"nope", b"\xff", b"{}}"])
+@each_case("data", [b"", b"nope", b"\xff", b"{}}"])
 def test_what_is_not_json_is_refused_as_by_the_standard_library(data: bytes) -> None:
     words = refusal(decode, data)
     assert words is not None

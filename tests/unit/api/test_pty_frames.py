@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api import pty
+from tests.support.cases import each_case
 
 
 def test_the_bytes_of_each_kind() -> None:
@@ -35,7 +36,7 @@ def test_there_and_back() -> None:
     assert pty.decode(pty.encode_exit(-(2**31))) == pty.PtyExit(-(2**31))
 
 
-@pytest.mark.parametrize("frame", [b"\x01", b"\x01\0\0\0", b"\x01\0\0\0\0\0", b"\x03\0", b"\x03\0\0\0\0\0"])
+@each_case("frame", [b"\x01", b"\x01\0\0\0", b"\x01\0\0\0\0\0", b"\x03\0", b"\x03\0\0\0\0\0"])
 def test_a_frame_of_the_wrong_length_is_refused(frame: bytes) -> None:
     with pytest.raises(ValueError, match="cannot have"):
         pty.decode(frame)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.contract_follow import RecordLine, Replay, read_line
+from tests.support.cases import each_case
 
 
 def fed(replay: Replay, lines: list[RecordLine]) -> list[RecordLine]:
@@ -87,6 +87,6 @@ def test_a_line_is_read_with_its_stream_and_time() -> None:
     assert read_line(data) == RecordLine(2, 1795000000000, "hä".encode())
 
 
-@pytest.mark.parametrize("data", ["{}", "", "nonsense", "[]", '{"type": "heartbeat"}', '{"line": 5}', "null"])
+@each_case("data", ["{}", "", "nonsense", "[]", '{"type": "heartbeat"}', '{"line": 5}', "null"])
 def test_what_is_not_a_line_is_passed_over(data: str) -> None:
     assert read_line(data) is None

@@ -14,6 +14,7 @@ from sbxcompose.api.retries import BUSY_TRIES, FIRST_TRIES, PATIENCE, REPEATABLE
 from sbxcompose.api.settings import SILENCE
 from sbxcompose.api.sleep_watch import JUMP, SleepWatch, has_slept
 from sbxcompose.errors import Unavailable, Unreachable
+from tests.support.cases import each_case
 
 BROKEN = Unreachable("it does not answer")
 BUSY = Unavailable("it is not ready")
@@ -58,7 +59,7 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_only_lengthened() -> None:
     assert RequestRetry(answered=True).pause(RateLimited("slow down", retry_after=120.0), 0.0, 0.0) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,seconds",
     [
         (None, None),

@@ -6,6 +6,7 @@ import pytest
 
 from sbxcompose.api.settings import Setting, masked, read_settings
 from sbxcompose.errors import ConfigurationError
+from tests.support.cases import each_case
 
 
 def test_without_variables_it_is_the_vendors_cloud_and_no_key() -> None:
@@ -65,7 +66,7 @@ def test_the_network_timeout_is_45_seconds_unless_it_is_set() -> None:
     assert read_settings({"SBXCOMPOSE_NETWORK_TIMEOUT": "90.5"}).silence == 90.5
 
 
-@pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan", "90s"])
+@each_case("value", ["soon", "0", "-1", "inf", "nan", "90s"])
 def test_a_network_timeout_that_is_not_a_number_of_seconds_is_refused(value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"SBXCOMPOSE_NETWORK_TIMEOUT: invalid timeout `{value}`"):
         _ = read_settings({"SBXCOMPOSE_NETWORK_TIMEOUT": value}).silence

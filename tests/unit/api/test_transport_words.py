@@ -7,14 +7,14 @@ import socket
 import ssl
 
 import h11
-import pytest
 
 from sbxcompose.api.transport import HostAddress
 from sbxcompose.api.wire import authority
 from sbxcompose.api.wire_errors import failure_words
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "error,words",
     [
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "connection refused"),

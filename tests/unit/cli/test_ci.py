@@ -30,6 +30,7 @@ from sbxcompose.errors import DeadlinePassed, InvalidSpec, Mistake, SpecNotFound
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success
 from sbxcompose.plan.steps import Start, Step
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import process
 from tests.unit.plan.test_timings import DB, SHOP
 
@@ -133,7 +134,7 @@ def test_sections_are_what_each_system_folds() -> None:
     assert section_begin({"CI": "true"}, title, 9.7) is section_end({"CI": "true"}, title, 9.7) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "environ, expected",
     [({}, False), ({"CI": "false"}, False), ({"CI": "1"}, True), ({"CI": "True"}, True), ({"GITLAB_CI": "true"}, True)],
 )

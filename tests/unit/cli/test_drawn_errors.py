@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 
-import pytest
-
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.drawn_errors import mistake_lines
 from sbxcompose.cli.view.errors import error_text
 from sbxcompose.errors import InvalidSpec, Mistake, UnknownName
 from sbxcompose.spec.report import render
 from sbxcompose.text_width import text_width
+from tests.support.cases import each_case
 
 
 def drawn(*mistakes: Mistake, width: int = 80, colors: bool = False, ascii_only: bool = False) -> list[str]:
@@ -29,7 +28,7 @@ def test_a_mistake_shows_its_place_its_line_and_the_remedy() -> None:
     assert drawn(mistake, ascii_only=True)[1:3] == ["12 |   a: oops", "   |      ^"]
 
 
-@pytest.mark.parametrize("columns", [30, 40, 50, 60, 80, 120, 200])
+@each_case("columns", [30, 40, 50, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
     source = f"  db: {{{'a: b, ' * 30}comand: x, {'c: d, ' * 30}}}"
     hint = "known here: " + ", ".join(f"`key{number}`" for number in range(40))
@@ -41,8 +40,8 @@ def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
         assert "".join(lines).count("`key39`") == 1
 
 
-@pytest.mark.parametrize("width", [30, 60, 80])
-@pytest.mark.parametrize(
+@each_case("width", [30, 60, 80])
+@each_case(
     "source",
     [
         "日本語" * 60 + "!" + "日本語" * 60,

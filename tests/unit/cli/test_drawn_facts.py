@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.cli.style import Colored, Style
 from sbxcompose.cli.view.drawn_facts import fact_lines
 from sbxcompose.cli.view.facts import Fact, FactList
 from sbxcompose.cli.view.host_status import status_lines
 from sbxcompose.text_width import text_width
+from tests.support.cases import each_case
 
 GOOD, BAD = Colored("✓", "green"), Colored("✗", "red")
 FOUND = [
@@ -88,7 +87,7 @@ def test_the_host_is_a_table_on_a_terminal_and_sentences_elsewhere() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [30, 50, 80, 120])
+@each_case("width", [30, 50, 80, 120])
 def test_what_is_wider_than_the_terminal_is_a_word_that_can_be_copied(width: int) -> None:
     for line in status_lines(HOST, "sandboxes are isolated", SERVERS, Style(False), width):
         assert text_width(line) <= width or len(line.split()) == 1

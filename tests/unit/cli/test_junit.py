@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, strategies
 
 from sbxcompose.cli.ci_formats import VerdictReport, junit
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
+from tests.support.cases import each_case
 from tests.support.junit_schema import validated
 from tests.unit.cli.test_ci import API, COLOURED, FAILED, WEB
 
@@ -60,12 +60,12 @@ def test_colours_are_left_out() -> None:
     )
 
 
-@pytest.mark.parametrize("seconds", [0.0, 999.9994, 1000.0, 1_234_567.0])
+@each_case("seconds", [0.0, 999.9994, 1000.0, 1_234_567.0])
 def test_times_are_plain_numbers(seconds: float) -> None:
     validated(junit(VerdictReport("shop", Success(1, 0), ["db"], seconds, {"db": seconds})))
 
 
-@pytest.mark.parametrize("output", HOSTILE.values(), ids=HOSTILE.keys())
+@each_case("output", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_output_breaks_a_report(output: str) -> None:
     api = Report(Instance("main", "api"), "api", f"failed: {output}", lines=(output, "the end"))
     root = validated(junit(VerdictReport("shop", Failed((api,), (WEB,)), ["api", "web"], 1.0)).encode())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.cli.context import harmless
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.ps import PsRows, command_words, lines, to_json
@@ -11,6 +9,7 @@ from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
 from sbxcompose.text_width import text_width
+from tests.support.cases import each_case
 
 WEB = Instance("main", "web")
 HIDE = KnownSecrets(["hunter2", "it's so"]).hide
@@ -20,7 +19,7 @@ def row(*command: str) -> ObservedRow:
     return ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, command=command)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command, words",
     [
         (("sh", "-c", "echo  one\n  two"), "echo  one two"),
@@ -62,8 +61,8 @@ def test_messages_keep_our_colours_and_nothing_else_that_acts() -> None:
     assert harmless("plain") == "plain"
 
 
-@pytest.mark.parametrize("width", [8, 20, 30, 40, 60, 80, 200])
-@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+@each_case("width", [8, 20, 30, 40, 60, 80, 200])
+@each_case("columns", [1, 2, 3, 4])
 def test_no_row_of_a_table_is_wider_than_the_terminal(width: int, columns: int) -> None:
     row = ["a-process-with-a-very-long-name", "backing off, again in 3.6s", "1234", "sleep 1000 " * 20]
     shown = TextTable(["NAME", "STATUS", "PID", "COMMAND"][:columns], [row[:columns]] * 2)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 from rich.text import Text
 
@@ -41,6 +40,7 @@ from sbxcompose.plan.outcomes import Failed, Report, Success
 from sbxcompose.plan.timings import timings
 from sbxcompose.plan.waits import HeldUpInstance, Wait, WaitState, held_up
 from sbxcompose.plan.why import why
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import CHECK, COMPLETED, NEVER, V2, need, process, project, row, seen
 from tests.unit.plan.test_timings import SEEN
 from tests.unit.plan.test_timings import SHOP as TIMED
@@ -189,7 +189,7 @@ FITTING = ("up", "down", "ps", "why", "plan", "timings", "errors")
 """What is laid out for the width; the rest is text that the terminal wraps."""
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@each_case("name", VIEWS)
 def test_what_is_shown_is_what_was_agreed(name: str) -> None:
     shown = []
     for width in WIDTHS:
@@ -204,16 +204,16 @@ def test_what_is_shown_is_what_was_agreed(name: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", VIEWS)
-@pytest.mark.parametrize("width", WIDTHS)
+@each_case("name", VIEWS)
+@each_case("width", WIDTHS)
 def test_without_colours_nothing_acts_on_the_terminal_and_the_text_is_the_same(name: str, width: int) -> None:
     plain, coloured = VIEWS[name](Style(False), width), VIEWS[name](Style(True), width)
     assert all(line.isprintable() for line in plain)
     assert [visible(line) for line in coloured] == [visible(line) for line in plain]
 
 
-@pytest.mark.parametrize("name", FITTING)
-@pytest.mark.parametrize("width", WIDTHS)
+@each_case("name", FITTING)
+@each_case("width", WIDTHS)
 def test_lines_fit(name: str, width: int) -> None:
     shown = VIEWS[name](Style(True), width)
     assert [line for line in shown if visible(line) > width and "://" not in line] == []

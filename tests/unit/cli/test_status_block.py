@@ -8,6 +8,7 @@ from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import block_lines
 from sbxcompose.files.transfer import TransferProgress
 from sbxcompose.plan.waits import Wait, WaitState
+from tests.support.cases import each_case
 
 COPY = TransferProgress(3, 1_000, 1 << 20, 10 << 20)
 DB = (Wait("", "web needs it", None, "db", WaitState("starting", "the last check saw: refused")), 12.4)
@@ -29,8 +30,8 @@ def test_names_states_and_times_are_columns() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [1, 12, 20, 40, 60, 80, 200])
-@pytest.mark.parametrize("waits", [(DB,), (DB, JOB), (DB, JOB) * 6], ids=["one", "two", "many"])
+@each_case("width", [1, 12, 20, 40, 60, 80, 200])
+@each_case("waits", [(DB,), (DB, JOB), (DB, JOB) * 6], ids=["one", "two", "many"])
 def test_no_line_is_wider_than_the_terminal(width: int, waits: tuple[tuple[Wait, float], ...]) -> None:
     found = shown(Live(None, waits, (("app", COPY),)), width=width)
     assert max(map(len, found)) <= width

@@ -8,6 +8,7 @@ import pytest
 
 from sbxcompose.cli.view.template import Template
 from sbxcompose.errors import UsageError
+from tests.support.cases import each_case
 
 FIELDS = ("Name", "State", "Ready", "Labels", "PID", "Uptime")
 ROWS: list[dict[str, Any]] = [
@@ -16,7 +17,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, lines",
     [
         ("{{.Name}}", ["web", "a-long-name"]),
@@ -36,7 +37,7 @@ def test_all_fields_as_json() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, message, hint",
     [
         ("yaml", "invalid value `yaml`", "{{.Name}}"),

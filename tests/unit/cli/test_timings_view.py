@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.timings import lines
 from sbxcompose.plan.timings import Moments, timings
+from tests.support.cases import each_case
 from tests.unit.cli.test_snapshots import visible
 from tests.unit.plan.test_timings import SEEN, SHOP, WEB, WORKER
 
@@ -37,7 +36,7 @@ def test_what_was_never_ready() -> None:
     assert shown[1:] == ["web      0.00s    -      -     -", "critical path (3.00s): web 3.00s (not ready)"]
 
 
-@pytest.mark.parametrize("width", [30, 60, 200])
-@pytest.mark.parametrize("colours", [False, True])
+@each_case("width", [30, 60, 200])
+@each_case("colours", [False, True])
 def test_no_line_is_wider_than_the_terminal(width: int, colours: bool) -> None:
     assert max(map(visible, lines(timings(SHOP, SEEN, 100.0), Style(colours), width))) <= width

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.cli.tty import Modes
+from tests.support.cases import each_case
 
 
 def undone(*output: bytes) -> bytes:
@@ -14,7 +13,7 @@ def undone(*output: bytes) -> bytes:
     return modes.undo()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "output, undo",
     [
         (b"plain text, \x1b[31mred\x1b[0m", b""),

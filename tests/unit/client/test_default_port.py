@@ -9,6 +9,7 @@ from sbxcompose.client.default_port import default_port
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.targets import resolve_place
 from sbxcompose.spec.project import HealthCheck, Project
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import process, project
 
 SHOP = project(
@@ -23,9 +24,7 @@ def with_ports(*ports: int) -> Project:
     return replace(SHOP, sandboxes=(replace(SHOP.sandboxes[0], ports=ports),))
 
 
-@pytest.mark.parametrize(
-    "name, port", [("web", 8000), ("checked", 6379), ("two.2", 9001), ("two.1", 9000), ("none", 5000)]
-)
+@each_case("name, port", [("web", 8000), ("checked", 6379), ("two.2", 9001), ("two.1", 9000), ("none", 5000)])
 def test_the_only_port_of_a_process_or_of_its_sandbox(name: str, port: int) -> None:
     shop = with_ports(5000)
     assert default_port(shop, resolve_place(shop, name), name) == port

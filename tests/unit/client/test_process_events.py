@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from sbxcompose.client.process_events import ProjectEvent, changed, decided
@@ -15,6 +14,7 @@ from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
 from sbxcompose.errors import Refused
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Step, Stop
+from tests.support.cases import each_case
 
 WEB = Instance("main", "web")
 RUNS = ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, run=2, started_at=5.0)
@@ -30,7 +30,7 @@ def events(event: EngineEvent) -> list[ProjectEvent]:
     return list(changed(event, label, 8.0))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "before, row, texts",
     [
         (None, RUNS, ["web started (run 2)"]),

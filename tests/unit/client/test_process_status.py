@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from msgspec.structs import replace
 
 from sbxcompose.client.process_state import ProcessState
@@ -8,6 +7,7 @@ from sbxcompose.client.process_status import process_status, state_of
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase, StartFailure
 from sbxcompose.spec.project import Process, ReadyLine
+from tests.support.cases import each_case
 
 WEB = Instance("main", "web", 2)
 PROCESS = Process("main", "web", ("serve",), "3f2a9c1d", port=8000, description="the site", labels=(("team", "shop"),))
@@ -18,7 +18,7 @@ FAILURE = StartFailure(WEB, "3f2a9c1d", ("serve",), None, "no such file: hunter2
 FAILED_RUN = replace(ROW, phase=Phase.EXITED, pid=None, exit=Exit(code=3, at=9.0))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "entry, state",
     [
         (replace(ENTRY, row=None), "not started"),

@@ -10,6 +10,7 @@ import pytest
 import sbxcompose
 import sbxcompose.sync
 from sbxcompose import errors
+from tests.support.cases import each_case
 
 PUBLIC = [
     "AppliedChanges",
@@ -68,14 +69,14 @@ def test_a_project_has_these_methods_and_the_synchronous_one_the_same_but_for_cl
     assert public(sbxcompose.sync.SyncProject) == sorted({*METHODS, "up", "wait"} - {"close"})
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@each_case("name", PUBLIC)
 def test_each_can_be_imported_and_is_listed(name: str) -> None:
     assert getattr(sbxcompose, name) is not None
     assert name in dir(sbxcompose)
     assert getattr(importlib.import_module("sbxcompose"), name) is getattr(sbxcompose, name)
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if name[0].isupper()])
+@each_case("name", [name for name in PUBLIC if name[0].isupper()])
 def test_values_are_described_and_cannot_be_changed(name: str) -> None:
     kind = getattr(sbxcompose, name)
     assert kind.__doc__

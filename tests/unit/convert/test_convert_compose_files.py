@@ -10,6 +10,7 @@ from sbxcompose.convert.convert import convert
 from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.errors import InvalidSpec
 from sbxcompose.spec.nodes import Document
+from tests.support.cases import each_case
 
 
 def converted(files: Mapping[str, str]) -> ProjectDraft:
@@ -79,7 +80,7 @@ def test_a_file_that_is_not_there_is_reported(text: str, words: str) -> None:
     assert any(words in place for place in places(found, NoteKind.MANUAL)), found.notes
 
 
-@pytest.mark.parametrize(
+@each_case(
     "files, words",
     [
         ({"compose.yaml": "include: [compose.yaml]\nservices: {a: {}}"}, "includes itself"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.dockerfile import parse_dockerfile
 from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.spec.nodes import Document
+from tests.support.cases import each_case
 
 
 def notes(services: str, dockerfile: str | None = None) -> list[str]:
@@ -17,7 +16,7 @@ def notes(services: str, dockerfile: str | None = None) -> list[str]:
     return [str(note) for note in found.notes if note.subject.endswith((".volumes", ".build"))]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, words",
     [
         ("volumes: ['./in:/srv/in']", ["web.volumes: `/srv/in` is `./in` here: point the process to it"]),
@@ -34,7 +33,7 @@ def test_a_volume_that_is_not_at_its_place_is_named(keys: str, words: list[str])
     assert notes(f"web: {{{command}image: acme/web, {keys}}}") == words
 
 
-@pytest.mark.parametrize(
+@each_case(
     "image, volume, words",
     [
         ("redis", "./redis:/data", ["db.volumes: `./redis` is not used: what it holds stays there"]),
@@ -75,7 +74,7 @@ def test_many_and_long_steps_are_shortened() -> None:
     assert f"`{'a' * 59}…`, `make step-0`, `make step-1`, `make step-2`, 3 more; do by hand" in note
 
 
-@pytest.mark.parametrize(
+@each_case(
     "step, others",
     [
         ("rm -rf /tmp/x && useradd -m app && chown -R app /app", []),
@@ -138,7 +137,7 @@ def test_servers_that_are_not_published_get_ports_of_their_own() -> None:
     assert "changed: b.ports: it listens on 5434: another service has 5432" in texts(found)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command, expected",
     [
         ("wait-for-it db:5432 -- run", "wait-for-it 127.0.0.1:5433 -- run"),
@@ -186,7 +185,7 @@ def test_a_program_of_the_image_is_named() -> None:
     assert not any("of the image:" in text for text in texts(whole("services: {web: {build: ., command: /bin/sh}}")))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "port, expected, words",
     [
         ("${P}:3306", 3306, "the variable in `${P}:3306` has no value: it listens on 3306 here"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.daemon_ports import given_port, without_port
 from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.spec.nodes import Document
+from tests.support.cases import each_case
 
 
 def converted(service: str) -> ProjectDraft:
@@ -16,7 +15,7 @@ def converted(service: str) -> ProjectDraft:
     return convert(Document("compose.yaml", "", "/p", text), "compose", lambda path: None)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "family, arguments, port, rest",
     [
         ("redis", "redis-server --port 7000 --save x", 7000, "redis-server --save x"),
@@ -35,7 +34,7 @@ def test_a_port_is_parted_from_the_other_arguments(family: str, arguments: str, 
     assert without_port(family, arguments.split()) == rest.split()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "service, words",
     [
         ("image: redis:7, command: redis-server --port 7000", "redis-server --port 7001 "),

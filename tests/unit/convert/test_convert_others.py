@@ -13,6 +13,7 @@ from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, Mistake, UsageError
 from sbxcompose.spec.nodes import Document
 from sbxcompose.spec.yaml import read_yaml
+from tests.support.cases import each_case
 
 
 def converted(source: str, text: str, name: str = "file") -> ProjectDraft:
@@ -132,7 +133,7 @@ def test_javascript_that_computes_is_not_run(script: str) -> None:
         converted("pm2", script, "ecosystem.config.js")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "source, text",
     [
         ("compose", "services: [\n"),
@@ -154,7 +155,7 @@ def test_a_file_without_processes_is_refused(source: str, text: str) -> None:
         converted(source, text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name, text, expected",
     [
         ("docker-compose.prod.yml", "", "compose"),
@@ -211,7 +212,7 @@ def test_a_name_of_a_foreign_file_stays_inside_its_comment() -> None:
     assert "# TODO command: write what image a b: c runs" in render(draft)
 
 
-@pytest.mark.parametrize("value", ["1e999", ".nan", "9" * 5000, "-1", "0x10"])
+@each_case("value", ["1e999", ".nan", "9" * 5000, "-1", "0x10"])
 def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
     health = f"{{test: 'curl localhost:{value}', retries: {value}, interval: {value}}}"
     keys = f"scale: {value}, ports: ['{value}:80'], healthcheck: {health}, environment: {{PORT: {value}}}"
@@ -221,7 +222,7 @@ def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
     assert render(converted("supervisord", f"[program:a]\ncommand=x\nnumprocs={value}\nexitcodes=2\n"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, words",
     [
         ("a: &x {b: *x}", "refers to itself"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from sbxcompose.convert.draft import NoteKind
+from tests.support.cases import each_case
 from tests.unit.convert.test_convert_others import converted, subjects
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, expected",
     [
         ("command: echo $HOME", {"command": "echo $$HOME", "restart": "never"}),

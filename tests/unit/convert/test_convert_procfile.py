@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.convert.draft import NoteKind
 from sbxcompose.convert.write import render
+from tests.support.cases import each_case
 from tests.unit.convert.test_convert_others import converted, subjects
 
 
@@ -36,7 +35,7 @@ def test_a_procfile_keeps_its_ports_and_dollars() -> None:
     assert subjects(found, NoteKind.MANUAL) == ["release"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line, listens",
     [
         ("api: serve --port $PORT", True),

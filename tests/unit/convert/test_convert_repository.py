@@ -11,6 +11,7 @@ import pytest
 from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.convert.repository import inspect
 from sbxcompose.convert.repository_files import RepositoryFiles
+from tests.support.cases import each_case
 
 
 def inspected(files: dict[str, str]) -> ProjectDraft:
@@ -175,7 +176,7 @@ PYTHON: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", PYTHON)
+@each_case("kind", PYTHON)
 def test_a_python_project_runs(kind: str) -> None:
     files, commands, others = PYTHON[kind]
     draft = inspected(files)
@@ -216,7 +217,7 @@ SEVERAL: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SEVERAL)
+@each_case("kind", SEVERAL)
 def test_several_scripts_run(kind: str) -> None:
     files, commands, others = SEVERAL[kind]
     draft = inspected(files)
@@ -241,7 +242,7 @@ def test_a_manifest_that_is_nested_without_end_is_noted() -> None:
     assert str(note) == "pyproject.toml: is nested too deeply and is ignored"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_case("kind", KINDS)
 def test_a_repository_runs(kind: str) -> None:
     files, commands = KINDS[kind]
     draft = inspected(files)
@@ -255,7 +256,7 @@ def test_a_server_waits_for_its_migration_and_has_a_port() -> None:
     assert web["depends_on"] == {"migrate": "completed"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "files",
     [{}, {"README.md": ""}, {"package.json": "{"}, {"package.json": "[]"}, {"Cargo.toml": "["}, {"Makefile": "x := 1"}],
     ids=["nothing", "readme", "broken json", "json list", "broken toml", "no target"],

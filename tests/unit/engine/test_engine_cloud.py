@@ -21,6 +21,7 @@ from sbxcompose.engine.daemon_site import daemon_site
 from sbxcompose.errors import ConfigurationError, Refused
 from sbxcompose.spec.machine import FileSystem, Gpu, Network, Resources
 from sbxcompose.spec.project import Sandbox
+from tests.support.cases import each_case
 
 GIB = 1024**3
 BARE = Sandbox("app", "shop-app", ())
@@ -127,7 +128,7 @@ def test_the_daemon_is_where_the_answer_says_or_at_the_proxy() -> None:
     assert str(daemon_site(proxied, replace(INFO, sandbox_url="https://evil.example"))) == "https://proxy.example"
 
 
-@pytest.mark.parametrize("url", [None, "https://evil.example", "http://127.0.0.1:1", "http://x.sandbox.tensorlake.ai"])
+@each_case("url", [None, "https://evil.example", "http://127.0.0.1:1", "http://x.sandbox.tensorlake.ai"])
 def test_the_key_is_not_sent_to_a_place_that_was_not_named(url: str | None) -> None:
     with pytest.raises(Refused) as caught:
         daemon_site(read_settings({}), replace(INFO, sandbox_url=url))
@@ -147,7 +148,7 @@ def grouped(error: Exception) -> Exception:
     return outer
 
 
-@pytest.mark.parametrize(
+@each_case(
     "error,words",
     [
         (socket.gaierror(-2, "Name or service not known"), "the name `x.example` cannot be resolved"),
@@ -164,7 +165,7 @@ def test_a_failed_request_is_explained_with_a_hint(error: Exception, words: str)
     assert hint
 
 
-@pytest.mark.parametrize(
+@each_case(
     "value,expected",
     [
         (1795000000123, 1795000000123),

@@ -21,6 +21,7 @@ from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.errors import Refused, Unsupported
 from sbxcompose.spec.machine import FileSystem, Resources
 from sbxcompose.spec.project import Sandbox
+from tests.support.cases import each_case
 from tests.support.fake_cloud import URL, FakeCloud, FakeReply
 
 APP = Sandbox("app", "shop-app", ())
@@ -386,7 +387,7 @@ class TestUpdate:
             self.update(cloud)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "words,missing",
     [
         ("Failed to spawn process: No such file or directory (os error 2)", True),

@@ -8,6 +8,7 @@ import pytest
 
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.spec.machine import Network
+from tests.support.cases import each_case
 
 CLOSED = Network(allow_internet_access=False)
 
@@ -19,7 +20,7 @@ def test_what_forbids_nothing_is_not_sent() -> None:
     assert told == {"allow_internet_access": True, "allow_out": [], "deny_out": ["1.1.1.1"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wanted, found",
     [
         (None, None),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from sbxcompose.api.models import FailedStart, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.observe import observed_sandbox, read_row
 from sbxcompose.plan.observed import Exit, Instance, Phase, SandboxState
+from tests.support.cases import each_case
 
 
 def info(**changes: Any) -> ProcessInfo:
@@ -40,7 +39,7 @@ def test_the_name_tells_process_replica_and_digest() -> None:
     assert row.started_at == 1_795_000_001.0
 
 
-@pytest.mark.parametrize(
+@each_case(
     "changes, phase",
     [
         ({}, Phase.RUNNING),

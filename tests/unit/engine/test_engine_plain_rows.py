@@ -27,6 +27,7 @@ from sbxcompose.engine.contract.rows import (
 from sbxcompose.engine.contract.watch import PlainWatch
 from sbxcompose.engine.observe import read_row, row_key
 from sbxcompose.plan.observed import Phase
+from tests.support.cases import each_case
 
 T = 1_795_000_000_000
 DIED = {"exit_code": None, "signal": 15, "oom_killed": False, "ended_at": T + 9}
@@ -66,7 +67,7 @@ def test_a_line_is_the_latest_runs_or_an_earlier_ones() -> None:
     assert line_run(info, RecordLine(1, 0, b"")) == 2, "a daemon that does not know when an old line came"
 
 
-@pytest.mark.parametrize("latest,run,apart", [(1, 1, True), (2, 1, True), (2, 2, True), (3, 1, False), (3, 2, False)])
+@each_case("latest,run,apart", [(1, 1, True), (2, 1, True), (2, 2, True), (3, 1, False), (3, 2, False)])
 def test_only_the_latest_run_can_be_found_among_many(latest: int, run: int, apart: bool) -> None:
     assert distinguishable(latest, run) is apart
 
@@ -101,7 +102,7 @@ def test_what_ended_before_it_was_seen_has_run_before_that() -> None:
     assert before.exit_code is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields,phase",
     [
         ({"policy": "on_failure", "last": DIED}, Phase.STOPPED),

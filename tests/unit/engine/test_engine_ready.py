@@ -21,6 +21,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Condition, Process
+from tests.support.cases import each_case
 
 WEB = Instance("main", "web", 1)
 
@@ -159,7 +160,7 @@ def test_a_job_that_was_stopped_has_not_completed_whatever_its_exit_code() -> No
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "message, words",
     [
         ("web.3f2a9c1d: no such file", "no such file"),

@@ -6,6 +6,7 @@ import pytest
 
 from sbxcompose.engine.reload import check_place
 from sbxcompose.errors import SpecError
+from tests.support.cases import each_case
 from tests.support.spec_files import load
 
 FILE = """
@@ -16,7 +17,7 @@ sandboxes:
 """
 
 
-@pytest.mark.parametrize(
+@each_case(
     "other, changed",
     [
         (FILE.replace("shop", "other"), "name"),

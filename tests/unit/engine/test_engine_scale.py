@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from sbxcompose.api.models import ManagedInfo, ProcessInfo, RestartConfig
 from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.requests import base_environment, command_request, start_request
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project, Sandbox
+from tests.support.cases import each_case
 from tests.support.counting import lines
 
 FEW, MANY = 10, 500
@@ -23,7 +22,7 @@ def project(count: int) -> Project:
     return Project("many", "/many", "local", tuple(Sandbox(name, name, (process,)) for name, process in made))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "ask",
     [
         lambda project, process: project.process(process.sandbox, process.name),

@@ -7,9 +7,10 @@ import pytest
 from sbxcompose.engine.project_file import ProjectFile
 from sbxcompose.plan.up_terms import EndRule, UpTerms
 from sbxcompose.spec.request import LoadRequest
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "files, variable, again",
     [
         ((), "", True),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.files.ignore import Rules
+from tests.support.cases import each_case
 
 
 def rules(files: dict[str, str] | None = None, *patterns: str, root: str = "") -> Rules:
@@ -76,7 +75,7 @@ def test_a_directory_tells_about_its_entries_alone() -> None:
     assert not directory.ignores("c", is_dir=False)
 
 
-@pytest.mark.parametrize("line", ["# comment", "", "   ", "/", "!", "a\\", "[z-a]"])
+@each_case("line", ["# comment", "", "   ", "/", "!", "a\\", "[z-a]"])
 def test_lines_that_say_nothing_match_nothing(line: str) -> None:
     ignores = rules({".gitignore": f"{line}\nreal\r\n"}).ignores
     assert not ignores("a", is_dir=False)
@@ -84,7 +83,7 @@ def test_lines_that_say_nothing_match_nothing(line: str) -> None:
     assert ignores("real", is_dir=False), "a line may end as they do on Windows"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pattern, path",
     [
         ("\\!a", "!a"),

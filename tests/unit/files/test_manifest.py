@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from sbxcompose.files.manifest import (
     write_change,
     write_whole,
 )
+from tests.support.cases import each_case
 
 A = ManifestEntry("file", 0o644, 1, digest_bytes(b"a"))
 B = ManifestEntry("file", 0o755, 1, digest_bytes(b"b"))
@@ -36,7 +36,7 @@ def test_no_record_is_an_empty_one() -> None:
     assert not read_record(b"").worn
 
 
-@pytest.mark.parametrize("at", range(0, 120, 7))
+@each_case("at", range(0, 120, 7))
 def test_a_record_that_is_cut_or_damaged_ends_there_and_is_replaced(at: int) -> None:
     first, second = write_whole({"a": A}), write_change({"b": B})
     whole = first + second

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sbxcompose.errors import SbxError
 from sbxcompose.files.members import Contents, check
 from tests.support.archives import HOSTILE, folder, hard, info, link
+from tests.support.cases import each_case
 
 
 def taken(contents: Contents) -> dict[str, str]:
@@ -60,7 +61,7 @@ def test_another_name_of_a_link_is_a_link_and_of_another_name_the_same_file() ->
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name, target, kept",
     [
         ("l", "file", "file"),
@@ -75,7 +76,7 @@ def test_links_that_stay_inside(name: str, target: str, kept: str) -> None:
     assert taken(check([link(name, target)])) == {name: f"link {kept}"}
 
 
-@pytest.mark.parametrize("what", HOSTILE)
+@each_case("what", HOSTILE)
 def test_one_member_that_leads_out_refuses_the_archive(what: str) -> None:
     with pytest.raises(SbxError, match="the sandbox sent"):
         check([info("harmless"), *HOSTILE[what]])

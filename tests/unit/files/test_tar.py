@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import tarfile
 
-import pytest
-
 from sbxcompose.files.tar import END, member, padding
+from tests.support.cases import each_case
 
 
 def read(data: bytes) -> list[tarfile.TarInfo]:
@@ -25,7 +24,7 @@ def test_a_file_a_folder_and_a_link() -> None:
     assert (link.name, link.issym(), link.linkname) == ("d/l", True, "../f")
 
 
-@pytest.mark.parametrize("length", [99, 100, 101, 255, 3000])
+@each_case("length", [99, 100, 101, 255, 3000])
 def test_long_names_and_targets(length: int) -> None:
     name = b"n" * length
     (found,) = read(member(name, 0o777, target=name))
@@ -37,7 +36,7 @@ def test_names_that_are_not_text() -> None:
     assert found.name == "a\udcff\nb"
 
 
-@pytest.mark.parametrize("size", [0, 1, 511, 512, 513])
+@each_case("size", [0, 1, 511, 512, 513])
 def test_contents_fill_whole_blocks(size: int) -> None:
     assert (size + len(padding(size))) % 512 == 0
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.host.http.auth import has_key, is_local_host, refusal, sandbox_label, user_port, user_port_refusal
+from tests.support.cases import each_case
 
 GOOD = {"host": "127.0.0.1:8900", "authorization": "Bearer secret"}
 
@@ -13,7 +12,7 @@ def test_the_key_from_a_loopback_name_is_let_in() -> None:
     assert refusal(GOOD, "secret") is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "changes, status, code",
     [
         ({"authorization": "Bearer wrong"}, 401, "UNAUTHORIZED"),
@@ -43,7 +42,7 @@ def test_a_host_without_a_key_refuses_every_client() -> None:
     assert refused.status == 401
 
 
-@pytest.mark.parametrize(
+@each_case(
     "host",
     [
         "localhost",
@@ -59,7 +58,7 @@ def test_names_of_this_machine(host: str) -> None:
     assert is_local_host(host)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "host, label",
     [
         ("box.local", "box"),
@@ -91,7 +90,7 @@ def test_the_hosts_own_address_is_not_a_web_page() -> None:
         assert refused is not None, origin
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers, port",
     [
         ({"host": "8080-box.local"}, 8080),

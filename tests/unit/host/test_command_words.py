@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.supervise.commands import CommandResult
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "end, words",
     [
         ({"exit_code": 0}, None),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.host.logs.follow import LEAST, PER_EVENT, PIECE, next_limit
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize("length", [1, 2, 10, 80, 1000, 100_000])
+@each_case("length", [1, 2, 10, 80, 1000, 100_000])
 def test_a_piece_of_an_answer_is_bounded_however_short_lines_are(length: int) -> None:
     limit = PIECE // 16
     for _ in range(20):

@@ -10,6 +10,7 @@ from sbxcompose.api.sandbox_models import CreateRequest, LimitsInfo, ProjectClai
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.settings import IsolationMode
 from sbxcompose.host.sandboxes.isolation_choice import GrantedIsolation, granted_isolation, wanted_isolation
+from tests.support.cases import each_case
 
 REFUSAL = Problem(400, "the sandbox cannot be isolated: making namespaces: operation not permitted", "ISOLATION")
 CLAIM = ProjectClaim(name="shop", sandbox="main", directory="/home/a/shop")
@@ -36,7 +37,7 @@ def test_what_a_request_says_holds_whatever_the_default(default: IsolationMode) 
     assert wanted_isolation(CreateRequest(isolation="overlay"), default) == "overlay"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields",
     [
         {"mounts": [SandboxMount(source="/data", target="/data")]},

@@ -22,6 +22,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.names import parse_name
+from tests.support.cases import each_case
 from tests.unit.host.fake_keeper import FakeKeeper
 
 A, B = "aaaaaaaa", "bbbbbbbb"
@@ -198,7 +199,7 @@ def conflict(live: bool | None) -> Conflict:
     return Conflict("web: taken", status=409, live=live)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "error, rows, refused_before, expected",
     [
         (conflict(True), [row(f"web.{A}", "starting")], False, AlreadyStarted()),

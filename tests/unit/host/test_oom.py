@@ -8,6 +8,7 @@ import pytest
 
 from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, KillCount, is_victim, kills_in, victim_of
 from sbxcompose.host.supervise.state import exit_of
+from tests.support.cases import each_case
 
 OF_A_GROUP = (
     b"3,423,1525162274,-;Memory cgroup out of memory: Killed process 30113 (python3) total-vm:33016kB,"
@@ -22,7 +23,7 @@ def test_a_victim_is_named(record: bytes, victim: int) -> None:
     assert victim_of(record) == victim
 
 
-@pytest.mark.parametrize(
+@each_case(
     "record",
     [
         b"4,345,1525159261,-;python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n",
@@ -83,7 +84,7 @@ EVENTS = "low 0\nhigh 0\nmax 31\noom 2\noom_kill {}\noom_group_kill 0\n"
 CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, kills",
     [
         (EVENTS.format(2), 2),
@@ -116,7 +117,7 @@ def test_without_a_group_of_memory_there_is_no_count(tmp_path: Path) -> None:
     assert KillCount.begin([]) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "named, log_readable, kills, killed_by_us, victim",
     [
         (True, True, 0, False, True),

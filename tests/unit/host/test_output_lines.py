@@ -12,6 +12,7 @@ from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.logs import lines
 from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
 from sbxcompose.host.logs.segments import STDERR, STDOUT
+from tests.support.cases import each_case
 from tests.support.examples import examples
 
 
@@ -36,7 +37,7 @@ def test_streams_and_runs_do_not_mix() -> None:
     assert cutter.feed(STDOUT, 2, 13, b"er\n") == [Lines(STDOUT, 12, ["newer"])]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "data,texts",
     [
         (b"a\r\n", ["a"]),

@@ -12,9 +12,10 @@ from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.patience import is_over
 from sbxcompose.host.keeper.termination import POLL_INTERVAL, Termination
 from sbxcompose.host.keeper.unit import Unit
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "waited, starved, over",
     [(0.0, False, False), (1.9, False, False), (2.0, False, True), (2.0, True, False), (19.9, True, False),
      (20.0, True, True)],

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.host.http.peer import all_at_rest
+from tests.support.cases import each_case
 
 
 def stat(state: str, name: str = "node") -> str:
     return f"4711 ({name}) {state} 1 4711 4711 0 -1 4194304 1 0\n"
 
 
-@pytest.mark.parametrize(
-    "states, rest", [("SSS", True), ("SRS", False), ("SD", False), ("ST", False), ("IZX", True), ("", True)]
-)
+@each_case("states, rest", [("SSS", True), ("SRS", False), ("SD", False), ("ST", False), ("IZX", True), ("", True)])
 def test_it_is_idle_if_every_thread_waits(states: str, rest: bool) -> None:
     assert all_at_rest(map(stat, states)) is rest
 

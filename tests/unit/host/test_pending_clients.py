@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.host.http.pending_clients import PendingClients, has_room
+from tests.support.cases import each_case
 
 
 def test_one_too_many_and_the_oldest_has_to_go() -> None:
@@ -44,7 +43,7 @@ def test_to_wait_for_a_client_twice_is_to_wait_from_then_on() -> None:
     assert pending.next_at == 14.0
 
 
-@pytest.mark.parametrize(
+@each_case(
     "limit, strangers, own", [(128, 96, 112), (400, 300, 350), (1024, 768, 896), (1_048_576, 1_047_552, 1_048_064)]
 )
 def test_a_part_of_the_descriptors_is_for_the_hosts_own_work(limit: int, strangers: int, own: int) -> None:

@@ -14,6 +14,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import pages
 from sbxcompose.host.logs.pages import LinesQuery, LogLine, PagePosition, decode, encode
 from sbxcompose.host.logs.segments import STDERR, STDOUT
+from tests.support.cases import each_case
 from tests.support.examples import examples
 from tests.support.output import FakeRow, FakeSource
 
@@ -164,7 +165,7 @@ def test_a_token_says_what_was_put_in() -> None:
     assert decode(encode(places)) == places
 
 
-@pytest.mark.parametrize("token", ["x", "", "!!!", "eJyrBQAAdgB6", "é", encode({"a": PagePosition(-1)}), "e" * 100_000])
+@each_case("token", ["x", "", "!!!", "eJyrBQAAdgB6", "é", encode({"a": PagePosition(-1)}), "e" * 100_000])
 def test_an_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(Problem, match="invalid nextToken") as refused:
         decode(token)

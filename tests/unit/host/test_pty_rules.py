@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.host.terminals.rules import MAX_INPUT, InputRate, clamp, exit_code
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given, size",
     [((24, 80), (24, 80)), ((0, 0), (1, 1)), ((-5, 7), (1, 7)), ((501, 1001), (500, 1000)), ((10**9, 1), (500, 1))],
 )
@@ -15,7 +14,7 @@ def test_sizes_are_clamped(given: tuple[int, int], size: tuple[int, int]) -> Non
     assert clamp(*given) == size
 
 
-@pytest.mark.parametrize("status, code", [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (1, 129), (None, 255)])
+@each_case("status, code", [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (1, 129), (None, 255)])
 def test_a_death_by_signal_is_worded_as_in_shells(status: int | None, code: int) -> None:
     assert exit_code(status) == code
 

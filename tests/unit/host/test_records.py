@@ -23,6 +23,7 @@ from sbxcompose.host.supervise.state import (
     Stopped,
     exit_of,
 )
+from tests.support.cases import each_case
 
 REQUEST = StartRequest(
     command="x",
@@ -134,6 +135,6 @@ def test_records_are_the_users_alone(tmp_path: Path) -> None:
     assert modes == [0o700, 0o600]
 
 
-@pytest.mark.parametrize("status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)])
+@each_case("status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)])
 def test_an_end_has_a_code_or_a_signal_or_is_unknown(status: int | None, code: int | None, signal: int | None) -> None:
     assert exit_of(status, 5) == LastExit(exit_code=code, signal=signal, ended_at=5)

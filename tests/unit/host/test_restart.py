@@ -17,12 +17,13 @@ from sbxcompose.host.supervise.restart import (
     remaining_ms,
     was_good,
 )
+from tests.support.cases import each_case
 
 CRASH = RunEnding(failed=True, ran_ms=5)
 SUCCESS = RunEnding(failed=False, ran_ms=5)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "ran_ms, health, good",
     [
         (999, "disabled", False),
@@ -39,7 +40,7 @@ def test_a_good_run_lasted_a_second_and_was_healthy_if_it_has_a_check(
     assert was_good(ran_ms, health) is good
 
 
-@pytest.mark.parametrize(
+@each_case(
     "policy, ending, again",
     [
         ("never", CRASH, False),

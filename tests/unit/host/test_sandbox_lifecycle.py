@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.sandboxes.lifecycle import SandboxOutcome, transition
 from sbxcompose.host.sandboxes.lifecycle_types import (
@@ -41,6 +39,7 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     TimeoutReached,
 )
 from sbxcompose.host.sandboxes.timeouts import Traffic
+from tests.support.cases import each_case
 
 S = SandboxStage
 NOW = SandboxTime(1_000.0, 500.0)
@@ -160,8 +159,8 @@ def shown(outcome: SandboxOutcome) -> Expected:
 
 
 # One test for a stage, with all events: one for each of the 408 pairs costs a second of CPU time in every run.
-@pytest.mark.parametrize("stage", S, ids=lambda stage: stage.name)
-@pytest.mark.parametrize("table, ending", [(TABLE, None), (ENDING, "why")], ids=["living", "ending"])
+@each_case("stage", S, ids=lambda stage: stage.name)
+@each_case("table, ending", [(TABLE, None), (ENDING, "why")], ids=["living", "ending"])
 def test_every_event_in_every_stage(
     table: dict[type, dict[SandboxStage, Expected]], ending: str | None, stage: SandboxStage
 ) -> None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.overwrite import final_state, is_overwritten, shortened
+from tests.support.cases import each_case
 
 PIECES = st.sampled_from(
     ["a", "bc", "日", "e\u0301", " ", "\r", "\b", "\x1b[K", "\x1b[2K", "\x1b[1G", "\x1b[31m", "\x1b[0m"]
@@ -19,7 +19,7 @@ def seen(line: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", final_state(line))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line, state",
     [
         ("10%\r20%\r100%", "100%"),

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from math import dist
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, label_limit
 from sbxcompose.text_width import text_width
+from tests.support.cases import each_case
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_./", min_size=1, max_size=12)
 
@@ -112,13 +112,13 @@ def lab(entry: int) -> tuple[float, float, float]:
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
 
 
-@pytest.mark.parametrize("entry", PALETTE)
+@each_case("entry", PALETTE)
 def test_each_colour_can_be_read_on_black_and_on_white(entry: int) -> None:
     on_black, on_white = (luminance(entry) + 0.05) / 0.05, 1.05 / (luminance(entry) + 0.05)
     assert min(on_black, on_white) >= 3.1
 
 
-@pytest.mark.parametrize("entry", PALETTE)
+@each_case("entry", PALETTE)
 def test_no_two_colours_are_near_twins_and_none_is_like_the_red_of_errors(entry: int) -> None:
     others = [other for other in PALETTE if other != entry]
     assert min(dist(lab(entry), lab(other)) for other in others) >= 28

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from sbxcompose.logs.sanitize import (
     close_colours,
     whole_part,
 )
+from tests.support.cases import each_case
 
 # Made of what matters, so that sequences, their ends and their beginnings meet often.
 ALONE = [b"\x1b", b"\xc2", b"\x9b", b"\x9d", b"\x9c", b"\x85", b"\x00", b"\x08", b"\x07", b"\r", b"\n", b"\t"]
@@ -45,7 +45,7 @@ def test_text_stays_as_it_is(text: str) -> None:
     assert cleaned(text.encode()).decode() == text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "sequence",
     [
         b"\x1b[2J", b"\x1b[H", b"\x1b[10;20H", b"\x1b[1A", b"\x1b[K", b"\x1b[5;10r", b"\x1b[?1049h",
@@ -64,9 +64,7 @@ def test_what_would_act_on_the_terminal_is_gone(sequence: bytes) -> None:
     assert cleaned(b"12345678" * 4000 + sequence) == b"12345678" * 4000
 
 
-@pytest.mark.parametrize(
-    "sequence", [b"\x1b[m", b"\x1b[0m", b"\x1b[1;31m", b"\x1b[38;5;208m", b"\x1b[38:2::1:2:3m", b"\x1b[4:3m"]
-)
+@each_case("sequence", [b"\x1b[m", b"\x1b[0m", b"\x1b[1;31m", b"\x1b[38;5;208m", b"\x1b[38:2::1:2:3m", b"\x1b[4:3m"])
 def test_colours_stay(sequence: bytes) -> None:
     assert cleaned(b"a" + sequence + b"b\n") == b"a" + sequence + b"b\n"
 
@@ -75,7 +73,7 @@ def test_a_link_keeps_its_text() -> None:
     assert cleaned(b"see \x1b]8;;http://x\x1b\\here\x1b]8;;\x1b\\!") == b"see here!"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given_, shown",
     [
         (b"a\r\nb\r\n", b"a\nb\n"),
@@ -92,7 +90,7 @@ def test_a_line_that_was_overwritten_is_shown_in_its_final_state(given_: bytes, 
     assert clean_for_file(given_) == shown
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given_, shown",
     [
         (b"\x1b]0;never ended\nnext\n", b"]0;never ended\nnext\n"),

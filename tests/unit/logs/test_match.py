@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.match import LineMatcher
+from tests.support.cases import each_case
 
 
 def found(pattern: str, *chunks: bytes) -> bool:
@@ -16,7 +16,7 @@ def found(pattern: str, *chunks: bytes) -> bool:
     return any(matcher.feed(chunk) for chunk in chunks)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pattern, text",
     [
         ("listening on 4100", b"\x1b[32mlistening\x1b[0m on 4100\n"),
@@ -33,7 +33,7 @@ def test_what_a_person_sees_is_matched(pattern: str, text: bytes) -> None:
     assert found(pattern, text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pattern, text",
     [
         ("^on 4100", b"listening on 4100\n"),

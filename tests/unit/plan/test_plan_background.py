@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.plan.why import Cause, why
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import FAILED, GOOD, NEVER, done, process, project, row, world
 
 POSTGRES = ("41 /usr/lib/postgresql/17/bin/postgres -D /data", "42 postgres: checkpointer", "43 postgres: walwriter")
@@ -32,7 +32,7 @@ def test_only_a_run_that_exited_by_itself_with_0_has_put_itself_into_the_backgro
     assert background(left("7 sleep", of=row("db", Phase.BACKING_OFF, exit=GOOD))) is not None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command, behind, hint",
     [
         ("nginx", "7 nginx: master process nginx", "`nginx -g 'daemon off;'`"),

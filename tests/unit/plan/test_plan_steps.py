@@ -10,6 +10,7 @@ from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
 from sbxcompose.plan.names import ProcessNames, Target, resolve_all
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.options import PlanOptions
+from tests.support.cases import each_case
 from tests.support.plans import plan_down, plan_up
 from tests.unit.plan.plan_worlds import CHECK, MISSING, V2, process, project, row, seen, world
 
@@ -84,7 +85,7 @@ def test_notes_are_for_programs_too() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "rows, summary",
     [
         ([row("a"), row("b"), row("c")], "nothing to do, 3 unchanged"),
@@ -114,7 +115,7 @@ SHOP = project(
 )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, target",
     [
         ("db", Target("app", "db")),
@@ -130,14 +131,14 @@ def test_people_name_processes_as_short_as_they_can(text: str, target: Target) -
     assert ProcessNames(SHOP).resolve(text) == target
 
 
-@pytest.mark.parametrize("text", ["wbe", "app/wbe", "nowhere/db", "nowhere/db.2", "", ".", "/"])
+@each_case("text", ["wbe", "app/wbe", "nowhere/db", "nowhere/db.2", "", ".", "/"])
 def test_unknown_names_are_refused(text: str) -> None:
     with pytest.raises(UnknownName) as caught:
         ProcessNames(SHOP).resolve(text)
     assert caught.value.hint == "the file defines `admin/web`, `app/web`, `db`, `debug`"
 
 
-@pytest.mark.parametrize("text", ["db.2", "app/db.2", "db.0", "db.", "db.x", "db.²", "db." + "9" * 5000])
+@each_case("text", ["db.2", "app/db.2", "db.0", "db.", "db.x", "db.²", "db." + "9" * 5000])
 def test_replicas_that_do_not_exist_are_answered_with_how_many_do(text: str) -> None:
     with pytest.raises(UnknownReplica) as caught:
         ProcessNames(SHOP).resolve(text)
@@ -168,7 +169,7 @@ def test_no_names_mean_all() -> None:
     assert resolve_all(SHOP, ["db", "app/web"]) == both
 
 
-@pytest.mark.parametrize(
+@each_case(
     "instance, label",
     [
         (Instance("app", "db"), "db"),

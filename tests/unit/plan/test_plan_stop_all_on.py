@@ -7,6 +7,7 @@ import pytest
 from sbxcompose.plan.judge import Failed, Goal, InstanceState, Mode, Pending, Success, Verdict, verdict
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import ENDED, FAILED, GOOD, NEVER, need, process, project, row
 
 ATTACHED = Mode(Goal.ENDED)
@@ -28,7 +29,7 @@ def judged(on: str, tests: InstanceState, mode: Mode = ATTACHED) -> Verdict:
     return verdict(project(WEB, what), [state("web", row("web")), tests], 0, mode=mode)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "on, end, code",
     [("exit", GOOD, 0), ("exit", Exit(code=7), 7), ("failure", Exit(code=7), 7), ("failure", Exit(signal=9), 137)],
 )
@@ -38,7 +39,7 @@ def test_its_end_is_the_verdict(on: str, end: Exit, code: int) -> None:
     assert (found.exit_code, found.ended_by) == (code, "tests")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "on, tests",
     [
         ("failure", state("tests", over("tests", GOOD))),

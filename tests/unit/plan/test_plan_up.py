@@ -21,6 +21,7 @@ from sbxcompose.spec.project import (
     Sandbox,
 )
 from sbxcompose.spec.project import StopPolicy as StopRule
+from tests.support.cases import each_case
 from tests.support.plans import plan_restart, plan_start, plan_up
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
@@ -80,7 +81,7 @@ def test_the_process_started_is_the_wanted_one_under_its_managed_name() -> None:
     assert first.process is web
 
 
-@pytest.mark.parametrize(
+@each_case(
     "last, reason",
     [
         (row("web", Phase.EXITED, exit=FAILED), "exited with code 1"),
@@ -103,7 +104,7 @@ def test_what_has_ended_is_started_with_the_reason_of_its_end(last: ObservedRow,
     assert str(plan_up(project(process("web")), world(last))) == f"1. start web: {reason}"
 
 
-@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.STARTING, Phase.UNHEALTHY, Phase.BACKING_OFF])
+@each_case("phase", [Phase.RUNNING, Phase.STARTING, Phase.UNHEALTHY, Phase.BACKING_OFF])
 def test_what_a_supervisor_holds_is_left_to_it(phase: Phase) -> None:
     found = plan_up(project(process("web", check=CHECK)), world(row("web", phase, check=True)))
     assert found.empty
@@ -637,7 +638,7 @@ def test_two_processes_of_one_name_are_distinguished() -> None:
 # Sandboxes.
 
 
-@pytest.mark.parametrize(
+@each_case(
     "state, step",
     [
         (SandboxState.MISSING, "1. create sandbox main: does not exist"),

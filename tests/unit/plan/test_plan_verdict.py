@@ -22,6 +22,7 @@ from sbxcompose.plan.judge import (
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Project, ReadyCommand, ReadyLine
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
     CHECK,
@@ -114,7 +115,7 @@ def test_the_roots_of_the_waiting_are_distinguished_from_those_held_up() -> None
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "found, doing",
     [
         (state("web", row("web")), "is running, not ready yet: waiting for a line that matches `listening`"),
@@ -308,7 +309,7 @@ def test_abort_on_exit_lets_jobs_complete() -> None:
 # --exit-code-from
 
 
-@pytest.mark.parametrize(
+@each_case(
     "end, code",
     [(Exit(code=7), 7), (Exit(signal=9), 137), (Exit(), 1), (None, 1)],
 )

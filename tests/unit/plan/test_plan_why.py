@@ -11,6 +11,7 @@ from sbxcompose.plan.describe import seconds
 from sbxcompose.plan.observed import Exit, Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.why import Cause, Explanation, why
 from sbxcompose.spec.project import Project, ReadyLine, Restart
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import (
     CHECK,
     COMPLETED,
@@ -109,7 +110,7 @@ def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
     assert "memory" not in str(other)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "found, cause, text",
     [
         (
@@ -289,7 +290,7 @@ def test_surplus_replicas() -> None:
     assert ask(SHOP, world(), replica=2).hint is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "observed, words, hint",
     [
         (MISSING, "does not exist", "`sbxcompose up` creates it"),
@@ -317,7 +318,7 @@ def test_an_explanation_as_json() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "span, text",
     [
         (-3, "0 s"),
@@ -363,7 +364,7 @@ def test_what_was_tried_keeps_empty_arguments_and_quotes() -> None:
     assert found.lines[1] == "its command was `serve --name '' 'two words'` in /shop"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "found_row, words",
     [
         (row("web"), ("there is no file to compare it with", None)),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.spec.connect import PortLink, SandboxPlace
 from sbxcompose.spec.machine import PortConnection
 from sbxcompose.spec.project import CONNECTORS, Condition, Dependency, Process, Project
 from sbxcompose.spec.resolved import resolved
+from tests.support.cases import each_case
 from tests.support.spec_files import load, mistakes
 
 DB = "main: {processes: {db: {command: db, port: 5432}, cache: {command: cache}}}"
@@ -27,7 +26,7 @@ def connections(connect: str) -> tuple[PortConnection, ...]:
     return next(sandbox.connect for sandbox in load(mixed(connect)).sandboxes if sandbox.name == "agent")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "connect, expected",
     [
         ("{db: 5432}", [PortConnection("db", "main", 5432, 5432)]),
@@ -96,7 +95,7 @@ def test_the_connector_of_a_stopped_process_is_not_running() -> None:
     assert "@connect/@connect-agent" in project.disabled
 
 
-@pytest.mark.parametrize(
+@each_case(
     "connect, message",
     [
         ("{dbx: 5432}", "no process or sandbox is named `dbx`"),

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from sbxcompose.spec.digest import digest as digest_of
 from sbxcompose.spec.project import HealthCheck, Pairs, Process, Restart, RestartPolicy
+from tests.support.cases import each_case
 from tests.support.spec_files import load, web
 
 CHECK = HealthCheck("http", 8080)
@@ -61,7 +61,7 @@ def test_the_path_of_a_tcp_check_has_no_effect() -> None:
     assert digest(("run",), health_check=one) == digest(("run",), health_check=other)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys",
     [
         "replicas: 3",

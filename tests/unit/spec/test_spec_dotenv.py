@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.dotenv import parse_dotenv
 from sbxcompose.spec.nodes import Document
+from tests.support.cases import each_case
 
 ENV = {"HOME": "/home/me", "SAME": "environment"}
 
@@ -17,7 +17,7 @@ def read(text: str) -> tuple[dict[str, str], list[str]]:
     return values, [f"{item.line}:{item.column}: {item.message}" for item in found]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,values",
     [
         ("A=1", {"A": "1"}),
@@ -51,7 +51,7 @@ def test_lines(text: str, values: dict[str, str]) -> None:
     assert read(text) == (values, [])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,mistakes",
     [
         ("A=1\nnot a line\nB=$", ["2:1: a line must be `NAME=value`"]),
@@ -66,7 +66,7 @@ def test_mistakes(text: str, mistakes: list[str]) -> None:
     assert read(text)[1] == mistakes
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,hint",
     [
         ("KEY: a value", "write `KEY=a value`"),

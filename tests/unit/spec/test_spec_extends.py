@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.spec.project import Process, StopPolicy
+from tests.support.cases import each_case
 from tests.support.spec_files import hints, load, mistakes
 
 TEXT = """
@@ -65,7 +64,7 @@ def test_a_process_of_a_procfile() -> None:
     assert (worker.restart, worker.stdin, worker.command[2]) == (web.restart, "pipe", "work 1")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,mistake,hint",
     [
         (

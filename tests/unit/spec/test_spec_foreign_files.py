@@ -8,6 +8,7 @@ import pytest
 
 from sbxcompose.errors import InvalidSpec
 from sbxcompose.spec.foreign_files import GUIDE, Tool, by_name, other_file
+from tests.support.cases import each_case
 from tests.support.spec_files import load, mistakes
 
 COMPOSE = "a Docker Compose file"
@@ -27,7 +28,7 @@ def tool(name: str, text: str) -> str | None:
     return found[0].removeprefix(start).removesuffix(", which sbxcompose does not read")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name,text,expected",
     [
         ("compose.yaml", 'version: "3"\nservices: {db: {image: postgres, ports: ["1:2"]}}\nvolumes: {a: }', COMPOSE),
@@ -69,7 +70,7 @@ def test_what_is_recognised(name: str, text: str, expected: str) -> None:
     assert tool(name, text) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name,text",
     [
         ("process-compose.yaml", "processes: {web: {command: a}}"),
@@ -83,7 +84,7 @@ def test_what_is_valid_here_is_ours(name: str, text: str) -> None:
     assert list(load(None, {}, {name: text}, named=(name,)).processes())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,expected",
     [
         ('version: "0.5"\nprocesses: {web: {command: a}}', ["1:1: unknown key `version`"]),
@@ -119,12 +120,12 @@ def test_the_remedy_leads_to_the_guide() -> None:
     assert f"{GUIDE}#docker-compose" in (caught.value.mistakes[0].hint or "")
 
 
-@pytest.mark.parametrize("name", ["Procfile", "sbxcompose.yaml", "composer.json", "package.json", "README.md"])
+@each_case("name", ["Procfile", "sbxcompose.yaml", "composer.json", "package.json", "README.md"])
 def test_names_that_say_nothing(name: str) -> None:
     assert by_name(name) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "names,words",
     [
         (["README.md", "src"], None),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import pytest
 from pydantic import BaseModel
 
 from sbxcompose.spec.base_models import Strict
 from sbxcompose.spec.foreign_keys import _OF_MODEL, _RENAMED, hint
 from sbxcompose.spec.models import ProjectModel
+from tests.support.cases import each_case
 from tests.support.spec_files import hints
 
 
@@ -28,7 +28,7 @@ ALL = {model.__name__: keys(model) for model in models()}
 EVERY_KEY = set().union(*ALL.values())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys,words",
     [
         ("environment: {}", "`env`"),
@@ -92,13 +92,13 @@ def test_a_process_without_a_command_may_be_another_one_misspelt() -> None:
     assert hints(both.format("cache")) == ["say what runs: `command: ...`"]
 
 
-@pytest.mark.parametrize("key", ["version: '3'", "volumes: {}", "networks: {}", "log_level: info", "is_strict: true"])
+@each_case("key", ["version: '3'", "volumes: {}", "networks: {}", "log_level: info", "is_strict: true"])
 def test_a_key_at_the_top(key: str) -> None:
     (found,) = hints(f"{key}\nprocesses: {{web: {{command: x}}}}")
     assert (found or "").startswith("remove it")
 
 
-@pytest.mark.parametrize("name", _OF_MODEL)
+@each_case("name", _OF_MODEL)
 def test_hints_are_for_keys_that_do_not_exist_and_name_keys_that_do(name: str) -> None:
     assert not ALL[name] & _OF_MODEL[name].keys()
     for text in _OF_MODEL[name].values():
@@ -131,7 +131,7 @@ add_path cmd cwd shell auto_restart can_die formation port_base
 """Keys of a service or process in Compose, process-compose, supervisord, pm2, mprocs and overmind."""
 
 
-@pytest.mark.parametrize("key", [key for key in FOREIGN.split() if key not in ALL["ProcessModel"]])
+@each_case("key", [key for key in FOREIGN.split() if key not in ALL["ProcessModel"]])
 def test_no_hint_for_a_key_of_another_tool_only_lists_what_is_known(key: str) -> None:
     (found,) = hints(f"processes: {{web: {{command: x, {key}: 1}}}}")
     assert found is not None

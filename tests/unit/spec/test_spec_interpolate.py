@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.spec.interpolate import interpolate
+from tests.support.cases import each_case
 
 ENV = {"SET": "value", "EMPTY": "", "OTHER": "other"}
 
@@ -19,7 +19,7 @@ def problems(text: str) -> list[str]:
     return [item.message for item in interpolate(text, ENV.get)[1]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,expected",
     [
         ("plain", "plain"),
@@ -59,7 +59,7 @@ def test_substitution(text: str, expected: str) -> None:
     assert value(text) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,message",
     [
         ("$NONE", "the variable `NONE` is not set"),

@@ -15,6 +15,7 @@ from sbxcompose.spec.base_models import Strict
 from sbxcompose.spec.key_models import model_fields
 from sbxcompose.spec.keys import keys_of, needs_new_run
 from sbxcompose.spec.project import Pairs, Process, Project, Sandbox
+from tests.support.cases import each_case
 
 
 class Sample(Struct, frozen=True):
@@ -52,7 +53,7 @@ def test_keys_have_the_defaults_of_the_value() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "key, given, read",
     [
         ("flag", "true", True),
@@ -68,7 +69,7 @@ def test_a_key_is_read_in_the_form_that_its_type_has_in_the_file(key: str, given
     assert getattr(sample(**{key: given}), key) == read
 
 
-@pytest.mark.parametrize(
+@each_case(
     "key, given", [("flag", 1), ("text", ""), ("codes", (256,)), ("names", "x"), ("word", "c"), ("pairs", {"a": 1})]
 )
 def test_other_values_are_refused(key: str, given: Any) -> None:

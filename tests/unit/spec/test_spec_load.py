@@ -18,6 +18,7 @@ from sbxcompose.spec.project import (
     StopPolicy,
     WatchRule,
 )
+from tests.support.cases import each_case
 from tests.support.spec_files import FOLDER, load, mistakes, process, web
 
 DESIGN = """
@@ -137,7 +138,7 @@ def test_processes_at_the_top_are_those_of_main() -> None:
     assert (main.image, [one_process.name for one_process in main.processes]) == ("x", ["web"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys,attribute,expected",
     [
         ("restart: never", "restart", Restart(RestartPolicy.NEVER)),
@@ -171,7 +172,7 @@ def test_short_forms(keys: str, attribute: str, expected: object) -> None:
     assert getattr(web(keys), attribute) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "needs,expected",
     [
         ("db", [Dependency("main", "db")]),
@@ -303,7 +304,7 @@ def test_nothing_found_says_where_it_looked() -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content,message",
     [
         ("", "0:0: the file is empty"),
@@ -339,7 +340,7 @@ def test_an_empty_override_is_not_a_mistake() -> None:
     assert load("processes: {web: {command: x}}", files={"sbxcompose.override.yaml": "# later\n"}).sandboxes
 
 
-@pytest.mark.parametrize(
+@each_case(
     "folder,name",
     [
         ("/a/shop", "shop"),
@@ -381,7 +382,7 @@ PROFILES = (
 )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "flags,environ,wanted",
     [
         ((), {}, ["web", "c"]),
@@ -465,7 +466,7 @@ def test_a_thousand_processes_in_a_row_and_in_a_cycle() -> None:
     assert mistake.startswith("2:34: dependency cycle: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "path,place",
     [
         ("src", "src"),

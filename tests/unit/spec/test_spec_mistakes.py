@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from sbxcompose.spec.base_models import Strict
+from tests.support.cases import each_case
 from tests.support.spec_files import hints, mistakes
 
 
@@ -15,7 +15,7 @@ def of_web(keys: str) -> list[str]:
     return mistakes(f"processes:\n  web:\n    command: x\n    {keys}\n")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys,mistake",
     [
         ("comand: y", "4:5: unknown key `comand`"),
@@ -82,7 +82,7 @@ def test_a_mistake_in_a_process(keys: str, mistake: str) -> None:
     assert found.startswith(mistake)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys,mistake",
     [
         ("ports: ['8080:80']", "3:13: `8080:80` maps a port, which is not done here"),
@@ -117,7 +117,7 @@ def test_a_mistake_in_a_sandbox(keys: str, mistake: str) -> None:
     assert not more
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,expected",
     [
         ("{}", ["1:1: the file defines neither `sandboxes` nor `processes`"]),
@@ -246,7 +246,7 @@ processes:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,hint",
     [
         ("processes: {web: npm start}", "write `command: npm start` below it"),

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from sbxcompose.spec.fields import full_name_problem
 from sbxcompose.spec.naming import sandbox_name, valid_name
+from tests.support.cases import each_case
 from tests.support.spec_files import load
 
 LONG = "feature-" * 9 + "x"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "folder,name",
     [
         ("shop", "shop"),
@@ -32,7 +31,7 @@ def test_the_name_that_a_folder_gives(folder: str, name: str) -> None:
     assert full_name_problem(valid_name(folder)) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "project,sandbox,name",
     [
         ("shop", "main", "shop-main"),

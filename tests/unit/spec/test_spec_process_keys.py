@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.spec.project import HealthCheck, Project, RestartPolicy
+from tests.support.cases import each_case
 from tests.support.spec_files import hints, load, mistakes, process, web
 
 
@@ -38,7 +39,7 @@ def test_a_changed_port_is_another_process() -> None:
     assert web("port: 8000").digest == web("port: 8000, replicas: 2").digest
 
 
-@pytest.mark.parametrize(
+@each_case(
     "check, expected",
     [
         ("http", HealthCheck("http", 8000)),
@@ -69,7 +70,7 @@ def test_a_procfiles_port_gives_way_to_one_of_its_own() -> None:
     assert dict(found.replica_env[0]) == {"PORT": "8000"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, message, hint",
     [
         ("port: 0", "3:11: `port` must be at least 1, not the number 0", None),
@@ -157,7 +158,7 @@ processes:
     assert names(load(text)) == ["web"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "restart, message, hint",
     [
         ("always", "`lint` never ends: it is always restarted", "give `lint` the policy `on_failure` or `never`"),

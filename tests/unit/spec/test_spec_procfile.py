@@ -7,6 +7,7 @@ from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.procfile import _DESCRIBES, is_procfile
 from sbxcompose.spec.project import Process, Project, RestartPolicy
 from sbxcompose.spec.sources import SourceContent
+from tests.support.cases import each_case
 from tests.support.spec_files import load, mistakes
 
 
@@ -80,7 +81,7 @@ def test_standard_input_stays_open() -> None:
     assert web.stdin == "pipe"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name,text,expected",
     [
         ("Procfile", "web: a", True),

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
 
 from sbxcompose.spec.reference import renewed
 from sbxcompose.spec.resolved import resolved
 from sbxcompose.spec.schema import FILE_NAME, generate, schema_text
+from tests.support.cases import each_case
 from tests.support.spec_files import load, mistakes
 from tests.unit.spec.test_spec_load import DESIGN
 from tests.unit.spec.test_spec_resolved import CLOUD
@@ -118,14 +118,14 @@ NEGATIVE = [
 ]
 
 
-@pytest.mark.parametrize("text", POSITIVE)
+@each_case("text", POSITIVE)
 def test_what_we_take_the_schema_takes(text: str) -> None:
     project = load(text, ENV, FILES)
     VALIDATOR.validate(yaml.safe_load(text))
     VALIDATOR.validate(json.loads(json.dumps(resolved(project))))
 
 
-@pytest.mark.parametrize("text", NEGATIVE)
+@each_case("text", NEGATIVE)
 def test_what_we_refuse_the_schema_refuses(text: str) -> None:
     assert mistakes(text, ENV, FILES)
     # The words of YAML 1.1 that are booleans there are text here, as they are for editors.

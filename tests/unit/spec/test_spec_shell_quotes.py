@@ -6,10 +6,11 @@ import pytest
 
 from sbxcompose.errors import InvalidSpec
 from sbxcompose.spec.shell_quotes import unclosed_quote
+from tests.support.cases import each_case
 from tests.support.spec_files import load
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "echo §'hello",
@@ -36,7 +37,7 @@ def test_a_quote_that_every_shell_refuses_is_found_where_it_opens(text: str) -> 
     assert unclosed_quote(text.replace("§", "")) == text.index("§")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "echo 'a b' \"c\" '' \"\"",
@@ -64,7 +65,7 @@ def test_what_a_shell_may_accept_is_accepted(text: str) -> None:
     assert unclosed_quote(text) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, name",
     [
         ("web: echo it§'s fine\n", "Procfile"),

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.spec.similar import did_you_mean, similar
+from tests.support.cases import each_case
 
 COMMANDS = ["up", "down", "start", "stop", "restart", "run", "ps", "logs", "why", "plan", "config"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "word,meant",
     [
         ("comand", "command"),
@@ -28,7 +28,7 @@ def test_slips_are_found(word: str, meant: str) -> None:
     assert similar(word, ["nothing", meant, "xyz"]) == [meant]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "word,known",
     [
         ("top", "stop"),
@@ -50,7 +50,7 @@ def test_the_nearest_comes_first_and_their_number_is_limited() -> None:
     assert similar("worker", ["worker1", "workers2", "worker", "forker"]) == ["worker", "worker1", "forker"]
 
 
-@pytest.mark.parametrize("word,meant", [("strat", "start"), ("sto", "stop"), ("lgos", "logs"), ("conifg", "config")])
+@each_case("word,meant", [("strat", "start"), ("sto", "stop"), ("lgos", "logs"), ("conifg", "config")])
 def test_commands(word: str, meant: str) -> None:
     assert did_you_mean(word, COMMANDS) == f"did you mean `{meant}`?"
     assert did_you_mean("nonsense", COMMANDS, "otherwise") == "otherwise"

@@ -16,9 +16,10 @@ from sbxcompose.spec.units import (
     parse_duration,
     parse_size,
 )
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,seconds",
     [
         ("500ms", 0.5),
@@ -42,7 +43,7 @@ def test_durations(text: str, seconds: float) -> None:
     assert re.fullmatch(DURATION_PATTERN, text.strip())
 
 
-@pytest.mark.parametrize("text", ["", "5", "-1s", "s", "5 s", "1s1m", "5x", "1e3s", "five", "9" * 400 + "s"])
+@each_case("text", ["", "5", "-1s", "s", "5 s", "1s1m", "5x", "1e3s", "five", "9" * 400 + "s"])
 def test_an_invalid_duration(text: str) -> None:
     with pytest.raises(BadUnit, match="invalid duration"):
         parse_duration(text)
@@ -58,7 +59,7 @@ def test_the_hint_for_a_bare_number_names_the_units() -> None:
     assert caught.value.hint == "say the unit: `512mb` or `512gb`"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,size",
     [
         ("100b", 100),
@@ -78,7 +79,7 @@ def test_sizes(text: str, size: int) -> None:
     assert re.fullmatch(SIZE_PATTERN, text)
 
 
-@pytest.mark.parametrize("text", ["", "512", "-1mb", "mb", "1pb", "1 000mb", "one"])
+@each_case("text", ["", "512", "-1mb", "mb", "1pb", "1 000mb", "one"])
 def test_an_invalid_size(text: str) -> None:
     with pytest.raises(BadUnit, match="invalid size"):
         parse_size(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.errors import InvalidSpec
+from tests.support.cases import each_case
 from tests.support.spec_files import load, mistakes
 
 FILE = """
@@ -19,7 +20,7 @@ def concerned(text: str) -> list[tuple[str | None, str | None, str]]:
     return [(item.sandbox, item.process, item.message) for item in load(text, lenient=True).unresolved]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys",
     [
         "command: 'run ${X:?}'",
@@ -77,7 +78,7 @@ sandboxes:
     ]
 
 
-@pytest.mark.parametrize("key", ["env: {A: '$X'}", "setup: ['run $X']", "image: '$X'", "resources: {cpus: '$X'}"])
+@each_case("key", ["env: {A: '$X'}", "setup: ['run $X']", "image: '$X'", "resources: {cpus: '$X'}"])
 def test_a_variable_of_a_sandbox_concerns_its_processes(key: str) -> None:
     other = "db: {processes: {pg: {command: run}}}"
     text = f"sandboxes: {{app: {{{key}, processes: {{web: {{command: run}}}}}}, {other}}}"
@@ -88,7 +89,7 @@ def test_a_variable_of_a_sandbox_concerns_its_processes(key: str) -> None:
         project.check_resolved([("app", "web")])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "name: $X\nprocesses: {web: {command: run}}",

@@ -8,6 +8,7 @@ from sbxcompose.errors import Mistake
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.scalars import resolve
 from sbxcompose.spec.yaml import Malformed, read_yaml
+from tests.support.cases import each_case
 from tests.support.spec_files import hints, load, mistakes, web
 
 
@@ -25,7 +26,7 @@ def plain(node: Node | None) -> object:
     return node.value
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,value",
     [
         ("no", "no"),
@@ -95,7 +96,7 @@ def test_quoted_scalars_and_tags() -> None:
     assert plain(root) == {"a": "1", "b": "1", "c": 1.0, "d": "<<", "<<": {"x": 1}}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,place,message",
     [
         ("a: 1\nb: 2\na: 3\n", (3, 1), "the key `a` is given twice"),
@@ -112,7 +113,7 @@ def test_mistakes_that_yaml_would_let_pass(text: str, place: tuple[int, int], me
     assert found[0].message.startswith(message)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,place",
     [
         ("a:\n\tb: 1\n", (2, 1)),
@@ -137,7 +138,7 @@ def test_what_is_not_yaml(text: str, place: tuple[int, int]) -> None:
     assert (caught.value.mistake.line, caught.value.mistake.column) == place
 
 
-@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+@each_case("opening", ["[", "{a: ", "- ", "? "])
 def test_depth_that_no_stack_would_bear(opening: str) -> None:
     with pytest.raises(Malformed):  # at which place depends on libyaml, which may have a limit of its own
         read(opening * 100_000)
@@ -183,7 +184,7 @@ def test_crlf_and_a_byte_order_mark_change_nothing() -> None:
     assert mistakes("\ufeffprocesses:\r\n  web: {comand: x}\r\n")[1:] == ["2:9: unknown key `comand`"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text,place,words",
     [
         ('a: "x\nb: y\n', (1, 4), "the quote that opens here is not closed"),

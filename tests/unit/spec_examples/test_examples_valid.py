@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from sbxcompose.spec.load import load_project
 from sbxcompose.spec.request import LoadRequest
+from tests.support.cases import each_case
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
@@ -40,13 +41,13 @@ def test_the_schema_refuses_a_key_with_a_typo(key: str, schema: dict[str, Any]) 
     assert not Draft202012Validator(schema).is_valid(wrong)
 
 
-@pytest.mark.parametrize("directory", EXAMPLES, ids=identify)
+@each_case("directory", EXAMPLES, ids=identify)
 def test_loads(directory: Path) -> None:
     project = load_project(LoadRequest(directory=str(directory)))
     assert project.directory == str(directory)
     assert list(project.processes())
 
 
-@pytest.mark.parametrize("directory", EXAMPLES, ids=identify)
+@each_case("directory", EXAMPLES, ids=identify)
 def test_says_what_it_is_for(directory: Path) -> None:
     assert (directory / "README.md").read_text().startswith("# ")

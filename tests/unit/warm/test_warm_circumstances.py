@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.warm import circumstances, place
+from tests.support.cases import each_case
 
 STATUS = """\
 Name:\tsbxcompose
@@ -33,13 +34,13 @@ def test_the_same_circumstances_differ_in_nothing() -> None:
     assert circumstances.difference(SERVER, dict(SERVER)) is None
 
 
-@pytest.mark.parametrize("name", sorted(SERVER))
+@each_case("name", sorted(SERVER))
 def test_each_circumstance_counts(name: str) -> None:
     assert circumstances.difference(SERVER, {**SERVER, name: "another"}) == name
     assert place.socket_path("/run", SERVER) != place.socket_path("/run", {**SERVER, name: "another"})
 
 
-@pytest.mark.parametrize("name", sorted(SERVER))
+@each_case("name", sorted(SERVER))
 def test_a_circumstance_that_one_side_does_not_know_counts(name: str) -> None:
     less = {key: value for key, value in SERVER.items() if key != name}
     assert circumstances.difference(SERVER, less) == name
@@ -69,7 +70,7 @@ def test_an_ordinary_command_may_go_to_the_server() -> None:
     assert unsuitable("exec", "-i", "web", "cat") is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "arguments", [["host", "status"], ["-p", "x", "host", "serve"], ["doctor"], ["version"], ["top"], ["up", "--ui"]]
 )
 def test_some_commands_stay_cold(arguments: list[str]) -> None:
@@ -94,7 +95,7 @@ def test_blocked_signals_stay_cold() -> None:
     assert unsuitable("ps", status=STATUS.replace("SigBlk:\t0000000000000000", "SigBlk:\t0000000000000002")) is not None
 
 
-@pytest.mark.parametrize("value", ["no", "NO", "off", "0", "false"])
+@each_case("value", ["no", "NO", "off", "0", "false"])
 def test_the_variable_switches_it_off(value: str) -> None:
     assert place.is_off({place.VARIABLE: value})
 

@@ -16,6 +16,7 @@ from sbxcompose.cli.top.table import table
 from sbxcompose.cli.top.theme import style_of
 from sbxcompose.client.stats import UsageNow, UsageReport
 from sbxcompose.plan.observed import Phase
+from tests.support.cases import each_case
 from tests.unit.cli.top.project import NOW, model
 
 SNAPSHOTS = Path(__file__).parent / "screens"
@@ -26,8 +27,8 @@ def painted(span: TextSpan) -> str:
     return style_of(span.style, True).render(span.text, color_system=ColorSystem.STANDARD)
 
 
-@pytest.mark.parametrize("width", [20, 60, 80, 200])
-@pytest.mark.parametrize("colours", [False, True], ids=["plain", "coloured"])
+@each_case("width", [20, 60, 80, 200])
+@each_case("colours", [False, True], ids=["plain", "coloured"])
 def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
     """With `UPDATE_SNAPSHOTS=1` the files are written anew: read the difference."""
     if colours:
@@ -41,7 +42,7 @@ def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
     assert shown == path.read_text()
 
 
-@pytest.mark.parametrize("height", [1, 2, 3, 5, 10, 24, 60])
+@each_case("height", [1, 2, 3, 5, 10, 24, 60])
 def test_every_size_is_filled_exactly(height: int) -> None:
     for width in (1, 2, 5, 20, 33, 60, 80, 120, 200, 250):
         shown = model()
@@ -82,7 +83,7 @@ def test_wide_characters_are_not_cut_in_half() -> None:
     assert [columns(piece) for piece in pieces] == [3, 3, 2]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text, width, expected",
     [
         ("one two three", 9, ["one two ", "three"]),
@@ -123,7 +124,7 @@ def test_a_long_name_does_not_cut_states(width: int) -> None:
     assert "backing off" in shown
 
 
-@pytest.mark.parametrize("width", [34, 60, 80, 120, 200])
+@each_case("width", [34, 60, 80, 120, 200])
 def test_columns_stay_where_they_are_when_values_change(width: int) -> None:
     def header(phase: Phase, cpu: float, memory: int) -> str:
         [first, *rest] = model().entries

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.cli.top.draw import screen
 from sbxcompose.cli.top.keys import COMMANDS, KEYS
 from sbxcompose.cli.top.model import _COMMANDS, TopModel
@@ -11,6 +9,7 @@ from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
+from tests.support.cases import each_case
 from tests.unit.cli.top.project import ENTRIES, NOW, model
 
 WEB = Instance("main", "web")
@@ -38,7 +37,7 @@ def test_every_key_has_a_meaning_and_a_command_of_the_model() -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "key, action",
     [
         ("s", TopAction.START),
@@ -273,7 +272,7 @@ def test_zoom_hides_the_table_and_help_has_all_keys() -> None:
     assert shown.pane is Pane.LOGS
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 100])
+@each_case("width", [20, 40, 60, 100])
 def test_the_help_of_keys_is_wrapped_and_its_last_row_can_be_scrolled_to(width: int) -> None:
     shown = model()
     press(shown, "?")
