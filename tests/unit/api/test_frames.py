@@ -13,7 +13,6 @@ from sbxcompose.api import frame_encoding, frames, sse
 from sbxcompose.api.frames import FrameDecoder, FrameError, WatchFrame
 from sbxcompose.api.sse import EventDecoder
 from tests.support.cases import each_case
-from tests.support.examples import examples
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -83,7 +82,6 @@ def feed_cut(decoder: FrameDecoder | EventDecoder, wire: bytes, data: st.DataObj
     return found
 
 
-@examples(2)
 @given(
     st.booleans().flatmap(lambda refs: st.tuples(st.just(refs), st.lists(COMMON | (REF if refs else OUTPUT)))),
     st.data(),
@@ -139,7 +137,6 @@ LINE_END = st.sampled_from((b"\n", b"\r\n", b"\r"))
 TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=8)
 
 
-@examples(2)
 @given(st.lists(st.tuples(TEXT, st.sampled_from(("", "output", "eof"))), max_size=8), LINE_END, st.data())
 def test_events_come_out_as_they_went_in(sent: list[tuple[str, str]], end: bytes, data: st.DataObject) -> None:
     wire = b"".join(

@@ -13,7 +13,6 @@ from sbxcompose.host.logs import lines
 from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
 from sbxcompose.host.logs.segments import STDERR, STDOUT
 from tests.support.cases import each_case
-from tests.support.examples import examples
 
 
 def test_a_line_has_the_time_of_its_first_byte() -> None:
@@ -61,7 +60,6 @@ def test_a_line_without_end_is_cut_before_it_fills_the_memory(monkeypatch: pytes
     assert cutter.feed(STDOUT, 1, 3, b"3\n") == [Lines(STDOUT, 3, ["3"])]
 
 
-@examples(2)
 @given(st.lists(st.sampled_from((b"a", b"\n", b"\r", "é".encode()[:1], "é".encode()[1:], b"\xff"))), st.data())
 def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: st.DataObject) -> None:
     whole, cutter, texts = b"".join(parts), LineCutter(), []
@@ -76,7 +74,6 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
     assert texts == [line.decode("utf-8", "replace") for line in [*expected, *([last] if last else [])]]
 
 
-@examples(2)
 @given(st.lists(st.text()), st.booleans())
 def test_events_are_what_a_client_reads(texts: list[str], with_stream: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]

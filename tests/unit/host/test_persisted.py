@@ -15,7 +15,6 @@ from sbxcompose.host.logs import pages
 from sbxcompose.host.logs.pages import LinesQuery, LogLine, PagePosition, decode, encode
 from sbxcompose.host.logs.segments import STDERR, STDOUT
 from tests.support.cases import each_case
-from tests.support.examples import examples
 from tests.support.output import FakeRow, FakeSource
 
 
@@ -108,7 +107,6 @@ def test_a_line_keeps_its_position(source: FakeSource) -> None:
     assert positions == {item.text: item.position for item in read_page(source, tail=2)[0]} | {"a": 0}
 
 
-@examples(2)
 @given(st.integers(0, 2**32), st.integers(1, 7))
 def test_nothing_is_lost_or_repeated_whatever_happens_between_pages(seed: int, head: int) -> None:
     chance = random.Random(seed)

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.mux import Block, LineSource, Mux
-from tests.support.examples import examples
 
 WEB = LineSource("web")
 ERR = LineSource("web", 2)
@@ -63,7 +62,6 @@ def test_a_long_line_in_many_chunks_is_joined_once() -> None:
     assert mux.feed(WEB, b"\n", 1) == [Block(WEB, 1, piece * 5000 + b"\n")]
 
 
-@examples(2)
 @given(CHUNKS, st.integers(1, 6))
 def test_every_byte_comes_once_in_order_and_whole(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     mux = Mux(longest=longest)

@@ -17,7 +17,6 @@ from sbxcompose.logs.render import CONTINUED, CUT, JsonRenderer, PrefixedRendere
 from sbxcompose.logs.sanitize import cleaner
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
-from tests.support.examples import examples
 
 TERMINAL = cleaner(terminal=True, colours=True)
 WEB = LineSource("web")
@@ -48,7 +47,6 @@ def shown(
         os.close(fd)
 
 
-@examples(2)
 @given(CHUNKS, st.sampled_from([3, 1000]))
 def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
@@ -66,7 +64,6 @@ def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[LineS
     assert all(line.startswith(tuple(PREFIX.values())) for line in lines)
 
 
-@examples(2)
 @given(CHUNKS, st.sampled_from([5, 1000]))
 def test_a_terminal_sees_only_text_and_colours_that_end(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
