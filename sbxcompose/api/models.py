@@ -42,13 +42,25 @@ class Message(Struct, frozen=True):
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Build the message from a decoded JSON object. Raises `TypeError` if a required field is missing."""
-        known = cls.__struct_fields__
-        return cls(**{key: value for key, value in body.items() if key in known})
+        return cls(**known_values(cls, body))
 
     def write(self) -> dict[str, Any]:
         """Return the message as a JSON value, every field present."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: _written(value) for name, value in values.items()}
+
+
+_fields: dict[type[Message], frozenset[str]] = {}
+
+
+def known_values(kind: type[Message], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a message that a decoded JSON object has; of our own host that is nearly always all."""
+    known = _fields.get(kind)
+    if known is None:
+        known = _fields[kind] = frozenset(kind.__struct_fields__)
+    if body.keys() <= known:
+        return dict(body)
+    return {key: value for key, value in body.items() if key in known}
 
 
 def _written(value: Any) -> Any:
@@ -206,8 +218,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Read it, ignoring keys that this version does not know."""
-        known = cls.__struct_fields__
-        values = {key: value for key, value in body.items() if key in known}
+        values = known_values(cls, body)
         values["restart"] = RestartConfig.read(body.get("restart") or {})
         check, last = body.get("health_check"), body.get("last_exit")
         values["health_check"] = HealthCheckConfig.read(check) if check else None
@@ -247,8 +258,7 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Read it, ignoring keys that this version does not know."""
-        known = cls.__struct_fields__
-        values = {key: value for key, value in body.items() if key in known}
+        values = known_values(cls, body)
         managed = body.get("managed")
         values["managed"] = ManagedInfo.read(managed) if managed else None
         if values.get("args", ()) is None:
