@@ -276,8 +276,12 @@ async def finish_all(work: Iterable[Awaitable[T]]) -> list[T]:
 
     For what has to be done for each whatever becomes of the others, as what is killed or closed.
     """
+    begun = list(work)
+    if len(begun) == 1:
+        # One alone needs no task, and begins at once: the keeper hears of the first stop while others are recorded.
+        return [await begun[0]]
     # `gather` cancels all and waits for them if this task is cancelled.
-    results = await asyncio.gather(*work, return_exceptions=True)
+    results = await asyncio.gather(*begun, return_exceptions=True)
     done: list[T] = []
     for result in results:
         if isinstance(result, BaseException):

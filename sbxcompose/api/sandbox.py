@@ -154,11 +154,13 @@ class SandboxClient:
         if answer.status != 404:
             expect(answer, process)
 
-    async def drain(self) -> None:
-        """Wait until every request that was begun has been answered, whether or not its caller still waits."""
+    async def drain(self) -> bool:
+        """Wait until every request that was begun is answered, whoever waits for it; return whether there was one."""
+        is_under_way = bool(self._pending) or self._flushes.busy
         while self._pending or self._flushes.busy:
             await self._flushes.wait()
             await asyncio.sleep(0)
+        return is_under_way
 
     async def restart(self, process: str) -> ProcessInfo:
         """Begin a new run of a managed process."""

@@ -41,6 +41,8 @@ class AttachedUp:
         self.wanted: Mapping[Instance, Process] = instances_in_scope(self.project, self.options)
         self.has_started = False
         """Whether it has started anything: then its end is the end of the project's life, as `down` is."""
+        self._is_cut_short = False
+        """Whether an earlier end of it was interrupted."""
         self._states = InstanceStates(session, self.wanted, readiness=True, patient=not end.ends_itself)
         self._loop = ApplyLoop(session, confirm)
         self.watch = ProjectWatch(session, self._loop, file)
@@ -133,5 +135,8 @@ class AttachedUp:
             await self._down(Intent.DOWN, PlanOptions())
 
     async def _down(self, intent: Intent, options: PlanOptions) -> None:
-        await self._session.refresh()
+        # What was cut short may have been carried out all the same: only the rows tell.
+        await (self._session.refresh() if self._is_cut_short or self._loop.busy else self._session.settle())
+        self._is_cut_short = True
         await apply(self._session, intent, options, lambda plan: None)
+        self._is_cut_short = False

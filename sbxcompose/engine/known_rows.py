@@ -38,6 +38,15 @@ class KnownRows:
         """Whether anything of the project has ever been started in it, as far as its daemon still knows."""
         return any(self._ours.values())
 
+    @property
+    def needs_mark(self) -> bool:
+        """Whether a `down` has to be marked: something would count as completed, or may complete before that is told.
+
+        What is seen to have been stopped counts as nothing.
+        """
+        rows = (row for rows in self._ours.values() for row in rows.values())
+        return any(row.live or (row.ended_well and not row.instance.process.startswith("@")) for row in rows)
+
     def instances(self) -> tuple[Instance, ...]:
         """Every instance of the project that has rows."""
         return tuple(self._ours)

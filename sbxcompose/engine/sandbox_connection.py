@@ -82,6 +82,8 @@ class SandboxConnection(KnownRows):
         self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
         self._suspended = False
+        self._is_told = False
+        """Whether the watch tells what happens now: it is not being made again."""
         self.error: Exception | None = None
         """Why it is no longer watched, if it is not."""
 
@@ -218,6 +220,12 @@ class SandboxConnection(KnownRows):
         for info in await self.client.processes():
             self._update(info)
 
+    async def settle(self) -> None:
+        """As `refresh`; not where the host tells each change and no request is under way, for then all is known."""
+        was_under_way = await self.client.drain()
+        if was_under_way or not (self.has_notes and self._is_told and self.error is None):
+            await self.refresh()
+
     def _take(self, event: follow.FollowEvent) -> None:
         match event:
             case follow.OutputChunk(log, stream, run, time_ms, data):
@@ -249,6 +257,7 @@ class SandboxConnection(KnownRows):
                     self._emit(SandboxNote(self.name, SUSPENDED if suspended else "is running again"))
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
+                self._is_told = False
                 self.hub.outages.failed(self, f"sandbox {self.name}: {reason}")
                 self._emit(Reconnecting(self.name, reason))
             case _:
@@ -272,6 +281,7 @@ class SandboxConnection(KnownRows):
         for key in self._unconfirmed:
             self._drop(key)
         self._unconfirmed = set()
+        self._is_told = True
         if self._synced is not None and not self._synced.done():
             self._synced.set_result(None)
 

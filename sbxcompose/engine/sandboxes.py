@@ -195,6 +195,10 @@ class ProjectSandboxes:
         await gather_all(*(connection.refresh() for connection in self.connections.values()))
         return self.observed()
 
+    async def settle(self) -> None:
+        """As `refresh`, only where what was asked for may not have been told yet."""
+        await gather_all(*(connection.settle() for connection in self.connections.values()))
+
     async def connection_of(self, sandbox: str) -> SandboxConnection:
         """Return the connection of a sandbox, once there is one."""
         while sandbox not in self.connections:

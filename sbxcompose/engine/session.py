@@ -89,6 +89,8 @@ class Session(ProjectSandboxes):
         """Whether what it starts belongs to an `up` of its own, see `last_up`."""
         self._records_readiness = False
         self._life_ms: int | None = None
+        self._has_failed_start = False
+        """Whether a start of ours has failed, which counts until the next `down`, too."""
         self.began = self.clock.now()
         """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
@@ -301,6 +303,7 @@ class Session(ProjectSandboxes):
         try:
             ours = await start(connection, request, base)
         except Refused as error:
+            self._has_failed_start = True
             # What keeps it from starting may be that the workspace is not there: it was lost, or has another path.
             if error.status != 500 or not await self.prepare(connection.name, anew=True):
                 raise
@@ -315,7 +318,9 @@ class Session(ProjectSandboxes):
         return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self.is_up)
 
     async def _forget(self, connection: SandboxConnection) -> None:
-        """Mark that the project was taken down, see `down_mark`."""
+        """Mark that the project was taken down, see `down_mark`; not where that would change nothing."""
+        if not (connection.needs_mark or self._has_failed_start or connection.info.failed_starts):
+            return
         try:
             await start(connection, down_mark.mark_request(), {})
         except SbxError as error:

@@ -371,6 +371,21 @@ def test_gather_all_ends_the_rest_at_the_first_failure() -> None:
     assert run(body) == ("raised no", ["cleaned up", "cleaned up"])
 
 
+def test_one_alone_begins_in_the_same_turn_of_the_loop() -> None:
+    async def main() -> list[str]:
+        log: list[str] = []
+
+        async def work() -> None:
+            log.append("work")
+
+        asyncio.get_running_loop().call_soon(log.append, "turn")
+        await finish_all([work()])
+        await asyncio.sleep(0)
+        return log
+
+    assert asyncio.run(main()) == ["work", "turn"]
+
+
 def test_finish_all_ends_nothing_at_a_failure() -> None:
     async def late(log: Log) -> str:
         for _ in range(3):
