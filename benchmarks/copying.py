@@ -70,29 +70,41 @@ class _Work:
         """Seconds for the first copy: nothing is known, nothing is there."""
         place = self._fresh()
         self._memory.unlink(missing_ok=True)
-        took = asyncio.run(self._copy(place))
+        took = asyncio.run(self._copy(self._create(), place))
         shutil.rmtree(place)
         return took
 
-    def again(self, place: Path) -> float:
-        """Seconds for a copy when all is there."""
-        return asyncio.run(self._copy(place))
+    def again(self, sandbox: str, place: Path) -> float:
+        """Seconds for a copy when all is there. Raises `RuntimeError` if it was not."""
+        return asyncio.run(self._copy(sandbox, place, changed=False))
 
-    def in_step(self) -> Path:
-        """A place in which the tree is, and is known to be."""
-        place = self._fresh()
-        asyncio.run(self._copy(place))
-        return place
+    def in_step(self) -> tuple[str, Path]:
+        """A sandbox, and a place in which the tree is, and is known to be: other sandboxes have roots of their own."""
+        sandbox, place = self._create(), self._fresh()
+        asyncio.run(self._copy(sandbox, place))
+        return sandbox, place
 
-    async def _copy(self, place: Path) -> float:
+    def _create(self) -> str:
+        async def create() -> str:
+            transport = Transport(self._address)
+            try:
+                return await Lifecycle(transport).create(CreateRequest(timeout_secs=0))
+            finally:
+                transport.close()
+
+        return asyncio.run(create())
+
+    async def _copy(self, identifier: str, place: Path, *, changed: bool = True) -> float:
         transport = Transport(self._address)
         try:
-            identifier = await Lifecycle(transport).create(CreateRequest(timeout_secs=0))
             remote = SandboxRemote(SandboxClient(transport, identifier))
             begun = time.perf_counter()
             copy = Copy(remote, str(place), [CopySource(str(self.source))], Memory(self._memory), "bench")
-            await copy.sync()
-            return time.perf_counter() - begun
+            copied = await copy.sync()
+            took = time.perf_counter() - begun
+            if copied and not changed:
+                raise RuntimeError(f"{copied.files} files were copied again")
+            return took
         finally:
             transport.close()
 
@@ -105,8 +117,8 @@ def run(lab: Lab) -> Iterator[Figure]:
         what = f"{files:,} files, {files * SIZE // 10**6} MB, first copy over TCP"
         for who, sample in took.items():
             yield Figure.of(what, who, sample, "s", "aim 2 x of tar" if who == OURS else "")
-        place = work.in_step()
-        again = samples_of({OURS: lambda: work.again(place)}, lab.runs(8))[OURS]
+        step = work.in_step()
+        again = samples_of({OURS: lambda: work.again(*step)}, lab.runs(8))[OURS]
         yield Figure.of(f"{files:,} files, nothing changed", OURS, again, "s", "aim 0.3")
         bench.write("sbxcompose.yaml", SPEC)
         bench.sbx("up", "-d")
