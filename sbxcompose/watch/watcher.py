@@ -19,8 +19,8 @@ from sbxcompose.watch.snapshot import ComparisonScope, Snapshot
 STEP = 0.05
 """Seconds between two reads of what was notified: watchfiles cannot wake its reader. No more than the default debounce,
 which begins when the file changed and not when that was read, so that no change counts later for it."""
-SHORTEST_STEP = 0.005
-"""As `STEP`, for roots with a shorter debounce: less would cost more than the few percent of a core that this does."""
+SHORTEST_STEP = 0.003
+"""As `STEP`, for roots with a debounce that is as short: less would cost more than the 4 % of a core that this does."""
 PAUSE = 1.0
 """Seconds between two comparisons where there are no notifications; more where comparing takes long."""
 SHARE = 10
