@@ -66,7 +66,7 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[tuple[str, Figure]]:
     _until_all_shown(bench, count, lab.ours, "up")  # fills the cache of resolved files
     bench.warm_up()
     measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
-    rounds = lab.runs(8 if count <= MAX_OF_PEERS else 4)  # a round of a thousand takes half a minute
+    rounds = lab.runs(8 if count <= MAX_OF_PEERS else 3)  # a round of a thousand takes half a minute
     for name, took in samples_of(measures, rounds).items():
         kind = {OURS: "bring-up", NO_TOOL: WITHOUT}.get(name, name)
         yield kind, Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
@@ -74,7 +74,8 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[tuple[str, Figure]]:
     bench.warm_up()
     bench.sbx("up", "-d")
     for words in (["up", "-d"], ["ps"]):
-        again = samples_of({OURS: partial(_spent, bench, [lab.ours, *words])}, lab.runs(12))[OURS]
+        runs = lab.runs(12 if count <= MAX_OF_PEERS else 6)
+        again = samples_of({OURS: partial(_spent, bench, [lab.ours, *words])}, runs)[OURS]
         kind = f"`{' '.join(words)}`"
         yield kind, Figure.of(f"{kind}, {count} running", OURS, again, "ms", "nothing to do")
     downs = samples_of({OURS: partial(_down, bench)}, lab.runs(3))[OURS]

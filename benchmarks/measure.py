@@ -18,7 +18,7 @@ from statistics import median, quantiles
 TICKS = os.sysconf("SC_CLK_TCK")
 LIMIT = 60.0
 """Seconds after which a measured command counts as hanging."""
-PATIENCE = 8.0
+PATIENCE = 5.0
 """Seconds that may be spent on one thing before it is measured less often."""
 MANY = 3
 """The fewest values that are worth a spread."""
