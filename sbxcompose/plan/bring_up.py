@@ -126,7 +126,7 @@ class BringUp:
             again = {
                 node for node, decisions in self._decisions.items() if any(decision.again for decision in decisions)
             }
-            for node, needs in enumerate(self._graph.needs):
+            for node, needs in enumerate(self._graph.needs) if again else ():
                 need = next((edge.node for edge in needs if edge.restart and edge.node in again), None)
                 if need is not None and self._follow(node, f"{self._world.label(need)} is restarted"):
                     again.add(node)

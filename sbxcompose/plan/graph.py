@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -31,10 +31,12 @@ class Graph:
     def __init__(self, project: Project) -> None:
         given = [*project.processes(), *project.inactive]
         active = len(given) - len(project.inactive)
-        order = _dependency_order(given)
-        self.processes: list[Process] = [given[old] for old in order]
+        index = _index(given)
+        order = _dependency_order(given, index)
+        is_as_given = isinstance(order, range)
+        self.processes: list[Process] = given if is_as_given else [given[old] for old in order]
         self.active: list[bool] = [old < active for old in order]
-        self.index = _index(self.processes)
+        self.index = index if is_as_given else _index(self.processes)
         """The number of a process by its sandbox and name."""
         self.needs: list[list[Edge]] = [[] for _ in given]
         self.dependents: list[list[int]] = [[] for _ in given]
@@ -90,21 +92,21 @@ def _index(processes: Sequence[Process]) -> dict[tuple[str, str], int]:
     return {(process.sandbox, process.name): node for node, process in enumerate(processes)}
 
 
-def _dependency_order(processes: Sequence[Process]) -> Sequence[int]:
-    """Needs first; otherwise as in the file."""
-    index = _index(processes)
+def _dependency_order(processes: Sequence[Process], index: Mapping[tuple[str, str], int]) -> Sequence[int]:
+    """Needs first; otherwise as in the file: a range if that has them so, as people write it."""
+    arrows = [
+        (other, node)
+        for node, process in enumerate(processes)
+        for need in process.depends_on
+        if (other := index.get((need.sandbox, need.process))) is not None
+    ]
+    if all(other < node for other, node in arrows):
+        return range(len(processes))
     dependents: list[list[int]] = [[] for _ in processes]
     missing = [0] * len(processes)
-    orderly = True
-    for node, process in enumerate(processes):
-        for need in process.depends_on:
-            other = index.get((need.sandbox, need.process))
-            if other is not None:
-                orderly = orderly and other < node
-                dependents[other].append(node)
-                missing[node] += 1
-    if orderly:  # as people write it
-        return range(len(processes))
+    for other, node in arrows:
+        dependents[other].append(node)
+        missing[node] += 1
     order = in_order(dependents, missing)
     if len(order) < len(processes):
         circle = [process.address for process, count in zip(processes, missing, strict=True) if count]

@@ -20,6 +20,8 @@ _SETUP, _SETUP_SHOWN = re.compile(r"@setup([0-9]+)"), re.compile(r"setup:([0-9]+
 
 def shown_name(process: str) -> str:
     """Return what people call a process: `@setup1` is `setup:1`, which no process of a file can be called."""
+    if not process.startswith("@"):
+        return process
     found = _SETUP.fullmatch(process)
     return process if found is None else f"setup:{found[1]}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -231,7 +232,7 @@ class LeftSandbox(Struct, frozen=True):
     moved_to: ProviderName | None = None
 
 
-class Observed(Struct, frozen=True):
+class Observed(Struct, frozen=True, dict=True):
     """Everything that was asked for, by the sandbox's name in the file."""
 
     sandboxes: tuple[ObservedSandbox, ...] = ()
@@ -240,17 +241,19 @@ class Observed(Struct, frozen=True):
 
     def failure(self, instance: Instance) -> StartFailure | None:
         """Return the latest start of an instance, if it failed."""
-        return next(
-            (failure for sandbox in self.sandboxes for failure in sandbox.failures if failure.instance == instance),
-            None,
-        )
+        return self._failures.get(instance)
 
     def sandbox(self, name: str) -> ObservedSandbox:
         """Return the sandbox of that name; `MISSING` if it was not seen."""
-        for sandbox in self.sandboxes:
-            if sandbox.name == name:
-                return sandbox
-        return ObservedSandbox(name, SandboxState.MISSING)
+        return self._by_name.get(name) or ObservedSandbox(name, SandboxState.MISSING)
+
+    @cached_property
+    def _failures(self) -> dict[Instance, StartFailure]:
+        return {failure.instance: failure for sandbox in self.sandboxes for failure in sandbox.failures}
+
+    @cached_property
+    def _by_name(self) -> dict[str, ObservedSandbox]:
+        return {sandbox.name: sandbox for sandbox in self.sandboxes}
 
 
 def managed_name(instance: Instance, digest: str, suffix: int = 0) -> str:

@@ -14,11 +14,14 @@ from sbxcompose.spec.project import Process, RestartPolicy
 
 def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
     """Return notes on the processes of which the plan starts an instance."""
-    yield from _without_port(world, [node for node, mine in decisions.items() if any(one.start for one in mine)])
+    if world.project.one_off is not None:
+        yield from _without_port(world, [node for node, mine in decisions.items() if any(one.start for one in mine)])
     for node, mine in decisions.items():
         if any(decision.start is not None for decision in mine):
-            process, label = world.graph.processes[node], world.label(node)
-            provider = world.project.provider_of(world.sandboxes[process.sandbox])
+            process = world.graph.processes[node]
+            if process.replicas == 1 and not process.success_exit_codes:
+                continue  # as nearly all are
+            label, provider = world.label(node), world.project.provider_of(world.sandboxes[process.sandbox])
             for kind, text in (
                 ("replicas", _shared_check(process)),
                 (
@@ -32,8 +35,6 @@ def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> It
 
 def _without_port(world: World, started: Sequence[int]) -> Iterator[PlanNote]:
     """Yield one note on all processes of a Procfile for which no PORT is left; those of another file need none."""
-    if world.project.one_off is None:
-        return
     without = [node for node in started if _lacks_port(world.graph.processes[node])]
     if without:
         first, more = world.label(without[0]), len(without) - 1

@@ -64,6 +64,33 @@ def test_a_plan_for_ten_times_as_many_sandboxes_costs_ten_times_as_much() -> Non
     assert counted[1] < 10.5 * counted[0], counted
 
 
+def test_a_process_of_a_plan_costs_less_than_eighty_calls() -> None:
+    """What few processes have (replicas, exit codes, a name of `setup`) costs the others no calls."""
+    processes = tuple(Process("main", f"p{number}", ("true",), f"{number:08x}") for number in range(300))
+    wanted = Project("many", "/many", "local", (Sandbox("main", "many-main", processes),))
+    assert calls(lambda: plan_up(wanted, Observed())) < 80 * len(processes)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda observed, row: observed.sandbox(row.instance.sandbox),
+        lambda observed, row: observed.failure(row.instance),
+    ],
+    ids=["sandbox", "failure"],
+)
+def test_what_is_observed_of_one_of_many_is_found_without_a_look_at_all(
+    look: Callable[[Observed, ObservedRow], object],
+) -> None:
+    def counted(count: int) -> int:
+        seen = running(project(count, chain=1))
+        row = seen.sandboxes[-1].rows[0]
+        look(seen, row)  # what is made once for all is
+        return lines(lambda: look(seen, row))
+
+    assert counted(10) == counted(500)
+
+
 @pytest.mark.parametrize(
     "plan",
     [
