@@ -134,8 +134,7 @@ class ProjectSandboxes:
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         for name, connection in self.connections.items():
             connection.successes = project.successes(name)
-            if name in self._sandboxes:
-                self._choose_workspace(self._sandboxes[name], connection.info)
+        self._choose_workspaces({name: connection.info for name, connection in self.connections.items()})
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and continue to watch those that exist."""
@@ -264,7 +263,7 @@ class ProjectSandboxes:
         self.connections[sandbox.name] = connection
         self._remember_place(sandbox)
         self._seen.add(info.id)
-        self._choose_workspace(sandbox, info)
+        self._choose_workspaces({sandbox.name: info})
         self._connected.set()
         self.changed.set()  # its rows were told before they could be found here
 
@@ -286,11 +285,18 @@ class ProjectSandboxes:
         if connection is not None:
             await connection.close()
 
-    def _choose_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        """On this machine a sandbox with a workspace of its own says where that is."""
-        if self.project.provider_of(sandbox) == "local" and sandbox.copied and sandbox.isolation == "none":
+    def _choose_workspaces(self, infos: Mapping[str, SandboxInfo]) -> None:
+        """On this machine sandboxes with a workspace of their own say where that is."""
+        chosen: dict[str, Sandbox] = {}
+        for name, info in infos.items():
+            sandbox = self._sandboxes.get(name)
+            if sandbox is None or not (sandbox.copied and sandbox.isolation == "none"):
+                continue
             place = info.workspace_directory or self.project.directory
-            self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
+            if self.project.provider_of(sandbox) == "local" and sandbox.workspace != place:
+                chosen[name] = replace(sandbox, workspace=place)
+        if chosen:  # once for all of them: a project looks for what it has in indexes that are made anew
+            self._sandboxes |= chosen
             self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))
 
     def _note(self, instance: Instance, note: StartNote) -> None:

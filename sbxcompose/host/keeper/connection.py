@@ -51,8 +51,8 @@ class KeeperConnection:
         self._known = KnownUnits()
         self._pending: dict[int, PendingRequest] = {}
         self._held: list[Exited] = []
-        self._holders: list[str | None] = []
-        """Whose exits are held back; None holds all."""
+        self._holders: dict[str | None, int] = {}
+        """Whose exits are held back, and by how many; None holds all."""
         self._begun: set[str] = set()
         """The units that the keeper has begun to start and not told of, of those that must not be started twice."""
         self._plans: dict[str, Body] = {}
@@ -216,11 +216,14 @@ class KeeperConnection:
         """Hold back the exit of a unit (None: of all) until the caller that is told of it has continued: a future wakes
         its awaiter some turns of the event loop after it was set.
         """
-        self._holders.append(unit)
+        self._holders[unit] = self._holders.get(unit, 0) + 1
         try:
             yield
         finally:
-            self._holders.remove(unit)
+            if self._holders[unit] == 1:
+                del self._holders[unit]
+            else:
+                self._holders[unit] -= 1
             held, self._held = self._held, []
             for exited in held:
                 self._loop.call_soon(self._emit, exited)
