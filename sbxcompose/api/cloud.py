@@ -144,9 +144,9 @@ class CloudChannel:
         for socket in self._sockets:
             socket.abort()
 
-    async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
+    async def socket(self, path: str, *, headers: Mapping[str, str]) -> Socket:
         """Open a WebSocket. The proxies that the environment names are not asked: few of them let sockets through."""
-        socket = await self._open_socket(path, headers, limit)
+        socket = await self._open_socket(path, headers)
         self._sockets.add(socket)
         self._sleep.begin()
 
@@ -157,20 +157,18 @@ class CloudChannel:
         socket.on_close = on_close
         return socket
 
-    async def _open_socket(self, path: str, headers: Mapping[str, str], limit: int | None) -> Socket:
+    async def _open_socket(self, path: str, headers: Mapping[str, str]) -> Socket:
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):
-            return await carrier.socket(path, headers=more, limit=limit, judge=self._refusals.judge_socket)
+            return await carrier.socket(path, headers=more, judge=self._refusals.judge_socket)
         from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket
 
         site = self.site
         endpoint = ServerEndpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")
         fields = {"Host": site.origin.partition("//")[2], **carrier.headers, **more}
         try:
-            return await open_socket(
-                endpoint, site.prefix + path, fields, limit=limit, judge=self._refusals.judge_socket
-            )
+            return await open_socket(endpoint, site.prefix + path, fields, judge=self._refusals.judge_socket)
         except Unreachable as error:
             raise site_unreachable(site, error.__cause__ or error) from error
 

@@ -39,5 +39,5 @@ class HttpClient(Protocol):
     def stream(self, request: HttpRequest) -> AbstractAsyncContextManager[Reply]:
         """Send one request and hand out its response before the body has come."""
 
-    async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
+    async def socket(self, path: str, *, headers: Mapping[str, str]) -> Socket:
         """Open a WebSocket, with a limit for messages if wished; to be closed by the caller. Raises `Refused`, too."""

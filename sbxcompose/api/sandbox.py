@@ -265,10 +265,10 @@ class SandboxClient:
         """Return the decoded answer to a request below `/api/v1`; `what` names the thing in errors."""
         return expect(await self._request(method, path, body), what)
 
-    async def socket(self, path: str, *, headers: Env | None = None, limit: int | None = None) -> Socket:
-        """Open a WebSocket below `/api/v1`, with a limit for messages if wished; to be closed by the caller."""
+    async def socket(self, path: str, *, headers: Env | None = None) -> Socket:
+        """Open a WebSocket below `/api/v1`; to be closed by the caller."""
         fields = {**self._headers, **(headers or {})}
-        return await self._transport.socket("/api/v1" + path, headers=fields, limit=limit)
+        return await self._transport.socket("/api/v1" + path, headers=fields)
 
     def _body(self, request: StartRequest, base_env: Env | None) -> dict[str, Any]:
         if self.extensions:

@@ -56,7 +56,9 @@ class TerminalsClient:
         if "pty" not in self._client.extensions:
             query = f"?token={session.token}"
         headers = {"X-PTY-Token": session.token}
-        return await self._client.socket(f"/pty/{session.session_id}/ws{query}", headers=headers, limit=MAX_FRAME)
+        socket = await self._client.socket(f"/pty/{session.session_id}/ws{query}", headers=headers)
+        socket.limit = MAX_FRAME
+        return socket
 
 
 async def open_tunnel(client: SandboxClient, port: int) -> Socket:

@@ -126,27 +126,23 @@ class Transport:
         else:
             connection.close()
 
-    async def socket(
-        self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: RefusalCheck | None = None
-    ) -> Socket:
+    async def socket(self, path: str, *, headers: Mapping[str, str], judge: RefusalCheck | None = None) -> Socket:
         """Open a WebSocket on a connection of its own (see `open_socket`). Raises `Unreachable` and `Refused`."""
         try:
-            return await self._open_socket(path, headers, limit, judge)
+            return await self._open_socket(path, headers, judge)
         except Unreachable as error:
             nothing_listens = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
             if not nothing_listens or not await self._is_revived():
                 raise
-        return await self._open_socket(path, headers, limit, judge)
+        return await self._open_socket(path, headers, judge)
 
-    async def _open_socket(
-        self, path: str, headers: Mapping[str, str], limit: int | None, judge: RefusalCheck | None
-    ) -> Socket:
+    async def _open_socket(self, path: str, headers: Mapping[str, str], judge: RefusalCheck | None) -> Socket:
         from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket  # few commands need one
 
         address = self.address
         key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
         endpoint = ServerEndpoint(address.path, address.host, address.port, hint=address.hint)
-        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit, judge=judge)
+        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, judge=judge)
 
     async def _begin(self, request: HttpRequest) -> tuple[HttpConnection, h11.Response]:
         body, idle = request.body, request.idle

@@ -42,14 +42,14 @@ class Closed(Exception):
 class WebSocket:
     """One end of a socket whose handshake is done. One task may receive while others send.
 
-    `limit` is how large a message may be, in bytes; without one, messages are handed out in pieces as they come. `rest`
-    has come already.
+    `rest` has come already.
     """
 
-    def __init__(self, pipe: Pipe, *, client: bool, limit: int | None = None, rest: bytes = b"") -> None:
+    def __init__(self, pipe: Pipe, *, client: bool, rest: bytes = b"") -> None:
         self._pipe = pipe
         self._frames = FrameProtocol(client, [])
-        self._limit = limit
+        self.limit: int | None = None
+        """How large a message may be, in bytes; without one, messages are handed out in pieces as they come."""
         self._message = bytearray()
         self._close_sent = False
         self._closed: Closed | None = None
@@ -118,11 +118,11 @@ class WebSocket:
 
     async def _assemble(self, frame: Frame) -> bytes | None:
         data = _bytes(frame)
-        if self._limit is None:
+        if self.limit is None:
             return data or None
         self._message += data
-        if len(self._message) > self._limit:
-            await self._fail(TOO_BIG, f"a message may have {self._limit} bytes")
+        if len(self._message) > self.limit:
+            await self._fail(TOO_BIG, f"a message may have {self.limit} bytes")
         if not frame.message_finished:
             return None
         message = bytes(self._message)

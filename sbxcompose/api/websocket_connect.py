@@ -77,8 +77,8 @@ class SocketStream:
 class Socket(WebSocket):
     """A WebSocket opened from here, with the headers of the answer that opened it; an async context manager."""
 
-    def __init__(self, stream: SocketStream, headers: Mapping[str, str], limit: int | None, rest: bytes) -> None:
-        super().__init__(stream, client=True, limit=limit, rest=rest)
+    def __init__(self, stream: SocketStream, headers: Mapping[str, str], rest: bytes) -> None:
+        super().__init__(stream, client=True, rest=rest)
         self.headers = headers
         self._stream = stream
         self.on_close: Callable[[], None] = lambda: None
@@ -103,10 +103,9 @@ async def open_socket(
     path: str,
     headers: Mapping[str, str],
     *,
-    limit: int | None = None,
     judge: RefusalCheck | None = None,
 ) -> Socket:
-    """Open a WebSocket; `limit` as for `WebSocket`. Raises `Unreachable`, or `Refused` with the server's words.
+    """Open a WebSocket. Raises `Unreachable`, or `Refused` with the server's words.
 
     `judge` is asked first what a refusal means.
     """
@@ -114,7 +113,7 @@ async def open_socket(
         async with asyncio.timeout(PATIENCE):
             stream = SocketStream(*await _connect(endpoint))
             try:
-                return await _shake_hands(stream, path, {"Host": "localhost", **headers}, limit, judge)
+                return await _shake_hands(stream, path, {"Host": "localhost", **headers}, judge)
             except BaseException:
                 await stream.close()
                 raise
@@ -134,7 +133,7 @@ async def _connect(endpoint: ServerEndpoint) -> tuple[asyncio.StreamReader, asyn
 
 
 async def _shake_hands(
-    stream: SocketStream, path: str, headers: Mapping[str, str], limit: int | None, judge: RefusalCheck | None
+    stream: SocketStream, path: str, headers: Mapping[str, str], judge: RefusalCheck | None
 ) -> Socket:
     protocol = h11.Connection(h11.CLIENT)
     key = base64.b64encode(os.urandom(16))
@@ -161,7 +160,7 @@ async def _shake_hands(
     if told.get("sec-websocket-accept", "").encode() != generate_accept_token(key):
         raise EOFError("the answer is not that of a WebSocket")
     # The first frames may have come in one piece with the 101.
-    return Socket(stream, told, limit, bytes(protocol.trailing_data[0]))
+    return Socket(stream, told, bytes(protocol.trailing_data[0]))
 
 
 async def _event(protocol: h11.Connection, stream: SocketStream) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Env, StartRequest
@@ -40,6 +41,21 @@ class RunFailed(ProcessFailed):
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
+
+
+class _ReadyRun(Struct, frozen=True):
+    """What a run must show to be ready: its health, a line or a command; `lasting`: that it is stable."""
+
+    healthy: bool
+    shown: ReadyLine | ReadyCommand | None
+    lasting: bool
+
+
+def _wanted_of(process: Process, condition: Condition, *, stable: bool) -> _ReadyRun:
+    if condition is not Condition.READY:
+        return _ReadyRun(healthy=False, shown=None, lasting=False)
+    has_check = process.ready_when is not None or process.health_check is not None
+    return _ReadyRun(process.health_check is not None, process.ready_when, stable and not has_check)
 
 
 class Readiness:
@@ -95,9 +111,8 @@ class Readiness:
             instance,
             lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
         )
-        has_check = process.ready_when is not None or process.health_check is not None
-        lasting = stable and condition is Condition.READY and not has_check
-        ready = await run_until(self._ready(process, instance, condition, lasting), raises_when_lost)
+        wanted = _wanted_of(process, condition, stable=stable)
+        ready = await run_until(self._ready(process, instance, wanted), raises_when_lost)
         assert ready is not None
         return ready
 
@@ -153,19 +168,19 @@ class Readiness:
         if failed >= CRASH_LOOP:
             raise RunFailed(row, crash_loop_text(row, failed))
 
-    async def _ready(self, process: Process, instance: Instance, condition: Condition, lasting: bool) -> ObservedRow:
+    async def _ready(self, process: Process, instance: Instance, wanted: _ReadyRun) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""
         while True:
             row = await self._connection.wait_until(instance, lambda: _alive(self._row(process, instance)))
-            if await self._gets_ready(process, row, condition, lasting):
+            if await self._gets_ready(process, row, wanted):
                 self._restarts[instance] = row.restarts + 1
                 return row
 
-    async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition, lasting: bool) -> bool:
+    async def _gets_ready(self, process: Process, row: ObservedRow, wanted: _ReadyRun) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
         over = self._connection.wait_until(row.instance, lambda: self._is_over(process, row))
         try:
-            await run_until(self._run_ready(process, row, condition, lasting), over)
+            await run_until(self._run_ready(process, row, wanted), over)
         except SbxError:
             # A check may have failed because its run has just ended; then the next run is waited for.
             if not self._is_over(process, row):
@@ -178,17 +193,17 @@ class Readiness:
         same = now is not None and (now.name, now.run) == (row.name, row.run) and _alive(now) is not None
         return None if same else True
 
-    async def _run_ready(self, process: Process, row: ObservedRow, condition: Condition, lasting: bool) -> None:
+    async def _run_ready(self, process: Process, row: ObservedRow, wanted: _ReadyRun) -> None:
         """Wait until the run that `row` shows is ready."""
         instance = row.instance
-        if condition is Condition.READY and process.health_check is not None:
+        if wanted.healthy:
             await self._connection.wait_until(instance, lambda: _healthy(self._row(process, instance)))
-        match process.ready_when if condition is Condition.READY else None:
+        match wanted.shown:
             case ReadyLine(pattern):
                 await self._line(row, pattern)
             case ReadyCommand(command):
                 await self._command(process, row, command)
-        await self._stable(row, lasting)
+        await self._stable(row, wanted.lasting)
 
     async def _stable(self, row: ObservedRow, lasting: bool) -> None:
         """Wait until a run counts whose check has succeeded, or that has none; `lasting`: until it is stable."""

@@ -96,7 +96,9 @@ def websocket(
     async def converse(pipe: Bytes) -> None:
         from sbxcompose.api.websocket import WebSocket
 
-        await _attend(WebSocket(pipe, client=False, limit=limit), talk)
+        socket = WebSocket(pipe, client=False)
+        socket.limit = limit
+        await _attend(socket, talk)
 
     return Upgraded([*lines, (b"Sec-WebSocket-Accept", accept)], converse)
 

@@ -79,7 +79,9 @@ def test_a_session_over_tls(host_environ: Home, tmp_path: Path, monkeypatch: pyt
                 with pytest.raises(Unreachable, match="certificate"):
                     await open_socket(endpoint, path, headers)
                 monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-                view = View(await open_socket(endpoint, path, headers, limit=pty.MAX_FRAME))
+                socket = await open_socket(endpoint, path, headers)
+                socket.limit = pty.MAX_FRAME
+                view = View(socket)
                 await view.socket.send(pty.READY)
                 await view.type("it\n")
                 assert (await view.end()).reason == "exit:0"

@@ -24,10 +24,10 @@ def conversation(work: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
-async def dial(box: Box, path: str, headers: dict[str, str] | None = None, limit: int | None = None) -> Socket:
+async def dial(box: Box, path: str, headers: dict[str, str] | None = None) -> Socket:
     """A socket below the sandbox's `/api/v1`, over the host's Unix socket."""
     return await open_socket(
-        ServerEndpoint(path=str(box.host.path)), "/api/v1" + path, {**box.headers, **(headers or {})}, limit=limit
+        ServerEndpoint(path=str(box.host.path)), "/api/v1" + path, {**box.headers, **(headers or {})}
     )
 
 
@@ -53,7 +53,9 @@ class Session:
 
     async def connect(self, query: str = "") -> View:
         """A socket to it that has not said READY."""
-        return View(await dial(self.box, f"{self.path}/ws{query}", {"X-PTY-Token": self.token}, pty.MAX_FRAME))
+        socket = await dial(self.box, f"{self.path}/ws{query}", {"X-PTY-Token": self.token})
+        socket.limit = pty.MAX_FRAME
+        return View(socket)
 
     async def view(self, query: str = "") -> View:
         """A socket to it that is ready."""

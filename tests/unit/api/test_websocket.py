@@ -48,7 +48,8 @@ def received(wire: Wire, *, limit: int | None = None) -> tuple[list[bytes], Clos
     """All messages up to the end, and the end."""
 
     async def main() -> tuple[list[bytes], Closed]:
-        socket = WebSocket(wire, client=False, limit=limit)
+        socket = WebSocket(wire, client=False)
+        socket.limit = limit
         messages = []
         while True:
             try:
