@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -357,6 +358,35 @@ def test_stop_web_reaches_its_request_in_four_files() -> None:
     calls = ["apply", "session.execute", "connection.client.stop", "self.stream"]
     found = [[ast.unparse(node.func) for node in nodes(path) if isinstance(node, ast.Call)] for path in files]
     assert [call for call, called in zip(calls, found, strict=True) if call not in called] == []
+
+
+def test_a_line_of_output_passes_each_module_once_and_one_way() -> None:
+    """The page has the modules in the order in which a line passes them."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = [re.search(rf"^\| the way of a line {where} \| (.*?)(?:; of |\|)", text, re.M) for where in _WAYS]
+    to_log, to_screen = [re.findall(r"`([\w/]+\.py)`", row[1]) for row in rows if row is not None]
+    way = [*to_log, *to_screen]
+    assert (len(to_log), len(to_screen), len(set(way))) == (4, 12, 16)
+    known = {name: _own_imports(PACKAGE / name) for name in way}
+    handed_on = [*pairwise(to_log), ("cli/view/stream.py", "logs/output.py")]
+    assert [names for names in handed_on if names[1] not in known[names[0]]] == []
+    taken = [("host/logs/reader.py", "host/routes/watch.py"), ("api/follow.py", "engine/sandbox_connection.py")]
+    assert [names for names in taken if names[0] not in known[names[1]]] == []
+    parts = to_screen[to_screen.index("logs/output.py") + 1 :]
+    for at, name in enumerate(parts):  # each takes blocks from those before it
+        assert known[name] & {"cli/view/stream.py", "logs/output.py", *parts[at + 1 :]} == set()
+
+
+_WAYS = ("of output to its log", "from there to the terminal")
+
+
+def _own_imports(path: Path) -> set[str]:
+    """The modules of the package that a file imports, as the documents name them."""
+    found = set(imported(path))
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.update(f"{node.module}.{name.name}" for name in node.names)
+    return {name.removeprefix("sbxcompose.").replace(".", "/") + ".py" for name in found}
 
 
 def test_the_changelog_speaks_of_what_is_not_released_yet() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,7 +19,7 @@ import pytest
 
 from tests.support import asking
 from tests.support.certificate import make_certificate
-from tests.support.command import Sbx
+from tests.support.command import Running, Sbx
 from tests.support.home import MARKER, Home, alive_with, end_of
 from tests.support.plain_cloud import PlainCloud
 from tests.support.warm import WARM
@@ -42,6 +42,16 @@ class CloudSbx(Sbx):
     """`sbxcompose` in one project directory, which its sandboxes have at /workspace, and the cloud that it talks to."""
 
     plain: PlainCloud = field(repr=False)
+
+    @contextmanager
+    def two_ups(self, first: Sequence[str] = (), second: Sequence[str] = ()) -> Iterator[tuple[Running, Running]]:
+        """Two `up -d`, with these options, that wait for the same sandbox, which does not get to run."""
+        self.plain.pending = ["scheduling"] * 100_000
+        with self.start("up", "-d", *first) as one:
+            one.wait_for("sandbox app is pending: scheduling")
+            with self.start("up", "-d", *second) as other:
+                other.wait_for("sandbox app is pending: scheduling")
+                yield one, other
 
 
 def _environment(request: pytest.FixtureRequest, home: Home, **more: str) -> dict[str, str]:

@@ -85,14 +85,10 @@ def test_a_create_whose_answer_was_lost_is_interrupted(cloud: CloudSbx, times: i
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_up_that_waits_for_the_sandbox_of_another_is_interrupted(cloud: CloudSbx, times: int) -> None:
     cloud.write(FILE)
-    cloud.plain.pending = [*FOREVER]
-    with cloud.start("up", "-d", "--wait") as first:
-        first.wait_for("sandbox app is pending: scheduling")
-        with cloud.start("up", "-d") as second:
-            second.wait_for("sandbox app is pending: scheduling")
-            for _ in range(times):
-                second.interrupt()
-            done = second.wait()
+    with cloud.two_ups(first=["--wait"]) as (first, second):
+        for _ in range(times):
+            second.interrupt()
+        done = second.wait()
         assert done.code == 130
         assert "terminated" not in done.stdout + done.stderr
         cloud.plain.pending = []
@@ -102,20 +98,16 @@ def test_an_up_that_waits_for_the_sandbox_of_another_is_interrupted(cloud: Cloud
 
 def test_the_up_that_made_the_sandbox_is_interrupted_twice_while_another_waits(cloud: CloudSbx) -> None:
     cloud.write(FILE)
-    cloud.plain.pending = [*FOREVER]
-    with cloud.start("up", "-d") as first:
-        first.wait_for("sandbox app is pending: scheduling")
-        with cloud.start("up", "-d", "--wait") as second:
-            second.wait_for("sandbox app is pending: scheduling")
-            cloud.plain.hold = "DELETE"
-            first.interrupt()
-            cloud.plain.wait_for_held()
-            first.interrupt()
-            done = first.wait()
-            assert (done.code, AGAIN in done.stdout + done.stderr) == (130, True)
-            cloud.plain.pending = []
-            cloud.plain.release()
-            assert second.wait().code == 0
+    with cloud.two_ups(second=["--wait"]) as (first, second):
+        cloud.plain.hold = "DELETE"
+        first.interrupt()
+        cloud.plain.wait_for_held()
+        first.interrupt()
+        done = first.wait()
+        assert (done.code, AGAIN in done.stdout + done.stderr) == (130, True)
+        cloud.plain.pending = []
+        cloud.plain.release()
+        assert second.wait().code == 0
     assert set(pids(cloud)) == {"web"}
 
 

@@ -34,15 +34,11 @@ def test_a_sandbox_that_is_pending_when_its_up_is_interrupted_is_terminated(
 
 def test_an_up_makes_its_own_sandbox_when_the_up_that_made_the_pending_one_is_interrupted(cloud: CloudSbx) -> None:
     cloud.write(FILE)
-    cloud.plain.pending = [*FOREVER]
-    with cloud.start("up", "-d") as first:
-        first.wait_for("sandbox app is pending: scheduling")
-        with cloud.start("up", "-d", "--wait") as second:
-            second.wait_for("sandbox app is pending: scheduling")
-            first.interrupt()
-            assert first.wait().code == 130
-            cloud.plain.pending = []
-            done = second.wait()
+    with cloud.two_ups(second=["--wait"]) as (first, second):
+        first.interrupt()
+        assert first.wait().code == 130
+        cloud.plain.pending = []
+        done = second.wait()
     assert done.code == 0
     assert "sandbox app was terminated before it was running; creating another" in done.stdout + done.stderr
     assert set(pids(cloud)) == {"web"}
