@@ -6,8 +6,10 @@ What can go wrong is put into words in `api.cloud_errors`.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -79,6 +81,7 @@ class Https:
 
         from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
 
+        _import_sniffio_once()
         # Compressed streams would come in lumps.
         fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **self.headers}
         try:
@@ -143,3 +146,15 @@ def _content(body: Any) -> tuple[Any, dict[str, str]]:
     if isinstance(body, bytes):
         return body, {}
     return json.dumps(body).encode(), {"Content-Type": "application/json"}
+
+
+def _import_sniffio_once() -> None:
+    """Have `import sniffio` fail at once where it is not installed.
+
+    httpcore (1.0.9) tries that at each lock and event, several times a request, and Python searches its path each
+    time: 0.2 ms of CPU. Newer versions of anyio do not bring it.
+    """
+    try:
+        importlib.import_module("sniffio")
+    except ImportError:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]

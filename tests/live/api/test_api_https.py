@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,26 @@ def test_connections_are_used_again_beside_any_number_of_streams() -> None:
             assert server.taken == streams + 1
 
     asyncio.run(main())
+
+
+def test_no_request_searches_for_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore imports at each of its locks a module that may not be installed, which costs a search of the path."""
+    searched: list[str] = []
+
+    class Searches(MetaPathFinder):
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            searched.append(name)
+
+    async def main() -> None:
+        async with CountingServer().serving(None) as client:
+            await ask(client)
+            monkeypatch.setattr(sys, "meta_path", [Searches(), *sys.meta_path])
+            for _ in range(5):
+                await ask(client)
+
+    async def ask(client: Https) -> None:
+        async with client.stream(HttpRequest("GET", "/")) as reply:
+            await reply.read()
+
+    asyncio.run(main())
+    assert searched == []
