@@ -45,6 +45,16 @@ def test_every_route_is_in_the_document() -> None:
     assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == set(methods_of(ROUTES))
 
 
+def test_a_path_in_a_namespace_and_the_flat_one_are_one_route() -> None:
+    served: dict[str, dict[str, object]] = {}
+    for route in ROUTES:
+        for method, path in methods_of([route]):
+            served.setdefault(path, {})[method] = getattr(route, "endpoint", None)
+    flat = [path for path in served if NAMESPACED + path in served]
+    assert [path for path in flat if served[path] != served[NAMESPACED + path]] == []
+    assert {"/sandboxes", "/sandboxes/{sandbox}", "/snapshots/{snapshot}", "/sandbox-pools"} <= set(flat)
+
+
 def schemas(value: Any) -> list[Any]:
     if isinstance(value, list):
         return [found for item in value for found in schemas(item)]
