@@ -51,7 +51,7 @@ class Pump:
             if not moved:
                 self.close()
         except BlockingIOError:
-            return
+            self._set_blocked(None)
         except OSError as error:
             self._pause(error)
 
@@ -62,7 +62,12 @@ class Pump:
             print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
         self._set_blocked((error.strerror or str(error)).lower())
         # By a timer, as nothing tells that a disk has room again.
-        self._retry = self._loop.call_later(RETRY, self._listen)
+        self._retry = self._loop.call_later(RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._listen()
+        # What was read from a terminal waits in the log's memory: the terminal does not become readable for it.
+        self._readable()
 
     def _set_blocked(self, why: str | None) -> None:
         if self.blocked != why:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import tempfile
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd, RunStart
+from sbxcompose.host.logs.pump import Pump
 from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import INDEX, RECORD, STDERR, STDOUT, Segment
 from sbxcompose.host.logs.store import LogStore
@@ -479,3 +481,33 @@ def assert_same(events: list[LogEvent], written: list[tuple[int, bytes]]) -> Non
     for item in seen:
         assert item.position == position
         position = item.end
+
+
+def test_a_line_of_a_terminal_that_found_no_space_comes_once_there_is_some(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been read already: the terminal does not become readable for it again."""
+    monkeypatch.setattr("sbxcompose.host.logs.pump.RETRY", 0.0)
+    full, real = [True], os.pwrite
+
+    def write(fd: int, data: bytes, offset: int) -> int:
+        if full.pop() if full else False:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data, offset)
+
+    async def run() -> None:
+        master, slave = os.openpty()
+        os.set_blocking(master, False)
+        feed.log.begin_run(1_000.0)
+        states: asyncio.Queue[str | None] = asyncio.Queue()
+        pump = Pump(feed.log, STDOUT, 1, master, lambda: states.put_nowait(pump.blocked))
+        monkeypatch.setattr(os, "pwrite", write)
+        os.write(slave, b"hello\n")
+        assert await states.get() == "no space left on device"
+        assert await states.get() is None
+        pump.close()
+        os.close(slave)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    with feed.log.reader(0) as reader:
+        assert chunks(everything(reader)) == [(STDOUT, b"hello\r\n")]
