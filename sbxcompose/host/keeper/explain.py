@@ -41,14 +41,14 @@ def explain(
     `inside` an isolated sandbox the files that this process can look at are others.
     """
     kind, _, rest = failure.partition(b":")
-    number, _, where = rest.partition(b":")
+    where = rest.partition(b":")[2]
     if inside and not failure:
         return CannotSpawn(f"cannot start {request['argv'][0]} in the sandbox: its start was interrupted", errno.EIO)
     # What fails in the child before the exec, and is no step of `_posixsubprocess` itself, it calls SubprocessError.
     if kind != b"OSError":
         thing = "its terminal" if request.get("pty") else "the limits of its sandbox"
         return CannotSpawn(f"cannot give {request['argv'][0]} {thing}", errno.EIO)
-    code = int(number, 16)
+    code = errno_of(failure)
     if where.startswith(b"enter"):
         return CannotSpawn(f"cannot enter the sandbox: {os.strerror(code).lower()}", code)
     if where.startswith(b"noexec"):
@@ -56,9 +56,16 @@ def explain(
     return CannotSpawn(_at_exec(code, request, environment, inside=inside), code)
 
 
+def errno_of(failure: bytes) -> int:
+    """Return the error number in what a child left of its failure; 0 where there is none."""
+    kind, _, rest = failure.partition(b":")
+    return int(rest.partition(b":")[0], 16) if kind == b"OSError" else 0
+
+
 def _before_exec(code: int, request: dict[str, Any]) -> str:
     cwd = request["cwd"]
-    if cwd is not None and code in _DIRECTORY_ERRORS:
+    # Of a network or FUSE file system chdir(2) fails in more ways; without a user to become nothing else is left.
+    if cwd is not None and (code in _DIRECTORY_ERRORS or request["uid"] is None):
         words = {errno.ENOENT: "no such directory", errno.ENOTDIR: "not a directory"}
         return f"{words.get(code, os.strerror(code).lower())}: {cwd}"
     return f"cannot become user {request['uid']}: {os_error_text(code)}"

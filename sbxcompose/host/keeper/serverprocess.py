@@ -8,6 +8,7 @@ import socket
 
 from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.execution import ExecContext, Program
+from sbxcompose.host.keeper.explain import errno_of, os_error_text
 from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
 
@@ -95,19 +96,32 @@ class ServerProcess:
         """Start it now. That it could not be started counts as a death."""
         self.start_at = None
         self._started = monotonic()
-        ours, theirs = socket.socketpair()
-        environment = {**self._environment, ENV_CONTROL: str(theirs.fileno())}
-        pid, failure = self._run(environment, theirs.fileno())
-        theirs.close()
-        if failure:
-            ours.close()
-            # Nothing else reaps it: its end is not one of a server.
-            os.waitpid(pid, 0)
-            self._log(f"the server cannot be started: {self._argv[0]}: {failure.decode('ascii', 'replace')}")
+        try:
+            channel = self._start()
+        except OSError as error:
+            # Also for want of processes, memory or descriptors: the keeper outlives that, with all that it holds.
+            words = os_error_text(error.errno) if error.errno else error.strerror or str(error)
+            self._log(f"the server cannot be started: {self._argv[0]}: {words}")
             self.plan_next(spoke=False)
-            return
+        else:
+            self._connect(channel)
+
+    def _start(self) -> Channel:
+        """Start it; our end of its channel. Raises `OSError`."""
+        ours, theirs = socket.socketpair()
+        try:
+            pid, failure = self._run({**self._environment, ENV_CONTROL: str(theirs.fileno())}, theirs.fileno())
+            if failure:
+                # Nothing else reaps it: its end is not one of a server.
+                os.waitpid(pid, 0)
+                raise OSError(errno_of(failure), failure.decode("ascii", "replace"))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self.pid = pid
-        self._connect(Channel(ours))
+        return Channel(ours)
 
     def _run(self, environment: dict[str, str], control: int) -> tuple[int, bytes]:
         read, write = os.pipe2(os.O_CLOEXEC)

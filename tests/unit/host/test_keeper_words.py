@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import signal
 from typing import Any
 
@@ -230,3 +232,10 @@ def test_a_server_remembers_whom_it_had_killed(number: int, stop: bool) -> None:
     client = Answering()
     asyncio.run(client.stop("a", number, 60.0) if stop else client.kill("a", number))
     assert known.units["a"].sigkilled is (number == signal.SIGKILL)
+
+
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.ENOTCONN, errno.EIO])
+def test_a_directory_that_cannot_be_entered_is_named_whatever_the_reason(code: int) -> None:
+    request = {"argv": ["tool"], "cwd": "/mnt/share", "uid": None}
+    words = str(explain(b"OSError:%x:noexec:chdir" % code, request, {}))
+    assert words == f"{os.strerror(code).lower()}: /mnt/share"
