@@ -58,7 +58,7 @@ class RequestRetry(Struct):
 
 
 CALL_TRIES = 5
-CALL_PAUSE = 0.05
+CALL_PAUSE = 0.1
 """Seconds before a call is made again, doubled each time; the host's server starts again in about 0.3 s."""
 
 
@@ -72,5 +72,5 @@ async def retried(call: Callable[[], Awaitable[T]], *, tries: int = CALL_TRIES, 
         try:
             return await call()
         except Unreachable:
-            await asyncio.sleep(first * 2**attempt)
+            await asyncio.sleep(first * 2 ** (attempt - 1))
     return await call()

@@ -61,7 +61,7 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
             case UseOtherName(other):
                 request = replace(request, name=other)
             case Retry():
-                await asyncio.sleep(CALL_PAUSE * 2**attempt)
+                await asyncio.sleep(CALL_PAUSE * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
 
 
@@ -104,8 +104,8 @@ async def _start_once(
                 raise
             # A request that was cut off may still be on its way to the daemon; one that was refused is not.
             looks = 1 if isinstance(error, Unavailable) else MAX_POLLS
-            for attempt in range(1, looks + 1):
-                await asyncio.sleep(CALL_PAUSE * 2**attempt)
+            for look in range(looks):
+                await asyncio.sleep(CALL_PAUSE * 2**look)
                 found = unnamed_after_failure(request, known, await _rows(connection))
                 if found is not None:
                     return found

@@ -21,7 +21,7 @@ REMOVE = 'rm -rf -- "$1" "$1".*'
 CLEAN_UP = 5.0
 """Seconds that it may take to remove what a copy that has failed, or was interrupted, leaves in a sandbox."""
 TRIES = 6
-PAUSE = 0.1
+PAUSE = 0.2
 """Seconds before the next try; doubled each time."""
 
 
