@@ -11,6 +11,7 @@ import os
 import signal
 import time
 import zlib
+from contextlib import suppress
 
 from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.cgroups import FreezerGroup, hold, places
@@ -96,7 +97,8 @@ class Freezer:
         """Thaw a unit whose stopped processes are unknown."""
         for base in self._bases:
             if os.path.isdir(_path(base, unit.name)):
-                FreezerGroup(_path(base, unit.name)).thaw()
+                with suppress(OSError):  # another host may remove what is empty, as no keeper holds it now
+                    FreezerGroup(_path(base, unit.name)).thaw()
         leader = read_process(unit.pid)
         members = [*([leader] if leader is not None else []), *census([unit]).members([unit.name]).get(unit.name, [])]
         for generation in reversed(generations(members)):
@@ -168,8 +170,11 @@ class _Grouping:
             calm += 1
             found = census(self._every).members(self._units)
             for name, unit in list(self._units.items()):
+                leader = read_process(unit.pid)
+                # One that has just ended stays where it is, and would count as moved in each round.
+                members = [*([leader] if leader is not None and not leader.dead else []), *found.get(name, [])]
                 try:
-                    if self._move([unit.pid, *(process.pid for process in found.get(name, []))], self._groups[name]):
+                    if self._move([process.pid for process in members], self._groups[name]):
                         calm = 0
                 except OSError:  # one of them is where we may not take it from
                     given_up.append(self._units.pop(name))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 import pytest
 
+from sbxcompose.host.keeper import freezer as freezer_module
+from sbxcompose.host.keeper.census import Census
 from sbxcompose.host.keeper.cgroups import places
 from sbxcompose.host.keeper.freezer import Freezer
 from sbxcompose.host.keeper.unit import Unit
@@ -78,4 +80,24 @@ def test_where_no_group_can_be_made_signals_do(pids: list[int]) -> None:
     assert isinstance(unit.frozen, list)
     assert {pid for pid, _ in unit.frozen} == set(pids)
     assert rest(pids)
+    freezer.thaw(unit)
+
+
+def test_a_leader_that_has_just_ended_costs_no_more_looks_at_the_machine(
+    base: str, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel moves no process that has ended, and reports none of that."""
+    os.kill(pids[0], signal.SIGKILL)
+    os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+    looks = 0
+
+    def census(units: Collection[Unit]) -> Census:
+        nonlocal looks
+        looks += 1
+        return real(units)
+
+    real = freezer_module.census
+    monkeypatch.setattr(freezer_module, "census", census)
+    freezer, unit = frozen(base, pids)
+    assert looks <= 4
     freezer.thaw(unit)
