@@ -93,6 +93,9 @@ class Finder:
             return None
         children += [pid for found in adopted if found is not None for pid in found]
         orphans = sorted(set(children).difference(self._leaders, self.exempt, self.inits))
+        # Those of a sandbox are reaped by its init process, which tells nothing: their numbers go to other processes.
+        for pid in self._orphans.keys() - set(orphans):
+            del self._orphans[pid]
         for pid in orphans:
             if pid not in self._orphans:
                 self._classify(pid, units)
@@ -219,11 +222,25 @@ class _Claims:
 
 
 def kill_and_wait(processes: list[ProcessStat]) -> None:
-    """Send SIGKILL to all, and wait until they are gone, as long as that may take."""
-    waiting = select.poll()
+    """Send SIGKILL to all, and wait until they are gone, as long as that may take. Raises `OSError` if there are no
+    descriptors at all.
+    """
+    while processes:
+        dying, processes = _kill(processes)
+        _wait_for(dying)
+
+
+def _kill(processes: list[ProcessStat]) -> tuple[dict[int, tuple[int, int]], list[ProcessStat]]:
+    """Send SIGKILL to as many as there are descriptors for; their pidfds, and the others."""
     dying: dict[int, tuple[int, int]] = {}
-    for process in processes:
-        pidfd = open_process(process)
+    for position, process in enumerate(processes):
+        try:
+            pidfd = open_process(process)
+        except OSError:
+            # There may be more of them than descriptors: the others follow when these are gone.
+            if not dying:
+                raise
+            return dying, processes[position:]
         if pidfd is None:
             continue
         try:
@@ -231,10 +248,17 @@ def kill_and_wait(processes: list[ProcessStat]) -> None:
         except PermissionError:
             killed = False
         if killed:
-            waiting.register(pidfd, select.POLLIN)
             dying[pidfd] = process.pid, process.started
         else:
             os.close(pidfd)
+    return dying, []
+
+
+def _wait_for(dying: dict[int, tuple[int, int]]) -> None:
+    """Wait until processes that were killed are gone, and close their pidfds."""
+    waiting = select.poll()
+    for pidfd in dying:
+        waiting.register(pidfd, select.POLLIN)
     begun = monotonic()
     while dying and not is_over(monotonic() - begun, lambda: is_starved(dying.values())):
         for pidfd, _ in waiting.poll(POLL_INTERVAL * 1000):

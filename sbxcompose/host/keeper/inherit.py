@@ -53,16 +53,21 @@ def launch(restart: KeeperRestart) -> tuple[socket.socket, int, subprocess.Popen
     Raises `OSError`.
     """
     ours, theirs = socket.socketpair()
-    read, write = os.pipe()
-    try:
-        return ours, read, restart.start(theirs.fileno(), write)
-    except OSError:
-        ours.close()
-        os.close(read)
-        raise
-    finally:
-        theirs.close()
-        os.close(write)
+    with theirs:
+        try:
+            read, write = os.pipe()
+        except OSError:
+            ours.close()
+            raise
+        try:
+            return ours, read, restart.start(theirs.fileno(), write)
+        except BaseException:
+            ours.close()
+            os.close(read)
+            raise
+        finally:
+            # While we have these ends open, neither the keeper's death nor the end of its report can be seen.
+            os.close(write)
 
 
 @dataclass(frozen=True, slots=True)

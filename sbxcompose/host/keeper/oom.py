@@ -40,7 +40,7 @@ class KernelLog:
                 # Only what comes from now on: numbers in earlier records may have been given to other processes.
                 os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
-            return
+            self._close()
 
     @property
     def readable(self) -> bool:
@@ -68,6 +68,11 @@ class KernelLog:
     def forget_all_but(self, pids: set[int]) -> None:
         """Let go of victims other than `pids`, which run: their numbers may be given to others."""
         self._victims &= pids
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _news(self) -> list[bytes]:
         """Return the records that have come."""

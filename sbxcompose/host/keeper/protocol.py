@@ -83,7 +83,14 @@ class Channel:
             raise ValueError(f"{len(fds)} descriptors in one frame")
         payload = json.dumps(body, separators=(",", ":")).encode()
         header = len(payload).to_bytes(4, "big") + len(fds).to_bytes(2, "big")
-        self._outbox.append((memoryview(header + payload), [os.dup(fd) for fd in fds]))
+        copies: list[int] = []
+        try:
+            for fd in fds:
+                copies.append(os.dup(fd))
+        except OSError:
+            _close(copies)
+            raise
+        self._outbox.append((memoryview(header + payload), copies))
 
     def flush(self) -> bool:
         """Send what can be sent now; whether nothing is left. Raises `OSError` when its reader is gone."""
@@ -133,13 +140,13 @@ class Channel:
                 return True
             except OSError:
                 return False
-            if flags & socket.MSG_CTRUNC:  # no descriptor may be taken for another one
-                raise OSError(errno.EMFILE, "descriptors were lost: too many open files")
             for level, kind, payload in rights:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     numbers = array.array("i")
                     numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
                     self._fds.extend(numbers)
+            if flags & socket.MSG_CTRUNC:  # no descriptor may be taken for another one; `close` closes those that came
+                raise OSError(errno.EMFILE, "descriptors were lost: too many open files")
             if not data:
                 return False
             self._inbox += data

@@ -35,9 +35,12 @@ class UnownedProcesses:
         names = {unit.name for unit in ending}
         killed: dict[int, str] = {}
         for _ in range(ROUNDS):
-            found = [
-                process for process in self._finder.unowned(units) if (process.pid, process.started) not in self._immune
-            ]
+            seen = self._finder.unowned(units)
+            # Nothing of what has ended is remembered: a host may run for months.
+            keys = {(process.pid, process.started) for process in seen}
+            self._named &= keys
+            self._immune &= keys
+            found = [process for process in seen if (process.pid, process.started) not in self._immune]
             if not found:
                 break
             others = [unit for unit in units if unit.live and unit.name not in names]

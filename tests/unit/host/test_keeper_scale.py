@@ -6,6 +6,9 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from sbxcompose.host.keeper import escaped, unowned
 from sbxcompose.host.keeper.client import KeeperClient, Spawn
 from sbxcompose.host.keeper.endpoint import SLICE
 from sbxcompose.host.keeper.escaped import Finder
@@ -21,6 +24,7 @@ from sbxcompose.host.supervise.names import RowNames
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.retention import EndedRows
 from sbxcompose.host.supervise.unwatched import WatcherTimeouts
+from sbxcompose.linux.processes import ProcessStat
 from sbxcompose.tasks import TaskOwner
 from tests.support.counting import lines
 
@@ -160,3 +164,33 @@ def test_each_answer_to_many_starts_costs_the_same() -> None:
         return lines(lambda: asyncio.run(Answered().spawn_many(spawns)))
 
     assert start(800) < 10.5 * start(80)
+
+
+def orphan(pid: int, parent: int = 1) -> ProcessStat:
+    """Return a process that has lost its parents."""
+    return ProcessStat(pid, b"%d (sh) S %d 0 0 " % (pid, parent) + b"0 " * 15 + b"7")
+
+
+def test_a_number_that_went_to_another_orphan_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an isolated sandbox its init process reaps, and tells nothing."""
+    owner, children = {"now": "box.0"}, {"now": [7]}
+    monkeypatch.setattr(escaped, "read_process", orphan)
+    monkeypatch.setattr(escaped, "owner_of_orphan", lambda process, leaders, tags: owner["now"])
+    monkeypatch.setattr(escaped, "census", lambda units: SimpleNamespace(members=lambda names: {"box.1": [orphan(7)]}))
+    finder = Finder({}, lambda pid: list(children["now"]))
+    _, (first, second) = units_of(2)
+    assert finder.left_by([second], [first, second]) == {}
+    children["now"] = []
+    assert finder.left_by([second], [first, second]) == {}
+    owner["now"], children["now"] = "box.1", [7]
+    assert finder.left_by([second], [first, second]).keys() == {"box.1"}
+
+
+def test_nothing_is_remembered_of_orphans_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unowned, "kill_and_wait", lambda processes: None)
+    finder = SimpleNamespace(inits={}, unowned=lambda units: found)
+    processes = UnownedProcesses(cast(Finder, finder))
+    for pid in range(MANY):
+        found = [orphan(1 << 30 | pid)]
+        processes.end([])
+    assert len(processes._immune) + len(processes._named) <= 2
