@@ -53,7 +53,6 @@ class Keeper:
         environment = self._server_environment(limits)
         connect = self._endpoint.open
         self._server = ServerProcess(options.server, environment, descriptors.fds, connect, self._is_needed, log)
-        self._server_pidfd: int | None = None
         self._ending = False
         self._status: int | None = None
 
@@ -155,18 +154,18 @@ class Keeper:
             self._server_ended(None)
             return
         self._server.pid = pid
-        self._server_pidfd = pidfd
+        self._server.pidfd = pidfd
         # A pidfd, because SIGCHLD tells of our own children alone; it becomes readable when the process ends
         # (pidfd_open(2)).
         self._loop.watch(pidfd, self._foreign_server_ended)
 
     def _foreign_server_ended(self) -> None:
-        if self._server_pidfd is None:
+        if self._server.pidfd is None:
             return
-        status = kernel.final_status(self._server_pidfd, self._options.server_pid)
-        self._loop.unwatch(self._server_pidfd)
-        os.close(self._server_pidfd)
-        self._server_pidfd = None
+        status = kernel.final_status(self._server.pidfd, self._options.server_pid)
+        self._loop.unwatch(self._server.pidfd)
+        os.close(self._server.pidfd)
+        self._server.pidfd = None
         self._server_ended(status)
 
     def _server_ended(self, status: int | None) -> None:

@@ -84,6 +84,8 @@ class ServerProcess:
         self._short = 0
         self._started = 0.0
         self.pid: int | None = None
+        self.pidfd: int | None = None
+        """Of a server that is not our child."""
         self.start_at: float | None = None
         """When it is to be started again, in monotonic seconds."""
 
@@ -155,6 +157,7 @@ class ServerProcess:
             self.start_at = None
             self._log("the server dies as soon as it is started, and nothing needs it; the host ends")
             return
+        # One that speaks may also die of what it does then: it has more tries before it has to wait.
         pause = pause_before(max(1, self._failures, self._short - 2 * TRIES))
         if pause >= 1.0:
             self._log(f"the server dies as soon as it is started; trying again in {pause:g} s")
@@ -163,8 +166,12 @@ class ServerProcess:
     def signal(self, number: int) -> None:
         """Send it a signal, if there is one."""
         if self.pid is not None:
+            # A child keeps its number until we reap it. Another one's may already be that of another process.
             try:
-                os.kill(self.pid, number)
+                if self.pidfd is None:
+                    os.kill(self.pid, number)
+                else:
+                    signal.pidfd_send_signal(self.pidfd, number)
             except ProcessLookupError:
                 self.pid = None
 

@@ -6,6 +6,7 @@ import array
 import asyncio
 import errno
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_descriptors_that_came_with_a_short_message_are_closed() -> None:
 def test_a_kernel_log_whose_end_cannot_be_found_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "kmsg")
     assert not KernelLog(str(tmp_path / "kmsg"), INITIAL_PID_NAMESPACE).readable
+
+
+def test_no_other_process_is_signalled_that_got_the_number_of_a_server() -> None:
+    server = ServerProcess(["python"], {}, [], lambda channel: None, lambda: True, print)
+    with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "600"]) as other:
+        server.pid, server.pidfd = other.pid, os.pidfd_open(ended.pid)
+        ended.wait()
+        server.signal(signal.SIGKILL)
+        assert server.pid is None
+        assert other.poll() is None
+        other.kill()
+        os.close(server.pidfd)
