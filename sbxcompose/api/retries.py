@@ -50,8 +50,10 @@ class RequestRetry(Struct):
             pause = asked + random * min(asked, 1.0) / 4
         else:
             pause = min(FIRST_PAUSE * 2.0 ** (self.tries - 1), LONGEST_PAUSE) * (0.5 + random / 2)
+        # Decided before the pause: a wait that no try follows would only delay the error.
         if now - self.failed_at + pause > PATIENCE:
             return None
+        # A wrong address should be reported soon, and one that has worked be waited for.
         if not self.answered and self.tries >= (BUSY_TRIES if isinstance(error, Unavailable) else FIRST_TRIES):
             return None
         return pause

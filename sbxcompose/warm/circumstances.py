@@ -41,9 +41,11 @@ def own() -> tuple[Description, dict[str, str]]:
         "variables": variables(os.environ),
         "status": "\n".join(f"{name}: {status[name]}" for name in sorted(set(_STATUS.split()) & status.keys())),
         "scheduling": f"{os.sched_getscheduler(0)} {parameters} {os.getpriority(os.PRIO_PROCESS, 0)}",
+        # Inside chroot(2) "/" is another directory.
         "root": f"{root.st_dev} {root.st_ino}",
         "namespaces": " ".join(_link(f"/proc/self/ns/{name}") for name in _NAMESPACES),
     }
+    # Some kernels have no such file, and some containers no right to it: then both sides have the same error.
     for name in _FILES:
         found[name] = _read_if_possible(name)
     return found, status
@@ -94,8 +96,10 @@ def unsuitable(
         return "the command needs a process of its own"
     if terminal_input and "-" in arguments:
         return "it may read a file from the terminal"
+    # Who traces a command (strace, gdb) wants to see its work, and would see only a client that waits.
     if status.get("TracerPid", "0") != "0":
         return "it is being traced"
+    # A mask is inherited through exec (signal(7)); the fork has that of its server.
     if int(status.get("SigBlk", "0"), 16):
         return "it was started with blocked signals"
     return None

@@ -41,6 +41,7 @@ def handle_stops() -> None:
     if _remote is None:
         return
     for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        # Ignored by the caller, as under nohup or in a shell without job control: then it stays so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: _stop(number))
 
@@ -89,6 +90,7 @@ def reading(fd: int) -> Iterator[None]:
 def _wait(fd: int, number: int) -> None:
     while _remote is not None and os.isatty(fd) and not _remote.in_foreground():
         if not _remote.stop(number, group=True):
+            # As the kernel does to a process that no shell could continue (an orphaned process group).
             raise OSError(5, "Input/output error")
 
 

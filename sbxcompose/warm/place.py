@@ -15,6 +15,7 @@ FOLDER = "warm"
 SUFFIX = ".sock"
 UNFINISHED = ".new"
 """Ends the name of a socket that does not listen yet: a command removes a socket that refuses."""
+# sockaddr_un has 108 bytes for it, with a NUL at the end (unix(7)).
 SOCKET_PATH_LIMIT = 107
 
 
@@ -50,6 +51,7 @@ def runtime_directory(environ: Mapping[str, str]) -> str:
 
 def socket_path(folder: str, circumstances: Mapping[str, str]) -> str:
     """Return the socket of the server that runs in these circumstances."""
+    # A name as short as this may be that of other circumstances, too: the server compares those themselves.
     text = "\0".join(f"{name}={circumstances[name]}" for name in sorted(circumstances))
     return f"{folder}/{zlib.crc32(text.encode('utf-8', 'surrogateescape')):08x}{SUFFIX}"
 
@@ -60,5 +62,6 @@ def is_private(path: str) -> bool:
         found = os.lstat(path)
     except OSError:
         return False
+    # Who may write there could listen in a server's place, and be given the terminal and the environment.
     is_directory = found.st_mode & 0o170000 == 0o040000
     return is_directory and found.st_uid == os.getuid() and not found.st_mode & 0o077

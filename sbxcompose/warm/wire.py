@@ -51,6 +51,7 @@ def send_request(sock: socket.socket, request: dict[str, Any], descriptors: Sequ
     """Send a request. Raises `OSError`."""
     data = marshal.dumps(request)
     data = len(data).to_bytes(_LENGTH, "little") + data
+    # Descriptors go with the first byte; what does not fit into the socket's buffer follows without them.
     sent = sock.sendmsg([data], _rights(descriptors))
     if sent < len(data):
         sock.sendall(data[sent:])
@@ -62,6 +63,7 @@ def receive_request(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     while len(data) < _LENGTH:
         data += _more(sock)
     length = int.from_bytes(data[:_LENGTH], "little")
+    # Before it is read: whatever has connected, it must not fill the memory.
     if length > LARGEST_REQUEST:
         raise ValueError("the request is too long")
     while len(data) < _LENGTH + length:
@@ -94,6 +96,7 @@ def receive_with_descriptors(sock: socket.socket, size: int, most: int) -> tuple
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
         for start in range(0, len(content) - len(content) % _INT, _INT)
     ]
+    # The command starts cold then: with one missing, the others would be taken for those before them.
     if flags & socket.MSG_CTRUNC:
         raise OSError("descriptors were lost")
     return data, found

@@ -104,6 +104,7 @@ class FollowPlaces:
         """Note that something has come on a stream, of which `new` lines had not been seen."""
         if (holder := self._holders.get(process)) is not None:
             holder.heard_at = now
+            # What is repeated tells nothing: each follow begins with all that is kept.
             if new:
                 self._known[process].wrote_at = now
                 self.caught_up(process, now)
@@ -115,6 +116,7 @@ class FollowPlaces:
         if holder.came_at is None:
             holder.came_at = now
             self._known[process].fruitless = 0
+        # It may be taken away at once, but need not be: a process that writes again is heard at once.
         if all_there:
             holder.heard_at = now - SILENT
 
@@ -148,12 +150,14 @@ class FollowPlaces:
         free = self.places - len(self._holders)
         for queue in (self._urgent, self._news):
             granted += islice(queue, free - len(granted))
+        # To what was heard last, which is likeliest to write again.
         if (left := free - len(granted)) > 0 and self._parked:
             granted += nlargest(left, self._parked, key=lambda process: self._known[process].wrote_at)
         for process in granted:
             self._out(process)
             self._holders[process] = _Holder(now, now)
         waiting = len(self._urgent) + len(self._news)
+        # A place that was taken away is free only once its stream is closed: until then it counts as coming.
         missing = waiting - sum(holder.revoked for holder in self._holders.values())
         if missing <= 0:
             return PlaceDecision(tuple(granted))
@@ -182,6 +186,7 @@ class FollowPlaces:
         holder = self._holders[process]
         if holder.came_at is not None:
             return SILENT
+        # It has not even come to what is new, perhaps over a slow network: each turn lasts longer, or none ever came.
         return min(SILENT * 2.0 ** min(self._known[process].fruitless, 16), SILENT_AT_MOST)
 
     def _ends_at(self, process: int) -> float:

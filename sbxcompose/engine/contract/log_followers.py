@@ -59,6 +59,7 @@ class LogFollowers:
     async def begin(self, rows: list[ProcessInfo]) -> None:
         """Tell what is kept and wanted, and continue with what lives."""
         by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
+        # Oldest first: the lines of a log come in the order of its runs, whatever the order of the list.
         for row in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
             if (log := log_of(row)) is not None and self._wants(log):
                 by_log[log].append(row)
@@ -74,11 +75,13 @@ class LogFollowers:
         followers = [self._make(row_key(row), row, FollowedLines(log, Replay(), wanted)) for row in chosen]
         tail: int | None = wanted.tail
         kept: list[list[follow.OutputChunk]] = []
+        # For the last lines from the newest row on: older ones only give what is still missing.
         for follower in reversed(followers) if tail is not None else followers:
             lines = await follower.emit_kept(tail, going_on=self._going_on)
             if tail is not None:
                 kept.insert(0, lines)
                 tail -= len(lines)
+        # Put only now, in the order in which it was written.
         for output in (chunk for lines in kept for chunk in lines):
             await self._put(output)
         for follower in followers:
@@ -100,6 +103,7 @@ class LogFollowers:
     def follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
         if self._wants(log) and self._range_of(log).run is None:
+            # A record outlives a restart of its row: what the last run wrote has been told already.
             after_ms = (known.ended_at or known.started_at) if known is not None else 0
             follower = self._make(key, info, FollowedLines(log, Replay(after_ms=after_ms)))
             self._follow(follower)
@@ -127,6 +131,7 @@ class LogFollowers:
 
     def check(self) -> None:
         """Look at those without a stream whose time has come. The sandbox is known not to be suspended now."""
+        # One check at a time: at a slow server they would pile up.
         due = [follower for follower in self._followers.values() if follower.check_due]
         if due and not self._checking:
             self._checking = True

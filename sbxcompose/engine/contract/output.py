@@ -43,6 +43,7 @@ class RecordEnd(Struct, frozen=True):
 async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
     """Return the edge of each stream (1 and 2) now. A row that is gone has none."""
     try:
+        # Together: the longer they are apart, the more would be seen of one stream than of the other.
         parts = await gather_all(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
     except NotFound:
         return {}
@@ -155,9 +156,11 @@ class Follower:
         """
         found: deque[follow.OutputChunk] = deque(maxlen=tail)
         self._urgent = True
+        # Of a row that writes, how much there is now: its stream has no mark between what is kept and what comes.
         edge = None if ended(self.info) else await edges(self._client, self._key)
         counts = {stream: position.count for stream, position in (edge or {}).items()}
         while edge is None or not self._replay.replayed(counts):
+            # A line without its newline is counted, but comes only when it ends: it is not waited for.
             almost = bool(counts) and self._replay.replayed({stream: max(n - 1, 0) for stream, n in counts.items()})
             try:
                 lines = await self._more(LATE_AFTER if almost else None)
@@ -189,9 +192,11 @@ class Follower:
                 while (lines := await self._more(None)) is not None:
                     for chunk in self._outputs(lines):
                         await self._put(chunk)
+                # Taken before: the row may be of another run when the follow ends.
                 if not await self._goes_on(begun, began_at):
                     break
                 self._lines = Lookahead(self._follow())
+            # Some daemons end a follow when the process ends, before they have sent all of its output.
             if not self._replay.complete:
                 await self._put_rest()
             await self.emit_end()
@@ -262,6 +267,7 @@ class Follower:
 
     def _compare(self) -> None:
         """Tell the turn once there is as much as the last check has found; a last line there may not have ended."""
+        # By 2 as either stream may end in a line that is counted and not sent before it has its newline.
         if self._target is None or self._replay.position < self._target - 2:
             return
         all_there = self._replay.position >= self._target

@@ -75,6 +75,7 @@ def is_news(known: ProcessInfo | None, answer: ProcessInfo) -> bool:
 def as_it_began(info: ProcessInfo) -> ProcessInfo:
     """Return a row that has ended before it was seen, as it must have been before that."""
     managed = info.managed
+    # Without its end, which the row tells that follows.
     if managed is not None:
         managed = replace(managed, status="running", last_exit=None, stop_requested=False)
     return replace(info, status="running", exit_code=None, signal=None, ended_at=None, managed=managed)
@@ -87,6 +88,7 @@ def unseen_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
     before, now = known.managed, info.managed
     if known.status != "running" or before is None or now is None or now.last_exit is None:
         return None
+    # Not restarted by its supervisor but started anew, by a command that knows of its end.
     if now.restart_count <= before.restart_count:
         return None
     managed = replace(before, status="backing_off", last_exit=now.last_exit)
@@ -95,6 +97,7 @@ def unseen_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
 
 def line_run(info: ProcessInfo, line: RecordLine) -> int:
     """Return the run that a line belongs to: the latest one, or the one before it for what came before that began."""
+    # Of earlier runs it is not known when they began: what is older than the latest counts as the one before.
     latest = run_of(info)
     return latest if line.time_ms >= info.started_at or latest == 1 else latest - 1
 

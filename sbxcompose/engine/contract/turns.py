@@ -60,6 +60,7 @@ class FollowTurns:
     def changed(self) -> None:
         """Decide anew, once everything has happened that happens now."""
         if not self._deciding:
+            # Later in this turn: a thousand processes that enter together are decided on once.
             self._deciding = True
             asyncio.get_running_loop().call_soon(self._decide)
 
@@ -176,6 +177,7 @@ class FollowTurn:
 
     def revoke(self) -> None:
         """Have its place given up: by `read`, or here where its reader is busy with what it has read."""
+        # It was granted a place and has not begun to read.
         if self._revoked is None:
             self._granted.clear()
             self._release()
@@ -188,6 +190,7 @@ class FollowTurn:
     async def _close(self) -> None:
         """Close the stream and release the place, once."""
         lines, self._lines, closed = self._lines, None, self._closed
+        # Closed by the reader and by `revoke` at once: the second waits, as its caller counts on a free place.
         if lines is None:
             await closed.wait()
             return

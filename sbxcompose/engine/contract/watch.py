@@ -100,6 +100,7 @@ class PlainWatch:
         """Wait until everything known now has been handed out; return whether a stream is open."""
         if self._done or not self._tasks.busy:
             return True
+        # By a mark in the queue: what the next list tells is in front of it, and has been handed out when it comes.
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._catching_up.append(future)
         self._poked.set()
@@ -220,6 +221,7 @@ class PlainWatch:
 
     async def _poll_rows(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""
+        # Those known before the list is asked for are in it; those that are told meanwhile may not be.
         self._started.clear()
         rows = {row_key(row): row for row in await self._list()}
         for key, info in self._started.items():

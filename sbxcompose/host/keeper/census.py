@@ -48,6 +48,7 @@ def marked_tag(pid: int) -> int:
 
 
 def _mark_on(pid: int) -> tuple[str, str]:
+    # With a NUL in front the name is found only where a variable begins, and not inside the value of another one.
     environment = b"\0" + read_file(f"/proc/{pid}/environ")
     _, _, rest = environment.partition(f"\0{MARKER}=".encode())
     unit, _, tag = os.fsdecode(rest.partition(b"\0")[0]).rpartition("@")
@@ -66,6 +67,7 @@ def tag_of(host: str, unit: str) -> int:
 
 def tag_on(pid: int) -> int:
     """Return the soft limit on the resident set of a process, which may be a tag; 0 where there is none."""
+    # Not by prlimit(2), which is refused for processes of other users; this file all may read.
     limits = read_file(f"/proc/{pid}/limits")
     start = limits.find(b"Max resident set")
     soft = limits[start + 16 : limits.find(b"\n", start)].split()[:1] if start >= 0 else []
@@ -119,11 +121,13 @@ class Census:
         while current is not None and current.pid not in self._leaders and current.pid not in self._owner:
             self._owner[current.pid] = None  # numbers reused while we read could make a circle
             path.append(current)
+            # An adopter is where orphans of all units end up: to be its child tells nothing.
             current = None if current.parent in self._adopters else self.processes.get(current.parent)
         unit = None
         if current is not None:
             unit = self._leaders.get(current.pid) or self._owner[current.pid]
         ours = self._anywhere or (bool(path) and path[-1].parent in self._adopters)
+        # From the top down: the first that can be told from its session, group or tag decides for all below it.
         for ancestor in reversed(path):
             if unit is None and ours:
                 unit = owner_of_orphan(ancestor, self._leaders, self._tags)

@@ -23,6 +23,7 @@ def places(controller: str, proc: str = "/proc/self") -> list[str]:
     own = dict(_memberships(read_text(f"{proc}/cgroup")))
     found: list[tuple[int, str]] = []
     for kind, names, root, mount in _mounts(read_text(f"{proc}/mountinfo")):
+        # Version 2 has one hierarchy for all controllers, which has no name in /proc/self/cgroup (cgroups(7)).
         hierarchy = "" if kind == "cgroup2" else next((name for name in names if name in own), None)
         if hierarchy is None or hierarchy not in own or (kind == "cgroup" and controller not in names):
             continue
@@ -65,6 +66,7 @@ def _mounts(text: str) -> Iterator[tuple[str, list[str], str, str]]:
 
 def _plain(path: str) -> str:
     """Decode a path of mountinfo, where blanks are written as octal numbers."""
+    # The backslash last: decoded first, one of the path itself would begin another number.
     return path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
@@ -92,6 +94,8 @@ def hold(base: str) -> int:
             fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
+        # Shared, as each of a host's keepers holds it; `sweep` takes it alone. It may have had it, and have removed the
+        # directory, between our open and our lock.
         fcntl.flock(fd, fcntl.LOCK_SH)
         if _is_at(fd, base):
             return fd
@@ -131,6 +135,7 @@ def _remove_unheld(base: str) -> None:
 
 
 def _remove_empty(group: str) -> None:
+    # Its files cannot be deleted, nor need they; rmdir(2) is refused for a group that has processes.
     for name in _folders(group):
         _remove_empty(f"{group}/{name}")
     os.rmdir(group)

@@ -24,6 +24,7 @@ from sbxcompose.host.keeper.messages import (
     Spawned,
     SpawnFailed,
     SpawnLost,
+    close_streams,
     common_environment,
 )
 from sbxcompose.host.keeper.protocol import BEGUN
@@ -60,7 +61,13 @@ class KeeperClient(KeeperConnection):
 
         with self._holding_exits(None):
             await self._ask({"op": "adopt"}, take)
-        return list({adopted_unit.unit: adopted_unit for adopted_unit in adopted}.values())
+        # If the keeper died while it answered, the next one has told some of them again.
+        latest: dict[str, Adopted] = {}
+        for unit in adopted:
+            if unit.unit in latest:
+                close_streams(latest[unit.unit])
+            latest[unit.unit] = unit
+        return list(latest.values())
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start one run. Raises `SpawnFailed`."""
@@ -84,6 +91,7 @@ class KeeperClient(KeeperConnection):
             return []
         base = common_environment(spawns)
         body: Body = {"op": "spawn", "base": base, "spawns": [spawn.write(base) for spawn in spawns]}
+        # What remains here when the keeper dies is asked of the next one; the rest has been started, or refused.
         left: dict[int, Body] = {}
         for index, spawn in enumerate(body["spawns"]):
             spawn["index"] = index
@@ -121,6 +129,8 @@ class KeeperClient(KeeperConnection):
         signal only if it is another one. False when the unit is unknown or over.
         """
         check_signal(signal)
+        # Both: the deadline is for a keeper that takes over (all processes share the monotonic clock), the grace for a
+        # request that has waited for one, and whose deadline may be over before the signal is sent.
         deadline = monotonic() + grace
         body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline, "grace": grace}
         accepted = bool(await self._call(body))
@@ -175,6 +185,7 @@ class KeeperClient(KeeperConnection):
         """Close the keeper's end of the unit's input (the caller closes its own): the process reads end of
         file.
         """
+        # The process reads end of file once the last copy is closed: ours goes first, or the next keeper would get it.
         if unit in self._known.units:
             self._known.units[unit].drop("stdin")
         await self._call({"op": "close_stdin", "unit": unit})
@@ -185,6 +196,7 @@ class KeeperClient(KeeperConnection):
         """
         await self._call({"op": "release", "unit": unit})
         known = self._known.units.get(unit)
+        # One that lives is kept: without its descriptors the next keeper could not take it over.
         if known is not None and known.exited is not None:
             del self._known.units[unit]
             known.close()
@@ -194,6 +206,7 @@ class KeeperClient(KeeperConnection):
         a memory file. It is the client's from now on. Nothing is waited for: what is spawned later finds it.
         """
         self._known.kept[name] = fd
+        # While a keeper is replaced nothing is sent: the next one is given all that is kept.
         if self._replacing is None and self._lost is None:
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
 
@@ -216,6 +229,7 @@ class KeeperClient(KeeperConnection):
         """Kill everything in an isolated sandbox, and unmount its root. `forget`: it is over for good."""
         if forget:
             self._plans.pop(sandbox, None)
+        # First: a keeper that takes over meanwhile must not be given an init process that is being killed.
         fd = self._known.kept.pop(PREFIX + sandbox, None)
         if fd is not None:
             os.close(fd)

@@ -74,6 +74,7 @@ class KeeperEndpoint:
 
     def close(self) -> None:
         """Drop what a server that is gone asked for and that was not begun."""
+        # Another server may have other plans; one that asks again repeats what was not answered.
         self._batches.clear()
         if self._channel is not None:
             self._loop.unwatch(self._channel.fileno())
@@ -153,6 +154,7 @@ class KeeperEndpoint:
         channel = self._channel
         if channel is None:
             return
+        # Descriptors that were lost end the keeper: the server has copies of all, and gives them to the next.
         frames, alive = channel.receive()
         self.spoke = self.spoke or bool(frames)
         for group in together(frames):
@@ -237,6 +239,7 @@ class KeeperEndpoint:
         if self._units.get(request["unit"]) is not None:
             return {**index, "error": f"unit {request['unit']} exists", "errno": errno.EEXIST}, []
         try:
+            # Before the start: kills until then are not of this run.
             adopter = self._enter(request.get("inside"))
             kill_count = KillCount.begin(request.get("cgroups") or ())
             started = self._spawner.start(request, batch.base)
@@ -281,6 +284,7 @@ class KeeperEndpoint:
         groups = chunked((unit.describe(), list(unit.fds.values())) for unit in units)
         for number, (bodies, fds) in enumerate(groups):
             self._send({"id": request, "results": bodies, "more": number + 1 < len(groups)}, fds)
+        # From now on their ends are told: before, the server would take one for that of a unit that it has refused.
         for unit in units:
             unit.known = True
 
@@ -291,6 +295,7 @@ class KeeperEndpoint:
             self._send({"handed_over": True})
 
     def _sweep(self, claims: list[Body]) -> list[str]:
+        # A claim may be of a unit that a start has brought back under the same name: its leader is spared.
         known = [unit.pid for unit in self._units if unit.live]
         return sweep(self._host, claims, [*known, *self._spawner.inits.pids])
 

@@ -86,6 +86,7 @@ class Finder:
     def _scan(self, units: Collection[Unit]) -> list[int] | None:
         """Return the keeper's children that lead no unit, each inspected once; None if unknown."""
         children = self._children(os.getpid())
+        # Unknown is not none: then all of /proc is read.
         if children is None:
             return None
         adopted = [adopted_by(init) for init in self.inits]
@@ -163,6 +164,7 @@ def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) ->
     if not claims:
         return []
     wanted = _Claims(host, claims, {*spare, os.getpid()})
+    # What has been killed may still be listed: another user's process, or one that hangs in the kernel.
     swept: dict[tuple[int, int], str] = {}
     for _ in range(SWEEPS):
         found = {(process.pid, process.started): process for process in wanted.find()}
@@ -176,6 +178,7 @@ def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) ->
 
 def with_descendants(pids: set[int], processes: Mapping[int, ProcessStat], spare: set[int]) -> set[int]:
     """Add all that these processes have started and that still has its parents, but for what is to be spared."""
+    # Again until nothing is added: processes are listed in no order, a grandchild may come before its parent.
     found, size = set(pids), -1
     while size != len(found):
         size = len(found)
@@ -245,7 +248,7 @@ def _kill(processes: list[ProcessStat]) -> tuple[dict[int, tuple[int, int]], lis
             continue
         try:
             killed = kernel.signal_process(pidfd, signal.SIGKILL)
-        except PermissionError:
+        except PermissionError:  # a set-user-ID program: waiting for it would last as long as it does
             killed = False
         if killed:
             dying[pidfd] = process.pid, process.started

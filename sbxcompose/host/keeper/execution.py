@@ -63,6 +63,7 @@ class Program:
         if base is None:
             self.paths, self.environment = _paths(argv[0], own), _encoded(own)
             return
+        # A PATH of its own makes the command mean other files.
         self.paths = base.paths_of(argv[0]) if "PATH" not in own else _paths(argv[0], own)
         self.environment = {**base.encoded, **_encoded(own)}
 
@@ -78,6 +79,7 @@ def _paths(command: str, environment: dict[str, str]) -> list[bytes]:
 def check_environment(variables: dict[str, str]) -> None:
     """Refuse variables that no kernel would take. Raises `CannotSpawn`."""
     for name, value in variables.items():
+        # The kernel takes any strings (execve(2)): programs would read another name, or the value up to the NUL.
         if not name or "=" in name or "\0" in name or "\0" in value:
             raise CannotSpawn(f"the environment variable {name!r} has a bad name or value", errno.EINVAL)
 
@@ -136,10 +138,12 @@ class ExecContext:
         if user is None and group is None:
             return None, None, None
         if os.geteuid() != 0:
+            # To name oneself is no change, and must not be tried: setgroups(2) would be refused.
             if user in (None, os.geteuid()) and group in (None, os.getegid()):
                 return None, None, None
             who = f"user {user}" if user not in (None, os.geteuid()) else f"group {group}"
             raise CannotSpawn(f"cannot become {who}: the host is not running as root", errno.EPERM)
         if group is None:
             raise CannotSpawn(f"cannot become user {user}: its group is not known", errno.EINVAL)
+        # Never none: the process would keep those of the host, which may be root's.
         return user, group, self.groups or [group]

@@ -27,6 +27,7 @@ def candidates(command: str, environment: dict[str, str]) -> list[str]:
     """Return the files that a command may mean, by the `PATH` of the process itself; relative ones to its directory."""
     if "/" in command:
         return [command]
+    # An empty entry is the current directory (POSIX, 8.3), which is that of the process here.
     return [
         os.path.join(directory, command) if directory else f"./{command}"
         for directory in environment.get("PATH", DEFAULT_PATH).split(":")
@@ -75,9 +76,11 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *,
     command = request["argv"][0]
     base = request["cwd"] or "/"
     if code == errno.E2BIG:
+        # As the kernel counts: each string has a NUL at its end.
         size = sum(len(os.fsencode(argument)) + 1 for argument in request["argv"])
         size += sum(len(os.fsencode(name)) + len(os.fsencode(text)) + 2 for name, text in environment.items())
         return f"argument list too long: {command} ({size} bytes of arguments and environment)"
+    # The child has tried them in this order, and does not tell of which file its error is: the first that is there.
     for candidate in () if inside else candidates(command, environment):
         found = _about_file(code, candidate, os.path.join(base, candidate))
         if found:
@@ -107,6 +110,7 @@ def _about_file(code: int, name: str, path: str) -> str | None:
         if stat.S_ISDIR(mode):
             return f"permission denied: {name} (a directory)"
         return f"permission denied: {name}" + ("" if mode & 0o111 else " (not executable)")
+    # The file is there, so it is something else that exec(2) has not found.
     if code == errno.ENOENT:
         return _about_interpreter(name, path)
     if code == errno.ENOEXEC:
@@ -124,6 +128,7 @@ def _about_interpreter(name: str, path: str) -> str:
     if line.startswith(b"#!"):
         words = line[2:].strip(b" \t\n").replace(b"\t", b" ").split(b" ", 1)
         interpreter = words[0].decode("utf-8", "replace")
+        # A script with the line ends of Windows: the kernel looks for `sh\r`, which on a terminal looks like `sh`.
         shown = repr(interpreter) if interpreter.endswith("\r") else interpreter
         return f"no such interpreter: {shown} (in the #! line of {name})"
     return f"no such file: {name} (the program loader it asks for is missing)"

@@ -71,6 +71,7 @@ class Freezer:
     def _freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool) -> None:
         groups: dict[str, FreezerGroup] = {}
         for unit in wanted:
+            # In version 2 a process is in one group: it would leave that of its limits. There signals stop it.
             group = None if unit.limited and self._is_modern else self._group(unit.name)
             if group is not None:
                 groups[unit.name] = group
@@ -148,6 +149,7 @@ class Freezer:
                 self._bases.pop(0)
                 self._release()
                 continue
+            # The others are not tried any longer: a unit's group is looked for where the first was made.
             self._bases[1:] = []
             return group
         return None
@@ -163,6 +165,7 @@ class _Grouping:
 
     def freeze(self) -> list[Unit]:
         """Move everything in; the units for which that was not possible, which run on."""
+        # Twice: what is moved in stops at once, but a child that was forked just before may be missing in one look.
         calm, given_up = 0, []
         for _ in range(MAX_SCANS):
             if calm == 2 or not self._units:
@@ -266,6 +269,7 @@ def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
     waiting = {process.pid: process for process in processes}
     parted: list[list[ProcessStat]] = []
     while waiting:
+        # None without a parent: numbers that were reused while /proc was read make a circle.
         first = [process for process in waiting.values() if process.parent not in waiting] or list(waiting.values())
         parted.append(first)
         for process in first:
@@ -327,6 +331,7 @@ def _remove(path: str) -> bool:
     try:
         os.rmdir(path)
     except OSError as error:
+        # Any other error stays: the group is gone, or not ours to remove, and asking again would change nothing.
         return error.errno not in (errno.EBUSY, errno.ENOTEMPTY)
     return True
 

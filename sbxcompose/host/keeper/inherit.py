@@ -36,6 +36,7 @@ class KeeperRestart:
         """Run the new keeper, which detaches itself: the process returned ends at once, the keeper
         continues.
         """
+        # In front of the separator: what comes after it is the command line of the server, which is passed on as it is.
         split = self.argv.index("--")
         words = [
             *self.argv[:split],
@@ -44,6 +45,7 @@ class KeeperRestart:
             f"--server-pid={os.getpid()}",
             *self.argv[split:],
         ]
+        # Not in the server's directory: a keeper that stays there would keep a file system from being unmounted.
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(*self.fds, control_fd, ready_fd), cwd="/")
 
 
@@ -90,6 +92,7 @@ class Inherited:
         """Read and remove the variables that the keeper has set. Raises `KeyError` when not started by
         one.
         """
+        # Removed: a program that the server starts with its own environment must not take itself for a server.
         values = {name: environ.pop(name, "") for name in INHERITANCE}
         if not values[ENV_CONTROL]:
             raise KeyError(ENV_CONTROL)
@@ -97,6 +100,7 @@ class Inherited:
         tcp = int(values[ENV_TCP]) if values[ENV_TCP] else None
         control = int(values[ENV_CONTROL])
         fds = tuple(fd for fd in (listen, tcp, lock) if fd is not None)
+        # They were left open for this exec alone. A child that had the lock, too, would hold it after the host's end.
         for fd in (control, *fds):
             os.set_inheritable(fd, False)
         argv = tuple(values[ENV_KEEPER_ARGV].split(ARGV_SEPARATOR))

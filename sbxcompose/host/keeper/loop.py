@@ -29,6 +29,7 @@ class Loop:
         self._calls: dict[int, Callable[[], None]] = {}
         self._on_signal = on_signal
         self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # A signal that comes just before epoll_wait(2) would not end it; a byte in a pipe does. A full pipe does, too.
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, _nothing)
@@ -59,6 +60,7 @@ class Loop:
                 call()
 
     def _signalled(self) -> None:
+        # Each once: one SIGCHLD stands for many ends anyway, see `Units.reap`.
         for number in set(os.read(self._wakeup, 4096)):
             self._on_signal(number)
 

@@ -48,6 +48,7 @@ class Spawn:
         return {
             "unit": self.unit,
             "argv": self.argv,
+            # Most of a request would be variables that all its processes share: those travel once.
             "env": {name: value for name, value in self.env.items() if base.get(name) != value},
             **self.context.write(),
             "stdin": self.stdin,
@@ -55,6 +56,7 @@ class Spawn:
             "stderr": self.stderr,
             "pty": self.pty,
             "pty_for_log": self.pty_for_log,
+            # As text, which the keeper passes on unread: it need not parse it, and cannot change it.
             "meta": json.dumps(self.meta, separators=(",", ":")),
             "namespace": self.namespace,
             "inside": self.inside,
@@ -150,6 +152,7 @@ class SpawnLost(SpawnFailed):
     """The keeper has died while it started a process that must not be started twice: it may have run in part."""
 
     def __init__(self) -> None:
+        # No error number: the system refused nothing.
         super().__init__("the host's keeper was killed while it started it; it may have run in part", 0)
 
 
@@ -161,6 +164,7 @@ def common_environment(spawns: Sequence[Spawn]) -> dict[str, str]:
     """Return the variables that all of them have, with the same value: they travel once."""
     if not spawns:
         return {}
+    # Pairs, not names: a variable that one of them has with another value must not come from the common part.
     common = set(spawns[0].env.items())
     for spawn in spawns[1:]:
         common.intersection_update(spawn.env.items())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CLONE_NEWNET = 0x4000_0000
+# Of the thread: setns(2) and unshare(2) move the one that calls, and /proc/self is the first thread of all.
 _OWN = "/proc/thread-self/ns/net"
 _IFREQ = "16sh22x"
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
@@ -54,6 +55,7 @@ def make() -> int:
     except OSError:
         os.close(home)
         raise
+    # A new network begins with its loopback device down. The descriptor is what keeps it when this thread leaves.
     try:
         _raise_loopback()
         return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)

@@ -82,7 +82,7 @@ class KernelLog:
                 record = os.read(self._fd, _RECORD)
             except BrokenPipeError:  # some were overwritten before they were read; the next read starts after them
                 continue
-            except OSError:
+            except OSError:  # EAGAIN: nothing more has come
                 break
             if not record:
                 break
@@ -111,6 +111,7 @@ class KillCount:
     @classmethod
     def begin(cls, groups: Iterable[str]) -> KillCount | None:
         """Count from now on; None if none of the groups counts."""
+        # Only one hierarchy of version 1 has the memory controller: the others have no such file.
         for group in groups:
             for name in ("memory.events", "memory.oom_control"):
                 before = kills_in(read_text(f"{group}/{name}"))

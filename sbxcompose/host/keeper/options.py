@@ -40,6 +40,7 @@ class KeeperOptions:
         self.listen_fd = int(values.pop("listen-fd", -1))
         self.tcp_fd = int(values.pop("tcp-fd", -1))
         self.server = list(arguments[split + 1 :])
+        # An option of another version must not be ignored: it may say what has to be taken over.
         if values or not self.server:
             raise ValueError(f"unknown options {sorted(values)}, or no server")
 
@@ -80,6 +81,8 @@ def keeper_argv(
     `detach`: it leaves the terminal, and its first process ends as soon as the host listens (or cannot).
     `tcp` is a port of 127.0.0.1 (0 for any). To `ready_fd`, which it must inherit, it writes one JSON object.
     """
+    # Neither the user's variables and directory (-I) nor `site` (-S) may have a say in it, and it starts sooner. As it
+    # finds no installed packages then, it is given the path.
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     words = [python, "-I", "-S", "-c", _SNIPPET, root]
     places = {"socket": paths.socket, "lock": paths.lock, "log": paths.log, "spare": paths.spare}

@@ -98,7 +98,7 @@ class Channel:
             data, fds = self._outbox[0]
             try:
                 sent = self._send(data, fds)
-            except BlockingIOError:
+            except BlockingIOError:  # nothing was taken: the descriptors stay with the frame
                 return False
             _close(fds)
             if sent == len(data):
@@ -138,11 +138,12 @@ class Channel:
                 data, rights, flags, _ = self.socket.recvmsg(_READ, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return True
-            except OSError:
+            except OSError:  # ECONNRESET: it was killed before it had read all that we sent
                 return False
             for level, kind, payload in rights:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     numbers = array.array("i")
+                    # A message that was cut short may end inside a number.
                     numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
                     self._fds.extend(numbers)
             if flags & socket.MSG_CTRUNC:  # no descriptor may be taken for another one; `close` closes those that came
@@ -170,6 +171,7 @@ def chunked(
     items: Iterable[tuple[dict[str, Any], Sequence[int]]],
 ) -> list[tuple[list[dict[str, Any]], list[int]]]:
     """Part (object, descriptors) pairs into groups whose descriptors fit into one frame each."""
+    # Never none: also nothing has to be answered.
     groups: list[tuple[list[dict[str, Any]], list[int]]] = [([], [])]
     for body, fds in items:
         if len(groups[-1][1]) + len(fds) > MAX_FDS:

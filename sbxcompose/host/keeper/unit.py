@@ -97,6 +97,7 @@ class Unit:
             # Its grace is over: the keeper before this one may have killed it just before it died itself.
             unit.sigkilled = unit.deadline <= monotonic()
         unit.sigkilled |= bool(body.get("sigkilled"))
+        # Its number may have gone to another process: it must not be watched, or signalled, as a leader again.
         if body["leader"]:
             unit.leader_gone = True
             unit.status, unit.ended_at, unit.oom_killed, *more = body["leader"]
@@ -111,6 +112,7 @@ class Unit:
     def describe(self) -> dict[str, Any]:
         """Return the unit as a server is told of it."""
         count = self.kill_count
+        # A moment and not what is left: the monotonic clock is the same for the keeper that takes over.
         stop = None if self.stop_signal is None else [self.stop_signal, self.deadline or 0.0]
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},

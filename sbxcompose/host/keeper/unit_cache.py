@@ -23,6 +23,7 @@ RESERVE = 12
 def has_room() -> bool:
     """Return whether this process has descriptors for one more unit. The system gives the lowest free number."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # To count the entries of /proc/self/fd would take longer with each unit.
     try:
         lowest = os.dup(2)
     except OSError:
@@ -58,6 +59,7 @@ class CachedUnit:
         self.pid: int = body["pid"]
         self.at: float = body["at"]
         self.tag: int | None = body["tag"]
+        # A keeper of an older version, which this server was started by, does not tell what `get` asks for.
         self.ticks: int = body.get("ticks", 0)
         self.inside: str | None = body.get("inside")
         self.adopter: int | None = body.get("adopter")
@@ -69,6 +71,7 @@ class CachedUnit:
         self.frozen: str | list[list[int]] | None = body.get("frozen")
         self.leader: list[float | None] | None = body.get("leader")
         self.stop: list[float] | None = body.get("stop")
+        # Copies: the run closes its own at the end of its output, and the next keeper must get them all the same.
         self.fds = {name: fd if name == "pidfd" else os.dup(fd) for name, fd in fds.items()}
 
     def write(self) -> tuple[Body, list[int]]:
@@ -103,6 +106,7 @@ class KnownUnits:
             old.close()
         self.units[body["unit"]] = CachedUnit(body, mine)
         mine.pop("pidfd", None)  # stays with us
+        # A property of the open file, and so of the keeper's copy, too.
         for fd in mine.values():
             os.set_blocking(fd, False)
         return mine
@@ -143,6 +147,7 @@ class PendingRequest:
 
 def check_signal(number: int) -> None:
     """Raise `ValueError` for what is not a signal on Linux."""
+    # By number: `signal.Signals` has no names for the real-time signals between its first and its last.
     if not 1 <= number <= 64:
         raise ValueError(f"invalid signal {number}")
 

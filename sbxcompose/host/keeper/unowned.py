@@ -50,6 +50,7 @@ class UnownedProcesses:
                 break
             killed.update({process.pid: f"{process.pid} {command_of(process.pid)}" for process in doomed})
             kill_and_wait(doomed)
+            # Those that are still there may not be killed, or hang in the kernel: each look would wait for them again.
             self._immune.update((process.pid, process.started) for process in doomed)
         return list(killed.values())
 
@@ -69,4 +70,5 @@ class UnownedProcesses:
 
 def may_descend_from(process: ProcessStat, units: Iterable[Unit]) -> bool:
     """Return whether a process may have been started by one of these units: one that began before it."""
+    # One tick more, as both moments are rounded.
     return any(unit.ticks <= process.started + 1 for unit in units)

@@ -148,12 +148,14 @@ class Segment:
 
     def replace_index(self, records: list[tuple[int, ...]]) -> None:
         """Write a new index in place of what an earlier `Segment` object left here, in one step."""
+        # First: a descriptor that is open would write to the old file, which no path leads to any longer.
         self.close()
         replace_file(self.path(INDEX), b"".join(RECORD.pack(*record) for record in records), only_writer=True)
         self.count = len(records)
 
     def append(self, *fields: int) -> None:
         """Add one record: kind, flags, version, run, time, a, b."""
+        # Whole or not at all: the size of a record divides that of a page. It counts only once it is there.
         os.pwrite(self.fd(INDEX), RECORD.pack(*fields), self.count * RECORD.size)
         self.count += 1
 
@@ -165,6 +167,7 @@ class Segment:
         """Return a descriptor for reading and writing, opened when first needed and kept until `close`."""
         fd = self._fds.get(kind)
         if fd is None:
+            # A link that was put in its place would let output of a process overwrite any file of the user.
             fd = os.open(self.path(kind), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             self._fds[kind] = fd
         return fd
@@ -176,6 +179,7 @@ class Segment:
 
     def remove(self) -> None:
         """Delete the files. Whoever has one open can still read it."""
+        # A reader that still has this object must not keep a descriptor in it: nothing would close it.
         self.close()
         self.dropped = True
         for kind in SUFFIXES:
@@ -202,6 +206,7 @@ class Segment:
 
     def records(self, first: int, most: int) -> list[Fields]:
         """Up to `most` records from number `first` on."""
+        # By the count and not the file, in which a killed writer may have left more.
         most = min(most, self.count - first)
         if most <= 0:
             return []
@@ -227,6 +232,7 @@ class Segment:
                 flags = STDOUT | STDERR
             if kind > STDERR:
                 continue
+            # A run begins a line even if the one before it did not end its last.
             known = runs.get(kind)
             boundary = bool(flags & kind) if known is None else known != run
             yield Span(kind, run, time_ms, position, offsets[kind], a, boundary)
