@@ -188,9 +188,10 @@ def test_a_number_that_went_to_another_orphan_is_looked_at_anew(monkeypatch: pyt
 
 def test_nothing_is_remembered_of_orphans_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unowned, "kill_and_wait", lambda processes: None)
+    found: list[ProcessStat] = []
     finder = SimpleNamespace(inits={}, unowned=lambda units: found)
     processes = UnownedProcesses(cast(Finder, finder))
     for pid in range(MANY):
-        found = [orphan(1 << 30 | pid)]
+        found[:] = [orphan(1 << 30 | pid)]
         processes.end([])
     assert len(processes._immune) + len(processes._named) <= 2
