@@ -8,14 +8,16 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import ValidationError
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.mcp_tools import ProjectTools, ToolCalls
+from sbxcompose.cli.mcp_tools import ProjectTools, ToolCalls, unknown_arguments, wrong_arguments
 from sbxcompose.client.error_words import error_words
 from sbxcompose.errors import SbxError
 from sbxcompose.tasks import Tasks
@@ -29,10 +31,35 @@ READING = frozenset({"plan", "ps", "why", "logs", "wait"})
 """Tools that change nothing."""
 
 
+class _Server(MCPServer):  # type: ignore[misc, unused-ignore]  # unknown where the extra is not installed
+    """The server of the SDK, with our words for arguments that are wrong."""
+
+    def __init__(self, tools: dict[str, Callable[..., Awaitable[str]]], **settings: Any) -> None:
+        super().__init__("sbxcompose", **settings)
+        self._by_name = tools
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        tool = self._by_name.get(name)
+        if tool is None:
+            raise ToolError(f"unknown tool `{name}`\nhint: there are {', '.join(self._by_name)}")
+        if (words := unknown_arguments(tool, arguments)) is not None:
+            raise ToolError(words)
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ToolError):
+                raise error.__cause__ from None  # without the SDK's prefix
+            if isinstance(error.__cause__, ValidationError):
+                places = [mistake["loc"] for mistake in error.__cause__.errors()]
+                raise ToolError(wrong_arguments(tool, places, arguments)) from None
+            raise
+
+
 def make_server(options: GlobalOptions, calls: ToolCalls) -> MCPServer:
     """Return the server for the project that the options lead to; `calls` runs its tools."""
-    server: MCPServer = MCPServer("sbxcompose", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
-    for name, tool in ProjectTools(options).all().items():
+    tools = ProjectTools(options).all()
+    server = _Server(tools, instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    for name, tool in tools.items():
         kind = ToolAnnotations(
             read_only_hint=name in READING, destructive_hint=name in ("exec", "down"), open_world_hint=False
         )

@@ -1,6 +1,6 @@
 """The tools that coding agents get: each opens the project anew, so that it works with the files as they are now.
 
-What they return is text for a model: short, with the cause and the way out where something failed.
+What they return is text for a model: short, with the cause and the remedy where something failed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from inspect import signature
 from typing import Any
 
 from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.cli.moments import moment
 from sbxcompose.client.changes import AppliedChanges
+from sbxcompose.client.definition import check_seconds
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
@@ -29,6 +31,16 @@ MAX_OUTPUT = 20_000
 MAX_LOGS = 50_000
 """The same of log lines: what is longer fills the context of a model, or is refused by its client."""
 LONGEST_LINE = 2_000
+EXPECTED = {
+    "list[str] | None": "a list of strings",
+    "str": "a string",
+    "str | None": "a string",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "int | None": "a whole number",
+}
+"""The types of arguments in words."""
 
 
 class ProjectTools:
@@ -87,9 +99,10 @@ class ProjectTools:
         since the last `up`. `grep` is a regular expression. `run` chooses one run by its number, where 1 is the first.
         At most `limit` lines are returned, and at most 50000 characters.
         """
-        if limit < 1:
-            raise UsageError(f"invalid value {limit} for `limit`", hint="expected a number of lines from 1 on")
-        begin = None if since is None else moment("since", since, wall_time())
+        for name, value in (("limit", limit), ("run", run)):
+            if value is not None and value < 1:
+                raise UsageError(f"invalid value {value} for `{name}`", hint="expected 1 or greater")
+        begin = None if since is None else moment("since", since, time.time())
         lines = LineFilter(grep, ignore_case=ignore_case) if grep is not None else None
         tail = limit + 1 if lines is None and begin is None and run is None else None
         newest = NewestLines(limit, MAX_LOGS)
@@ -104,6 +117,7 @@ class ProjectTools:
 
         With `wait` returns once they are ready, or what failed with its last lines.
         """
+        check_seconds(timeout=timeout)  # before anything is restarted
         async with self._project() as project:
             changes = await project.restart(*processes or ())
             if wait:
@@ -115,6 +129,8 @@ class ProjectTools:
 
         Returns the exit code and the end of its output. The command is ended after `timeout` seconds.
         """
+        if not command.strip():
+            raise UsageError("`command` is empty", hint="expected a shell command")
         async with self._project() as project:
             done = await project.exec(process, command, timeout=timeout)
         outputs = [f"{name}:\n{cut(data)}" for name, data in (("stdout", done.stdout), ("stderr", done.stderr)) if data]
@@ -165,6 +181,27 @@ class ToolCalls(TaskOwner):
             task.cancel()
             raise
         return str(task.result())
+
+
+def unknown_arguments(tool: Callable[..., Awaitable[str]], arguments: Iterable[str]) -> str | None:
+    """Return what is wrong with the names of arguments; None if the tool has them all. The SDK ignores others."""
+    known = list(signature(tool).parameters)
+    unknown = [f"`{name}`" for name in arguments if name not in known]
+    if not unknown:
+        return None
+    return f"unknown argument {', '.join(unknown)}\nhint: `{tool.__name__}` takes {', '.join(known)}"
+
+
+def wrong_arguments(tool: Callable[..., Awaitable[str]], places: Iterable[tuple[int | str, ...]], given: Any) -> str:
+    """Return the words for arguments at these places that are missing or of a wrong type."""
+    lines: list[str] = []
+    for name in dict.fromkeys(str(place[0]) for place in places if place):
+        expected = EXPECTED[signature(tool).parameters[name].annotation]
+        if name in given:
+            lines.append(f"invalid value {json.dumps(given[name])[:100]} for `{name}`; expected {expected}")
+        else:
+            lines.append(f"missing argument `{name}`; expected {expected}")
+    return "\n".join(lines)
 
 
 def _report_defect(error: BaseException) -> None:

@@ -105,6 +105,16 @@ def variables(env: Mapping[str, str]) -> Mapping[str, str]:
     return env
 
 
+def check_seconds(**given: float | None) -> None:
+    """Raise `UsageError` for what cannot be a time span: one that is negative, infinite, or not a number."""
+    for name, value in given.items():
+        if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+            raise UsageError(
+                f"invalid value {value!r} for `{name}`",
+                hint="expected a number of seconds, 0 or greater; without it there is no limit",
+            )
+
+
 def absolute(directory: FilePath) -> str:
     """Return the absolute path of a directory. Raises `UsageError` if the working directory is gone."""
     try:

@@ -21,7 +21,7 @@ from sbxcompose.client.commands import (
     run_to_end,
     running_sandbox,
 )
-from sbxcompose.client.definition import variables
+from sbxcompose.client.definition import check_seconds, variables
 from sbxcompose.client.inspect_project import InspectableProject
 from sbxcompose.client.plan_options import (
     down_options,
@@ -115,6 +115,7 @@ class OpenProject(InspectableProject):
 
     async def wait(self, *names: str, timeout: float | None = None) -> None:
         """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
+        check_seconds(timeout=timeout)
         wanted = wanted_instances(self._project, resolve_all(self._project, names))
         session, secrets = self._session()
         async with session:
@@ -153,6 +154,7 @@ class OpenProject(InspectableProject):
 
         Orphans and replicas beyond those of the file can be named as well.
         """
+        check_seconds(grace=grace)
 
         async def stop(session: Session, on_plan: OnPlan) -> Result:
             options = stop_options(self._project, await resolve_running(session, names), grace=grace)
@@ -169,6 +171,7 @@ class OpenProject(InspectableProject):
         """
         if terminate and names:
             raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
+        check_seconds(grace=grace)
 
         async def down(session: Session, on_plan: OnPlan) -> Result:
             targets = await resolve_running(session, names)
@@ -188,6 +191,7 @@ class OpenProject(InspectableProject):
         """Apply a plan and, if wanted, wait until all that it is about is ready."""
         if timeout is not None and not wait:
             raise UsageError("`timeout` needs `wait=True`")
+        check_seconds(timeout=timeout, grace=options.grace)
         if not wait:
             return await self._apply(intent, options, is_up=is_up)
         plans: list[Plan] = []
@@ -242,6 +246,7 @@ class OpenProject(InspectableProject):
         A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`). Its exit code is
         in the result; `exec(...).check()` raises for any but 0. Raises `NotStarted` for a command that does not exist.
         """
+        check_seconds(timeout=timeout)
         settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
         words = argv_of(command)
@@ -263,6 +268,7 @@ class OpenProject(InspectableProject):
         timeout: float | None = None,
     ) -> FinishedCommand:
         """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
+        check_seconds(timeout=timeout)
         settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
         words = process.command if command is None else argv_of(command)

@@ -74,6 +74,29 @@ processes:
     assert last.startswith("(earlier lines are left out)\nweb ")
 
 
+@needs_sdk
+def test_wrong_arguments_get_an_answer_that_a_model_can_act_on(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'sleep 1000'}}")
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("up", {"timeout": "soon"}),
+        ("exec", {"command": "true"}),
+        ("exec", {"process": "web", "command": " "}),
+        ("up", {"proces": ["web"]}),
+        ("wait", {"timeout": -1}),
+        ("upp", {}),
+    ]
+    answers = asyncio.run(conversation(sbx, calls))
+    assert all(failed for failed, _ in answers)
+    assert [text.splitlines()[0] for _, text in answers] == [
+        'invalid value "soon" for `timeout`; expected a number',
+        "missing argument `process`; expected a string",
+        "`command` is empty",
+        "unknown argument `proces`",
+        "invalid value -1.0 for `timeout`",
+        "unknown tool `upp`",
+    ]
+
+
 def test_the_message_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     from sbxcompose.cli.main import run
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.cli.mcp_tools import (
+    EXPECTED,
     MAX_OUTPUT,
     NewestLines,
     ProjectTools,
@@ -15,6 +20,8 @@ from sbxcompose.cli.mcp_tools import (
     changed_words,
     cut,
     status_line,
+    unknown_arguments,
+    wrong_arguments,
 )
 from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.error_words import error_words
@@ -32,6 +39,52 @@ def test_each_tool_says_what_it_does_and_what_it_takes() -> None:
     for tool in tools.values():
         assert (tool.__doc__ or "").strip().endswith(".")
         assert all(parameter.annotation for parameter in inspect.signature(tool).parameters.values())
+
+
+def test_arguments_that_a_tool_does_not_have_are_named_with_those_it_has() -> None:
+    tools = ProjectTools(GlobalOptions()).all()
+    assert unknown_arguments(tools["wait"], ["processes", "timeout"]) is None
+    words = "unknown argument `proceses`, `wiat`\nhint: `up` takes processes, wait, timeout"
+    assert unknown_arguments(tools["up"], ["proceses", "wait", "wiat"]) == words
+    assert unknown_arguments(tools["plan"], ["all"]) == "unknown argument `all`\nhint: `plan` takes processes"
+
+
+def test_arguments_of_a_wrong_type_are_named_with_what_is_expected() -> None:
+    tools = ProjectTools(GlobalOptions()).all()
+    places: list[tuple[int | str, ...]] = [("process",), ("timeout",), ("timeout", "x")]
+    assert wrong_arguments(tools["exec"], places, {"timeout": "soon"}) == (
+        'missing argument `process`; expected a string\ninvalid value "soon" for `timeout`; expected a number'
+    )
+    words = 'invalid value ["web", 3] for `processes`; expected a list of strings'
+    assert wrong_arguments(tools["up"], [("processes", 1)], {"processes": ["web", 3]}) == words
+    types = {
+        parameter.annotation for tool in tools.values() for parameter in inspect.signature(tool).parameters.values()
+    }
+    assert types <= EXPECTED.keys()
+
+
+@pytest.mark.parametrize(
+    "tool, arguments, name",
+    [
+        ("up", {"timeout": -1}, "timeout"),
+        ("wait", {"timeout": float("nan")}, "timeout"),
+        ("restart", {"timeout": float("inf")}, "timeout"),
+        ("exec", {"process": "web", "command": "true", "timeout": -0.5}, "timeout"),
+        ("logs", {"limit": 0}, "limit"),
+        ("logs", {"run": -2}, "run"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: dict[str, Any], name: str
+) -> None:
+    (tmp_path / "sbxcompose.yaml").write_text("processes: {web: {command: 'true'}}")
+    monkeypatch.chdir(tmp_path)
+
+    async def call() -> str:
+        return await ProjectTools(GlobalOptions()).all()[tool](**arguments)
+
+    with pytest.raises(UsageError, match=f"^invalid value .* for `{name}`"):
+        asyncio.run(call())
 
 
 def test_changes_in_words() -> None:
