@@ -26,6 +26,16 @@ COINED = re.compile(
 """Phrases of older texts, each with a plain counterpart: "is not a", "is not running", "continues", "no longer" …"""
 
 
+COINED_IN_MESSAGES = re.compile(
+    r"\bfrom [01] on\b|\bmade anew\b|\balways so\b|\bhas not (?:come|exited) within\b"
+    r"|\bsay which (?!one|proxy)|\bcan be meant\b"
+    r"|\bdoes not die\b|\bbroke off\b|\bthe host ends\b|\bis that of [^;]*, too\b"
+    r"|\bthere is nothing at\b|\bnow killed\b|\bdid not begin\b|\btake \S+ away\b",
+    re.IGNORECASE,
+)
+"""Phrases that docstrings may need, and that do not help after a mistake: "expected", "invalid", "exits"."""
+
+
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """The docstrings of a module and of what it defines, with their lines."""
     for node in nodes(path):
@@ -54,7 +64,7 @@ def test_messages_use_no_coined_phrases() -> None:
         f"{path.relative_to(PACKAGE)}:{line}: {text.strip()[:80]}"
         for path in sorted(PACKAGE.rglob("*.py"))
         for line, text in messages(path)
-        if COINED.search(text)
+        if COINED.search(text) or COINED_IN_MESSAGES.search(text)
     ]
     assert not found, "\n".join(found)
 
@@ -128,6 +138,27 @@ def test_help_begins_with_a_verb_and_is_plain() -> None:
             if isinstance(option, click.Option):
                 words = option.help or ""
                 assert re.match(r"(?:Don't|[A-Z][a-z]+)\b.*\.$", words), f"{name} {option.opts[0]}: {words!r}"
+
+
+ONE_NAME_SEVERAL_MEANINGS = {
+    *("--all", "--detach", "--env", "--filter", "--force", "--format", "--json", "--quiet", "--since", "--timeout"),
+    *("--timings", "--until", "--wait", "--wait-timeout"),
+}
+"""Options that cannot have the same words in all commands."""
+
+
+def test_an_option_has_the_same_words_in_all_commands() -> None:
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, command in commands():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                words = found.setdefault(max(option.opts, key=len), {})
+                words.setdefault(option.help or "", []).append(name)
+    several = {option: words for option, words in found.items() if len(words) > 1}
+    assert several.keys() <= ONE_NAME_SEVERAL_MEANINGS, several
+    assert len(several["--timeout"]) == 2, "to stop, and to wait"
+    ends = {text.rpartition(" after this time")[2] for text in several["--wait-timeout"]}
+    assert ends == {", such as `90s` (exit code 124)."}
 
 
 ROOT = PACKAGE.parent

@@ -242,7 +242,7 @@ def terminal_end(code: int, reason: str) -> int | None:
 
 def broken_off(command: str) -> Unreachable:
     """Return the error for the output of a command that ends before the command has."""
-    return Unreachable(f"{command}: the answer broke off before the command had ended")
+    return Unreachable(f"{command}: the answer ended before the command had exited")
 
 
 def stalled(command: str, seconds: float) -> Unreachable:

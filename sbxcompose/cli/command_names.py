@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("Inspect", "Show log output"),
     "why": ("Inspect", "Explain why a process is not running or differs from the file"),
     "plan": ("Inspect", "Show what `up` would do, and why"),
-    "graph": ("Inspect", "Show which process needs which"),
+    "graph": ("Inspect", "Show the dependencies of processes"),
     "events": ("Inspect", "Show events: what happened to processes, and why"),
     "wait": ("Inspect", "Wait until processes are ready or have exited"),
     "config": ("File", "Validate the file and print it in resolved form"),

@@ -6,7 +6,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "up": (
         ("up", "start everything and follow the logs"),
         ("up -d --wait", "start in the background; return when all is ready"),
-        ("up --ui", "the same in a full-screen view, as `top`"),
+        ("up --ui", "the same, in the full-screen view of `top`"),
         ("up --exit-code-from tests", "in CI: run the tests, stop, return their exit code"),
     ),
     "down": (

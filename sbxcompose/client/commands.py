@@ -144,7 +144,7 @@ async def run_to_end(
             ended = await one_off.follow(lambda stream, data: output[stream].extend(data))
     except TimeoutError:
         await one_off.leave()
-        raise DeadlinePassed(f"`{command_line(command)}` was ended: it had not exited after {timeout:g}s") from None
+        raise DeadlinePassed(f"`{command_line(command)}` timed out after {timeout:g}s and was killed") from None
     except BaseException:
         await one_off.leave()
         raise

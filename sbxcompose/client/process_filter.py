@@ -47,7 +47,11 @@ def _checked(pair: str) -> tuple[str, str]:
     key = {"state": "status"}.get(key, key)
     if not equals or key not in _MATCHES:
         keys = f"keys: {', '.join(_MATCHES)}"
-        hint = did_you_mean(key, _MATCHES, keys) if equals else f"write KEY=VALUE: `--filter status=running`; {keys}"
+        hint = (
+            did_you_mean(key, _MATCHES, keys)
+            if equals
+            else f"expected KEY=VALUE, such as `--filter status=running`; {keys}"
+        )
         raise UsageError(f"invalid value `{pair}` for `--filter`", hint=hint)
     if key == "status":
         return key, _state(value, pair)

@@ -73,7 +73,7 @@ def _part_ports(draft: ProjectDraft) -> None:
         port = keys.get("port")
         if port is not None and owners.setdefault(port, name) != name:
             del keys["port"]
-            words = f"port {port} is that of {owners[port]}, too: make one of them listen on another port"
+            words = f"port {port} is also used by {owners[port]}: make one of them listen on another port"
             draft.note(NoteKind.MANUAL, f"{name}.ports", words)
 
 
@@ -96,7 +96,7 @@ def _open_cycles(draft: ProjectDraft) -> None:
         needs = keys.get("depends_on", {})
         for need in [need for need in needs if keys.get("profiles") and name in _needs_of(draft, need)]:
             del needs[need]
-            words = f"`{need}` needs it in turn, and is left out: remove one of these needs before using the profile"
+            words = f"`{need}` depends on it in turn, and is left out: remove one of the two before using the profile"
             draft.note(NoteKind.MANUAL, f"{name}.depends_on", words)
         if not needs:
             keys.pop("depends_on", None)

@@ -76,7 +76,7 @@ class ProcessDraft:
         """Set variables, without those whose names a variable cannot have."""
         for name in values:
             if not name or re.search(r"[=\s\0]", name):
-                self.todo("environment", f"`{name}` cannot be the name of a variable, and is left out", node)
+                self.todo("environment", f"`{name}` is an invalid variable name, and is left out", node)
         self.set("env", {name: value for name, value in values.items() if name and not re.search(r"[=\s\0]", name)})
 
     def note(self, kind: NoteKind, key: str, text: str, node: Node | None = None) -> None:

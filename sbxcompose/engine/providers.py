@@ -205,7 +205,7 @@ class LocalProvider:
                 await asyncio.sleep(PAUSE * 2**attempt)
         info = await self.find(sandbox)
         if info is None:
-            raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")
+            raise Unsupported(f"sandbox {sandbox.full_name} was terminated while it was being created")
         if made == info.id:
             self.made.add(info.id)
         return info

@@ -194,7 +194,7 @@ class Carrier:
         words = ran.words.strip() or f"exit code {ran.code}"
         hint = no_room(words)
         if ran.code == scripts.IN_THE_WAY:
-            hint = "take it away there, or leave it out with `ignore:`"
+            hint = "remove it there, or leave it out with `ignore:`"
         raise CopyFailed(f"files could not be put into place: {words}", hint=hint)
 
 

@@ -127,7 +127,7 @@ class Host:
         if host_info.is_same_boot(self._state):  # process ids hold, however the clock was set meanwhile
             claims = [replace(claim, at=wall_time()) for claim in claims]
         for left in await self._keeper.sweep(claims):
-            print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
+            print(f"killed a process left behind by the last host: {left}", file=sys.stderr)
         self.sandboxes.recover(known, interruption)
 
     async def ended(self) -> None:
@@ -138,12 +138,12 @@ class Host:
 
     def _exited(self, exited: Exited) -> None:
         for left in exited.left_behind:
-            print(f"{exited.unit} had left behind, now killed: {left}", file=sys.stderr)
+            print(f"killed a process that {exited.unit} left behind: {left}", file=sys.stderr)
         if not self.sandboxes.exited(exited):
             self._keeper.tasks.start(self._keeper.release(exited.unit))
 
     def _replaced(self, pid: int) -> None:
-        print(f"keeper {self._keeper_pid} has ended; {pid} has taken its place", file=sys.stderr)
+        print(f"keeper {self._keeper_pid} has died; {pid} has taken its place", file=sys.stderr)
         self._keeper_pid = pid
         self._write_info()
 
@@ -194,7 +194,7 @@ class Host:
         if self._activity.requests or self.sandboxes.busy or self._is_called():
             self._quiet()
         elif not self._done.done():
-            print(f"nothing has run and no request has come for {self._idle:g} s; the host ends", file=sys.stderr)
+            print(f"no process and no request for {self._idle:g} s; the host exits", file=sys.stderr)
             self._done.set_result(None)
 
     def _is_called(self) -> bool:

@@ -216,7 +216,7 @@ def test_why_a_check_fails_is_reported_in_its_own_words(sbx: Sbx) -> None:
 def test_a_check_that_takes_too_long_is_ended_with_all_it_started(sbx: Sbx) -> None:
     check = "{exec: 'sleep 999 & sleep 999', timeout: 50ms, interval: 20ms, initial_delay: 0, failure_threshold: 1}"
     sbx.write(f"processes: {{db: {{command: {FOREVER}, restart: never, health_check: {check}}}}}")
-    assert "not done within 50 ms" in refused(sbx, "up", "-d", "--wait", code=1)
+    assert "did not exit within 50 ms" in refused(sbx, "up", "-d", "--wait", code=1)
 
 
 # -- success_exit_codes ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sbxcompose.cli.options import names_argument, timeout_option
 @timeout_option
 @click.option("--remove-orphans", is_flag=True, help="Stop processes that are no longer in the file.")
 @click.option("--terminate", is_flag=True, help="Terminate the sandboxes, which destroys their data and logs.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before sandboxes are terminated.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask before sandboxes are terminated.")
 @click.pass_obj
 def command(
     shell: Shell, names: tuple[str, ...], grace: float | None, remove_orphans: bool, terminate: bool, yes: bool

@@ -15,7 +15,7 @@ from sbxcompose.clock import wall_time
     "--since", metavar="WHEN", help="Show recorded events since a time: `10m` (ago) or `2026-11-24T09:30:00`."
 )
 @click.option("--until", metavar="WHEN", help="Stop at a time; `0s` is now.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines to stdout.")
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
     """Show what happens to processes and what sbxcompose decides, as it happens, until Ctrl-C.

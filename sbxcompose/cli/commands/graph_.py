@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], language: str, as_json: bool) -> int:
-    """Show which process needs which, and in what state.
+    """Show the dependencies of processes, and their states.
 
     With names, only these processes and what they need. Below each process is what it needs; what several need is
     expanded once.

@@ -25,8 +25,13 @@ def command() -> None:
 
 
 @command.command("serve", short_help="Run the host in the foreground.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Also listen on this port of 127.0.0.1 (0: any free port).")
-@click.option("--key", help="Set the bearer key for that port (default: generated once and kept).")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Also listen on this port of 127.0.0.1 (0: any free port).",
+)
+@click.option("--key", metavar="KEY", help="Set the bearer key for that port (default: generated once and kept).")
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return once it listens.")
 @click.option(
     "--isolation",
@@ -56,7 +61,7 @@ def serve(
 ) -> None:
     """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
 
-    It never ends by itself; with --detach it does after ten minutes without a request and a running process.
+    It runs until it is stopped. With --detach it exits after ten minutes without a request or a running process.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
     that the vendor's SDKs and command line read are printed to stdout in shell syntax.

@@ -15,7 +15,7 @@ def command(shell: Shell, force: bool, to_stdout: bool) -> int:
     """Write a first `sbxcompose.yaml` for the repository in this directory.
 
     Looks for a Compose, process-compose or Procfile, then for package.json, manage.py, web frameworks of Python,
-    Cargo.toml, go.mod and a Makefile. Asks nothing; the result is a start to edit.
+    Cargo.toml, go.mod and a Makefile. It asks no questions; edit the result as needed.
     """
     from sbxcompose.cli.init import initialize
 

@@ -123,7 +123,7 @@ filter_options = grouped(
 @click.option("--run-numbers", is_flag=True, help="Show run numbers: `web#3`.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
 @no_color_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines to stdout.")
 @click.pass_obj
 def command(
     shell: Shell,

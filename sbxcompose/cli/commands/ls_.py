@@ -13,8 +13,8 @@ from sbxcompose.errors import UsageError
 
 
 @click.command("ls")
-@click.option("-q", "--quiet", is_flag=True, help="Print only names.")
-@click.option("-a", "--all", "everything", is_flag=True, help="List stopped projects, too (always so).")
+@click.option("-q", "--quiet", is_flag=True, help="Print names only.")
+@click.option("-a", "--all", "everything", is_flag=True, help="List stopped projects, too (always on).")
 @click.option(
     "--filter",
     "filters",

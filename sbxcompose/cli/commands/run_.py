@@ -37,7 +37,7 @@ NOT_FOUND = 127
 @detach_option
 @foreground_options
 @no_deps_option
-@click.option("--rm", "remove", is_flag=True, help="Leave nothing behind when the command ends (always so).")
+@click.option("--rm", "remove", is_flag=True, help="Leave nothing behind when the command ends (always on).")
 @click.option(
     "--wait-timeout",
     type=DurationType(),

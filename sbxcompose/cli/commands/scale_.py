@@ -18,7 +18,10 @@ from sbxcompose.cli.options import DurationType, ScaleType, no_deps_option
 @no_deps_option
 @click.option("--wait", is_flag=True, help="Wait until the processes are ready.")
 @click.option(
-    "--wait-timeout", type=DurationType(), metavar="DURATION", help="Stop waiting after this time (exit code 124)."
+    "--wait-timeout",
+    type=DurationType(),
+    metavar="DURATION",
+    help="Stop waiting after this time, such as `90s` (exit code 124).",
 )
 @click.pass_obj
 def command(shell: Shell, /, numbers: tuple[tuple[str, int], ...], **options: Any) -> int:

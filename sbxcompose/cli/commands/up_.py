@@ -62,7 +62,7 @@ from sbxcompose.cli.options import (
 )
 @no_color_option
 @click.option("--ui", is_flag=True, help="Show a full-screen view, as `top` does.")
-@click.option("--timestamps", is_flag=True, help="Show timestamps.")
+@click.option("--timestamps", is_flag=True, help="Show timestamps (UTC).")
 @click.option("--no-log-prefix", is_flag=True, help="Don't prefix lines with the process name.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
 @click.option("--timings", is_flag=True, help="Show when each process was ready, and what took longest.")

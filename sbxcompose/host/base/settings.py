@@ -35,7 +35,7 @@ def idle_seconds() -> float:
     try:
         return max(0.0, float(value))
     except ValueError:
-        print(f"SBXCOMPOSE_HOST_IDLE is neither a number of seconds nor `{NEVER}`; ignored", file=sys.stderr)
+        print(f"ignoring SBXCOMPOSE_HOST_IDLE: expected a number of seconds or `{NEVER}`", file=sys.stderr)
         return IDLE
 
 
@@ -43,7 +43,9 @@ def isolation() -> IsolationMode:
     """Return how sandboxes are isolated that have no project and do not say."""
     value = os.environ.get(ISOLATION) or "auto"
     if value not in get_args(IsolationMode):
-        print(f"{ISOLATION} is `{value[:40]}`, not `auto`, `none` or `overlay`; ignored", file=sys.stderr)
+        print(
+            f"ignoring {ISOLATION}: invalid value `{value[:40]}`; expected `auto`, `none` or `overlay`", file=sys.stderr
+        )
         return "auto"
     return cast("IsolationMode", value)
 

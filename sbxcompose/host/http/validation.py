@@ -110,7 +110,7 @@ def _read_value(field: FieldInfo, part: bytes) -> Any:
         place = entry[1] if entry is not None else ""
         raise ValueError(f"{field.name}{place} must be {expected_text(field.type, entry=bool(place))}") from None
     if _NUL in part and _has_nul(value):
-        raise ValueError(f"{field.name} has a NUL character, which no program can be given")
+        raise ValueError(f"{field.name} contains a NUL character")
     return value
 
 

@@ -101,7 +101,7 @@ def _logs(value: Any) -> str | dict[str, dict[str, int]] | None:
         if item.get(_LIMIT) is not None:
             place[_LIMIT] = item[_LIMIT]
         if not all(_is_count(number) for number in place.values()):
-            raise _bad(f"log `{item['log']}`: {' and '.join(place)} must be a number from 0 on")
+            raise _bad(f"log `{item['log']}`: {' and '.join(place)} must be a number, 0 or greater")
         logs[item["log"]] = place
     return logs
 

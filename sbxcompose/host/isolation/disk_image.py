@@ -28,7 +28,7 @@ _PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 def refusal() -> str | None:
     """Return why this machine cannot limit a disk; None if it can."""
     if os.geteuid() != 0:
-        return "only a host that is run by root can limit a disk"
+        return "limiting a disk needs a host that runs as root"
     if shutil.which(_PROGRAM, path=_PLACES) is None:
         return f"`{_PROGRAM}` is not installed on this machine; it comes with the package e2fsprogs"
     try:

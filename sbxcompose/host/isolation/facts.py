@@ -84,5 +84,5 @@ def _namespaces_hint(root: bool) -> str:
     }
     wrong = [setting for path, (value, setting) in settings.items() if read_text(path).strip() == value]
     if wrong:
-        return f"this machine forbids user namespaces to its users: `sudo sysctl {' '.join(wrong)}` allows them"
+        return f"this machine does not allow user namespaces without root: `sudo sysctl {' '.join(wrong)}` allows them"
     return "run the host as root, allow user namespaces to users, or use `isolation: none`"

@@ -106,7 +106,7 @@ class Inits:
         """Start the init process of a sandbox and wait until its root is built. Raises `CannotSpawn`."""
         plan = self._plans.get(sandbox)
         if plan is None:
-            raise CannotSpawn(f"it is not known how sandbox {sandbox} is isolated", errno.ENOENT)
+            raise CannotSpawn(f"the isolation of sandbox {sandbox} is unknown", errno.ENOENT)
         self._forget(sandbox)
         pid, problem = self._launch(sandbox, plan)
         if problem is None:

@@ -60,7 +60,7 @@ class Keeper:
         """Start the server, or take over from a keeper that has died."""
         if self._options.take_over < 0:
             for pid in self._freezer.clear():
-                log(f"process {pid} had been frozen by a host that was killed; it was killed")
+                log(f"killed process {pid}, which a host that was killed had left frozen")
             self._server.start()
             cgroups.sweep()
         else:

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     keeper = Keeper(options, descriptors, limits)
     keeper.start()
     if not kernel.become_subreaper():
-        log("the kernel does not let me adopt orphans; what leaves its session may be left behind")
+        log("cannot adopt orphans (PR_SET_CHILD_SUBREAPER); processes that leave their session may be left behind")
     _report(options, _ready(descriptors, keeper))
     status = keeper.run()
     descriptors.leave()

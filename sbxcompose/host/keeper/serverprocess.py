@@ -144,7 +144,7 @@ class ServerProcess:
     def died(self, status: int | None, *, spoke: bool) -> None:
         """Take note of its end, and plan its next start: at once, unless it died before it said anything."""
         how = "exit status unknown" if status is None else describe(status)
-        self._log(f"the server has ended ({how})")
+        self._log(f"the server has exited ({how})")
         self.pid = None
         self.plan_next(spoke=spoke)
 
@@ -155,12 +155,12 @@ class ServerProcess:
         self._failures = 0 if spoke else self._failures + 1
         if self._failures > TRIES and not self._needed():
             self.start_at = None
-            self._log("the server dies as soon as it is started, and nothing needs it; the host ends")
+            self._log("the server exits as soon as it is started, and nothing is running; the host exits")
             return
         # One that speaks may also die of what it does then: it has more tries before it has to wait.
         pause = pause_before(max(1, self._failures, self._short - 2 * TRIES))
         if pause >= 1.0:
-            self._log(f"the server dies as soon as it is started; trying again in {pause:g} s")
+            self._log(f"the server exits as soon as it is started; retrying in {pause:g} s")
         self.start_at = now + pause
 
     def signal(self, number: int) -> None:

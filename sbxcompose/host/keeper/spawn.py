@@ -187,7 +187,7 @@ class Spawner:
         if name is None:
             return None
         if name not in self.networks:
-            raise CannotSpawn(f"the network {name} is not there", errno.ENOENT)
+            raise CannotSpawn(f"network {name} not found", errno.ENOENT)
         return self.networks[name]
 
 

@@ -237,7 +237,7 @@ class Units:
 
     def _give_up(self, unit: Unit) -> None:
         for pid, _ in unit.clean_up.watched:
-            unit.clean_up.left_behind.append(f"{pid} {command_of(pid)} (does not die)")
+            unit.clean_up.left_behind.append(f"{pid} {command_of(pid)} (survives SIGKILL)")
         self._finish(unit)
 
     def finish_ended(self) -> None:
@@ -258,7 +258,7 @@ class Units:
             next(iter(ending)).clean_up.left_behind += killed
         else:
             for line in killed:
-                log(f"left behind, now killed: {line}")
+                log(f"killed a process left behind: {line}")
 
     def _finish_ended(self, unit: Unit, found: list[ProcessStat]) -> None:
         left = [process for process in found if (process.pid, process.started) not in unit.clean_up.immune]

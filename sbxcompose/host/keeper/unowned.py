@@ -64,7 +64,7 @@ class UnownedProcesses:
             key = (process.pid, process.started)
             if key not in self._named:
                 self._named.add(key)
-                words = "is a child of no process that is known; it is killed once nothing older runs"
+                words = "belongs to no known process; it will be killed once all older processes have exited"
                 log(f"process {process.pid} ({command_of(process.pid)}) {words}")
 
 

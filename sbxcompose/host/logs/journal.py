@@ -133,7 +133,7 @@ class Journal:
                 continue
             there = os.path.lexists(segment.path(INDEX))
             if there:
-                damage.set_aside(segment.path(INDEX), "the index of this output is damaged; it was made anew")
+                damage.set_aside(segment.path(INDEX), "the index of this log was damaged and has been rebuilt")
             recover(segment, self.last_run, later, reported=there)
             # The last record has moved: it must not be lengthened where it was.
             self._last = (0, 0, 0, 0, 0, 0, 0)
@@ -142,7 +142,7 @@ class Journal:
         """Set aside those of a segment's files that cannot be used; return which."""
         broken = unusable(segment)
         if segment.start > MAX_POSITION:
-            error = OSError(errno.EINVAL, "no log gets that far")
+            error = OSError(errno.EINVAL, "the position is too large")
             broken = {kind: error for kind in SUFFIXES if os.path.lexists(segment.path(kind))}
         for stream in STREAMS:
             if stream in broken and os.path.lexists(segment.path(INDEX)):  # it tells of bytes that are not there

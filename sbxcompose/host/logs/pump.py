@@ -59,7 +59,7 @@ class Pump:
         if self._fd is not None:  # a pipe with something in it would wake the loop all the time
             self._loop.remove_reader(self._fd)
         if self.blocked is None:
-            print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
+            print(f"cannot write the log {self._log.directory}: {error.strerror or error}", file=sys.stderr)
         self._set_blocked((error.strerror or str(error)).lower())
         # By a timer, as nothing tells that a disk has room again.
         self._retry = self._loop.call_later(RETRY, self._try_again)

@@ -109,7 +109,7 @@ def has_index(segment: Segment) -> bool:
 def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
     """Set an index aside that says nothing, if there is anything that it should say."""
     if any(_size(segment.path(stream)) for stream in STREAMS):
-        why = "the index of this output is lost; it was made anew, without times and runs"
+        why = "the index of this log was lost and has been rebuilt, without times and runs"
         if raw or os.path.lexists(segment.path(INDEX)):
             damage.set_aside(segment.path(INDEX), why)
         elif not reported:

@@ -20,11 +20,11 @@ def addressed(headers: Mapping[str, str], sandboxes: Sandboxes) -> HostedSandbox
     identifier = headers.get("x-tensorlake-sandbox-id") or auth.sandbox_label(headers.get("host", ""))
     if identifier:
         return sandboxes.live(identifier)
-    words = "say which sandbox: header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
+    words = "no sandbox is named; expected the header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
     if not settings.accepts("one-sandbox"):
-        hint = "`host serve --accept one-sandbox` takes the only one for clients that cannot say"
+        hint = "`host serve --accept one-sandbox` takes the only one for clients that name none"
         raise Problem(400, words, "MISSING_SANDBOX_ID", hint)
     live = [sandbox for sandbox in sandboxes if sandbox.ending is None]
     if len(live) != 1:
-        raise Problem(400, f"{words}; there are {len(live) or 'none'}, and only one can be meant", "MISSING_SANDBOX_ID")
+        raise Problem(400, f"{words}; there are {len(live) or 'none'} to choose from", "MISSING_SANDBOX_ID")
     return live[0]

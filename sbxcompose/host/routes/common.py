@@ -46,7 +46,7 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
                     raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
                 pieces.append(piece)
     except TimeoutError:
-        raise Problem(408, f"the body has not come within {PATIENCE:g} s", "TIMEOUT") from None
+        raise Problem(408, f"the body did not arrive within {PATIENCE:g} s", "TIMEOUT") from None
     return b"".join(pieces)
 
 

@@ -85,4 +85,4 @@ def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         sandbox_url=request.state.url if info.status == "running" else None,
         ingress_endpoint=ingress_endpoint(request.state.url) if info.status == "running" else None,
     )
-    return {**short.write(), **({"error": f"sandbox {info.id} did not begin: {short.reason}"} if failed else {})}
+    return {**short.write(), **({"error": f"sandbox {info.id} did not start: {short.reason}"} if failed else {})}

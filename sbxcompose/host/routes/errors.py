@@ -29,9 +29,9 @@ def as_problem(error: Exception, what: str) -> Problem:
         case Invalid():
             return Problem(error.status, str(error), "INVALID")
         case ClientDisconnect():
-            return Problem(400, "the request broke off", "BAD_REQUEST")  # the client is gone
+            return Problem(400, "the request ended early", "BAD_REQUEST")  # the client is gone
         case HTTPException(status_code=404):
-            return Problem(404, f"there is nothing at {what}", "NOT_FOUND")
+            return Problem(404, f"no route at {what}", "NOT_FOUND")
         case HTTPException(status_code=405):
             return Problem(405, f"{what}: this method is not allowed here", "METHOD_NOT_ALLOWED")
         case HTTPException():
@@ -41,7 +41,7 @@ def as_problem(error: Exception, what: str) -> Problem:
         case OSError():
             return from_os(error, what)
     traceback.print_exception(error, file=sys.stderr)
-    return Problem(500, f"{what}: {type(error).__name__}: {error}", "INTERNAL_ERROR", "the host's log says more")
+    return Problem(500, f"{what}: {type(error).__name__}: {error}", "INTERNAL_ERROR", "see the host's log")
 
 
 def answer(problem: Problem, error: Exception | None = None) -> Response:

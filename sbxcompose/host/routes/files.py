@@ -101,7 +101,7 @@ async def _contents(named: _Named, reading: Reading, piece: bytes, size: int | N
             left = None if left is None else left - len(piece)
             piece = await asyncio.to_thread(reading.read)
         if left:
-            raise OSError(f"{left} bytes have gone while it was being sent")
+            raise OSError(f"it shrank by {left} bytes while it was being sent")
     except OSError as error:  # too late for an answer: the client sees the stream break off
         print(f"{read.show(named.path)}: {error}", file=sys.stderr)
         raise

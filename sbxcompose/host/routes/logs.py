@@ -57,7 +57,7 @@ def _query(request: Request) -> LinesQuery:
     given = request.query_params
     head, tail = query_number(request, "head", 1, MOST), query_number(request, "tail", 1, MOST)
     if head is not None and tail is not None:
-        raise Problem(400, "give either head or tail", "BAD_QUERY")
+        raise Problem(400, "`head` and `tail` cannot be used together", "BAD_QUERY")
     names, token = given.getlist("processId"), given.get("nextToken")
     return LinesQuery(
         streams=_streams(given.getlist("level")),

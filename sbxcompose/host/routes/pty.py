@@ -53,7 +53,7 @@ async def connect(request: Request) -> Upgraded:
     """GET /pty/{id}/ws. Extension: `?since=N` begins with byte N of the output, for who has seen those before it."""
     terminal = _terminal(request)
     if not terminal.admits(request.headers.get("x-pty-token") or request.query_params.get("token")):
-        raise Problem(403, "that is not the session's token", "INVALID_TOKEN")
+        raise Problem(403, "invalid token for this session", "INVALID_TOKEN")
     position = max(query_number(request, "since", 0, 2**62) or 0, terminal.tape.start)
     # Imported late, as all that speaks frames: most hosts never open a terminal.
     from sbxcompose.host.terminals.viewer import view

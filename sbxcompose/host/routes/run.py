@@ -39,7 +39,7 @@ async def run(request: Request) -> StreamAnswer:
     wanted = validation.read(StartRequest, body)
     wrong = [name for name in _NOT_HERE if getattr(wanted, name) is not None]
     if wrong:
-        raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
+        raise Invalid(f"{' and '.join(wrong)}: not allowed here: a process that is run to its end has no supervisor")
     processes = processes_of(request)
     process = await processes.start_one(structs.replace(wanted, **_FIXED), attached=True)
     events = _Attached(processes, process, timeout).events()

@@ -112,7 +112,7 @@ async def patch(request: Request) -> Response:
     clear_network = bytes(validation.read_object(body).get("network", b"")) == b"null"
     if wanted == PatchRequest() and not clear_network:
         live_sandbox(request)
-        raise Problem(400, f"give at least one of {', '.join(PatchRequest.__struct_fields__)}", "BAD_PATCH")
+        raise Problem(400, f"expected at least one of {', '.join(PatchRequest.__struct_fields__)}", "BAD_PATCH")
     info = sandboxes_of(request).patch(request.path_params["sandbox"], wanted, clear_network=clear_network)
     return JSONResponse(long_form(request, info))
 

@@ -34,7 +34,7 @@ async def tunnel(request: Request) -> _Tunnel:
     sandbox = sandbox_of(request)
     port = query_number(request, "port", 1, 65535)
     if port is None:
-        raise Problem(400, "say which port: ?port=N", "BAD_QUERY")
+        raise Problem(400, "missing query parameter `port`: ?port=N", "BAD_QUERY")
     handshake_key(request)
     return _Tunnel(request, sandbox, port)
 

@@ -43,7 +43,7 @@ class FileSystems:
         """Make an empty one. Raises `Problem`."""
         if not _NAME.fullmatch(name):
             words = "letters, digits, dots, hyphens and underscores, no dot or hyphen first, at most 100 characters"
-            raise Problem(400, f"{name[:80]!r} cannot be a file system's name: {words}", "BAD_NAME")
+            raise Problem(400, f"invalid file system name {name[:80]!r}; expected {words}", "BAD_NAME")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self._directory / name).mkdir()

@@ -166,7 +166,9 @@ class Snapshots:
                 return
         info = self.get(number)
         if number in self._readers or info.status == "in_progress":
-            why = "is being taken" if info.status == "in_progress" else "is being used by a sandbox that is being made"
+            why = (
+                "is being taken" if info.status == "in_progress" else "is being used by a sandbox that is being created"
+            )
             raise Problem(409, f"snapshot {number} {why}", "SNAPSHOT_IN_USE")
         self._deleting.add(number)
         try:

@@ -169,7 +169,7 @@ async def check_by_command(config: HealthCheckConfig, run: Callable[[], Awaitabl
     try:
         failure = await _in_time(config, run)
     except TimeoutError:
-        return CheckResult(f"{what}: not done within {config.timeout_ms} ms")
+        return CheckResult(f"{what}: did not exit within {config.timeout_ms} ms")
     return CheckResult(None if failure is None else f"{what}: {failure}")
 
 

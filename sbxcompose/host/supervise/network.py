@@ -75,7 +75,7 @@ def check(network: dict[str, Any] | None) -> None:
             400,
             f"a network policy cannot be enforced on this machine: {words}",
             "UNSUPPORTED",
-            "run the host as root (or with CAP_SYS_ADMIN), or take `network` away",
+            "run the host as root (or with CAP_SYS_ADMIN), or remove `network`",
         ) from None
 
 

@@ -100,7 +100,9 @@ def check(request: StartRequest) -> None:
     """Refuse what cannot be a managed name or a log's (contract, section 3.4). Raises `Problem`."""
     name = request.name
     if name is not None and (not name or "/" in name or name in (".", "..") or (name.isascii() and name.isdigit())):
-        raise Problem(400, f"{name!r} cannot be a name: not empty, no `/`, not all digits, not `.` or `..`", "BAD_NAME")
+        raise Problem(
+            400, f"invalid process name {name!r}; expected no `/`, not only digits, not `.` or `..`", "BAD_NAME"
+        )
     for word, value in (("name", name), ("log", request.log)):
         if value is not None and (not value or len(file_name(value)) > MAX_NAME):
             raise Problem(400, f"{word} must be from 1 to {MAX_NAME} bytes long", "BAD_NAME")
@@ -113,4 +115,4 @@ def check(request: StartRequest) -> None:
         raise Problem(422, "health_check.port is missing", "BAD_HEALTH_CHECK")
     for variable in request.env:
         if not variable or "=" in variable:
-            raise Problem(400, f"{variable!r} cannot be the name of a variable", "BAD_ENV")
+            raise Problem(400, f"invalid variable name {variable!r}", "BAD_ENV")

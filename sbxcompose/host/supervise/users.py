@@ -113,7 +113,7 @@ def _parts(wanted: str | dict[str, str | int]) -> tuple[str | int, str | int | N
     if isinstance(wanted, str):
         user, colon, group = wanted.partition(":")
         if not user or (colon and not group):
-            raise BadUser(f"user must be a name or number, and a group after a colon if any: {wanted!r} is not")
+            raise BadUser(f"invalid user {wanted!r}; expected `USER` or `USER:GROUP`, by name or number")
         return _number(user), _number(group) if colon else None
     return _parts_of(wanted)
 

@@ -99,7 +99,7 @@ def test_a_child_that_has_shed_everything_ends_with_the_last_process(host: LiveH
     found = shed(box, f"1001.{os.getpid()}")
     box.delete("web")
     assert wait_gone(found, 0)
-    assert f"now killed: {found[0]} sleep 1001" in host.log
+    assert f"left behind by the last host: {found[0]} sleep 1001" in host.log
 
 
 def test_a_child_that_has_shed_everything_is_named_while_it_may_be_of_another(host: LiveHost) -> None:

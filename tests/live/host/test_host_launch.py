@@ -206,7 +206,7 @@ def test_an_idle_host_ends(host_environ: Home) -> None:
     with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
         assert wait_gone(list(alive_with(host_environ.marker)), 60)
         assert not host.path.exists()
-        assert "nothing has run and no request has come for 0.3 s; the host ends" in host.log
+        assert "no process and no request for 0.3 s; the host exits" in host.log
         assert "Traceback" not in host.log
 
 

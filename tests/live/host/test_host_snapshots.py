@@ -191,7 +191,7 @@ def test_an_entrypoint_that_cannot_be_started_is_the_end(kept_host: LiveHost) ->
     assert answer.status_code == 422
     short = answer.json()
     assert (short["status"], short["reason"]) == ("failed", "command not found: no-such-command")
-    assert short["error"].endswith("did not begin: command not found: no-such-command")
+    assert short["error"].endswith("did not start: command not found: no-such-command")
     info = ask(kept_host, "GET", f"/sandboxes/{short['sandbox_id']}")
     assert (info["status"], info["termination_reason"]) == ("terminated", "Failure(EntrypointNotStarted)")
     kept_host.box("box")

@@ -117,7 +117,7 @@ def test_a_host_without_rights_says_that_it_cannot_limit_a_disk(host_environ: ob
     with host_without_rights() as host:
         box = isolated(host, limits={"disk": SIZE})
         info = host.http.get("/sandboxes/box").json()
-        assert info["limits"]["disk_refused"] == "only a host that is run by root can limit a disk"
+        assert info["limits"]["disk_refused"] == "limiting a disk needs a host that runs as root"
         assert info["disk_free"] is None
         assert finish(box, "echo runs") == ["runs"]
 

@@ -154,8 +154,8 @@ def test_in_the_foreground_it_stays_and_ends_at_ctrl_c(short_dir: Path) -> None:
 def test_a_server_that_cannot_start_ends_a_host_without_units(short_dir: Path) -> None:
     launched = launch(short_dir, [sys.executable, "-c", "raise SystemExit('broken')"])
     wait_for_end(launched.ready["pid"])
-    assert launched.log.count("the server has ended (exit code 1)") == 6
-    assert "nothing needs it; the host ends" in launched.log
+    assert launched.log.count("the server has exited (exit code 1)") == 6
+    assert "nothing is running; the host exits" in launched.log
     assert "broken" in launched.log
     assert not launched.socket_path.exists()
 
@@ -196,7 +196,7 @@ def test_a_server_is_tried_again_as_long_as_something_is_to_be_restarted(short_d
             await own.client.sweep([])
             switch.touch()
             await own.kill_server()
-            while own.launched.log.count("the server has ended (exit code 1)") < 6:
+            while own.launched.log.count("the server has exited (exit code 1)") < 6:
                 await asyncio.sleep(0.01)
             assert alive(own.keeper_pid)
             switch.unlink()

@@ -347,7 +347,7 @@ def test_a_server_that_ends_with_another_status_is_started_again(short_dir: Path
         wait_for_end(first)
         with talking(launched) as talk:
             assert talk.ask("who")["pid"] != first
-        assert "the server has ended (exit code 0)" in launched.log
+        assert "the server has exited (exit code 0)" in launched.log
 
 
 def test_units_of_a_closed_client_are_reported_to_no_other() -> None:

@@ -53,7 +53,12 @@ def test_values_of_a_key_are_alternatives_and_keys_must_all_match(pairs: list[st
 
 @pytest.mark.parametrize(
     "pair, hint",
-    [("web", "write KEY=VALUE"), ("stats=x", "`status`"), ("status=runing", "`running`"), ("health=good", "unhealthy")],
+    [
+        ("web", "expected KEY=VALUE"),
+        ("stats=x", "`status`"),
+        ("status=runing", "`running`"),
+        ("health=good", "unhealthy"),
+    ],
 )
 def test_a_mistake_names_what_there_is(pair: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:

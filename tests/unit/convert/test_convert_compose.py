@@ -225,7 +225,7 @@ def test_names_that_processes_cannot_have_are_changed_everywhere() -> None:
 def test_a_variable_without_a_proper_name_is_left_out() -> None:
     found = converted("services: {web: {command: x, environment: {A B: 1, C: 2}}}")
     assert found.processes["web"]["env"] == {"C": "2"}
-    assert "web.environment: `A B` cannot be the name of a variable, and is left out" in notes(found, NoteKind.MANUAL)
+    assert "web.environment: `A B` is an invalid variable name, and is left out" in notes(found, NoteKind.MANUAL)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_two_containers_on_one_port_are_parted() -> None:
     found = converted("services: {a: {command: x, ports: ['81:80']}, b: {command: x, ports: ['82:80']}}")
     assert found.processes["a"]["port"] == 80
     assert "port" not in found.processes["b"]
-    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(
+    assert "b.ports: port 80 is also used by a: make one of them listen on another port" in notes(
         found, NoteKind.MANUAL
     )
 

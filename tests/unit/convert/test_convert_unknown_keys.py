@@ -70,7 +70,7 @@ def test_a_cycle_of_an_inactive_profile_is_opened() -> None:
     )
     assert "depends_on" not in found.processes["c"]
     assert found.processes["a"]["depends_on"] == {"b": "started"}
-    assert any("`a` needs it in turn, and is left out" in note.text for note in found.notes)
+    assert any("`a` depends on it in turn, and is left out" in note.text for note in found.notes)
 
 
 def test_a_cycle_without_profiles_stays_to_be_refused() -> None:

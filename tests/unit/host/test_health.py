@@ -81,7 +81,7 @@ def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
 
     assert asyncio.run(check(None)) is None
     assert asyncio.run(check("exited with code 2: no response")) == "pg_isready -q: exited with code 2: no response"
-    assert asyncio.run(check(None, late=True)) == "pg_isready -q: not done within 20 ms"
+    assert asyncio.run(check(None, late=True)) == "pg_isready -q: did not exit within 20 ms"
     config = HealthCheckConfig(type="exec", command=["test", "-n", ""], timeout_ms=20)
     assert asyncio.run(check("exited with code 1")) == "test -n '': exited with code 1"
 
@@ -107,7 +107,7 @@ def test_a_timeout_that_is_noticed_late_says_nothing_of_what_is_checked(monkeypa
         return await check_by_command(config, run)
 
     assert asyncio.run(check(health.TRIES - 1)).failure is None
-    assert asyncio.run(check(health.TRIES)).failure == "true: not done within 1 ms"
+    assert asyncio.run(check(health.TRIES)).failure == "true: did not exit within 1 ms"
 
 
 def test_a_command_is_run_the_less_often_the_longer_it_takes() -> None:

@@ -51,9 +51,9 @@ def test_what_cannot_be_found_is_reported(wanted: RequestedUser, words: str) -> 
 @pytest.mark.parametrize(
     "wanted, words",
     [
-        ("", "'' is not"),
-        (":0", "':0' is not"),
-        ("root:", "'root:' is not"),
+        ("", "invalid user ''"),
+        (":0", "invalid user ':0'"),
+        ("root:", "invalid user 'root:'"),
         ({"name": "root", "uid": 0}, "give either a name or a uid"),
         ({}, "give either a name or a uid"),
         ({"gid": 0}, "give either a name or a uid"),
