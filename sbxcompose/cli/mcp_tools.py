@@ -102,7 +102,7 @@ class ProjectTools:
         for name, value in (("limit", limit), ("run", run)):
             if value is not None and value < 1:
                 raise UsageError(f"invalid value {value} for `{name}`", hint="expected 1 or greater")
-        begin = None if since is None else moment("since", since, time.time())
+        begin = None if since is None else moment("since", since, wall_time())
         lines = LineFilter(grep, ignore_case=ignore_case) if grep is not None else None
         tail = limit + 1 if lines is None and begin is None and run is None else None
         newest = NewestLines(limit, MAX_LOGS)
