@@ -21,7 +21,7 @@ from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
     from sbxcompose.client.timings import TimingRecorder
-    from sbxcompose.plan.timings import Timings
+    from sbxcompose.plan.timings import Timing, Timings
 
 
 class Publisher:
@@ -70,7 +70,8 @@ class Publisher:
         labels = [names.instance(instance) for instance in wanted]
         timings = self.timings(session)
         every = timings.all if timings is not None else ()
-        took = {timing.label: timing.lasted for timing in every if timing.lasted is not None}
+        until = seconds if self._failed_at is None else self._failed_at - session.began
+        took = took_until(every, verdict, until)
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
         report = ci_formats.VerdictReport(project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:
@@ -111,3 +112,19 @@ def _write(shell: Shell, path: Path, text: str, mode: str) -> None:
             stream.write(text)
     except OSError as error:
         shell.echo(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
+
+
+def took_until(every: Iterable[Timing], verdict: Verdict, seconds: float) -> dict[str, float]:
+    """Return how long instances took, by label; pure. What is to blame for a failure and had not ended took until then.
+
+    `seconds` is when it failed, after the beginning.
+    """
+    took = {timing.label: timing.lasted for timing in every if timing.lasted is not None}
+    if not isinstance(verdict, Success):
+        known = {timing.label: timing for timing in every}
+        for cause in verdict.causes:
+            # A one-shot counts as started after a second, and one that was running before has no start here.
+            timing = known.get(cause.label)
+            if timing is None or timing.ended is None:
+                took[cause.label] = max(seconds - (timing.started if timing is not None else 0.0), 0.0)
+    return took

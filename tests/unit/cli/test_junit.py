@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given, strategies
 
 from sbxcompose.cli.ci_formats import VerdictReport, junit
+from sbxcompose.cli.publish import took_until
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
+from sbxcompose.plan.timings import Timing
 from tests.support.cases import each_case
 from tests.support.junit_schema import validated
 from tests.unit.cli.test_ci import API, COLOURED, FAILED, WEB
@@ -25,6 +27,17 @@ HOSTILE = {
 def test_a_case_says_how_long_it_took() -> None:
     root = validated(junit(VerdictReport("shop", Success(1, 0), ["db", "web"], 2.0, {"db": 1.2345})))
     assert [case.attrib["time"] for case in root.findall("testcase")] == ["1.234", "0.000"]
+
+
+def test_what_ran_into_the_timeout_took_until_then() -> None:
+    """A one-shot that no other waits for counts as started after one second."""
+    job, crashed = (
+        Timing(Instance("main", name), name, 0.5, 1.5, ended=ended) for name, ended in (("job", None), ("api", 2.0))
+    )
+    causes = tuple(Report(timing.instance, timing.label, "failed") for timing in (job, crashed))
+    before = Report(Instance("main", "old"), "old", "has been running for 60 s, not completed yet")
+    assert took_until([job, crashed], TimedOut((*causes, before)), 3.0) == {"job": 2.5, "api": 1.5, "old": 3.0}
+    assert took_until([job], Success(1, 0), 3.0) == {"job": 1.0}
 
 
 def test_a_report_says_what_failed_and_what_was_held_up() -> None:
