@@ -13,7 +13,6 @@ from typing import Any
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import ValidationError
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import GlobalOptions
@@ -42,17 +41,15 @@ class _Server(MCPServer):  # type: ignore[misc, unused-ignore]  # unknown where 
         tool = self._by_name.get(name)
         if tool is None:
             raise ToolError(f"unknown tool `{name}`\nhint: there are {', '.join(self._by_name)}")
-        if (words := unknown_arguments(tool, arguments)) is not None:
+        if (words := unknown_arguments(tool, arguments) or wrong_arguments(tool, arguments)) is not None:
             raise ToolError(words)
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
-            if isinstance(error.__cause__, ToolError):
-                raise error.__cause__ from None  # without the SDK's prefix
-            if isinstance(error.__cause__, ValidationError):
-                places = [mistake["loc"] for mistake in error.__cause__.errors()]
-                raise ToolError(wrong_arguments(tool, places, arguments)) from None
-            raise
+            words = str(error)
+            if not words.startswith(prefix := f"Error executing tool {name}: "):
+                raise
+            raise ToolError(words.removeprefix(prefix)) from None
 
 
 def make_server(options: GlobalOptions, calls: ToolCalls) -> MCPServer:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from inspect import signature
 from typing import Any
@@ -31,16 +31,14 @@ MAX_OUTPUT = 20_000
 MAX_LOGS = 50_000
 """The same of log lines: what is longer fills the context of a model, or is refused by its client."""
 LONGEST_LINE = 2_000
-EXPECTED = {
-    "list[str] | None": "a list of strings",
-    "str": "a string",
-    "str | None": "a string",
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "int | None": "a whole number",
+EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
+    "list[str]": ((list,), "a list of strings"),
+    "str": ((str,), "a string"),
+    "bool": ((bool,), "true or false"),
+    "float": ((int, float), "a number"),
+    "int": ((int,), "a whole number"),
 }
-"""The types of arguments in words."""
+"""By annotation: the types of a value in JSON, and what is expected in words."""
 
 
 class ProjectTools:
@@ -192,16 +190,29 @@ def unknown_arguments(tool: Callable[..., Awaitable[str]], arguments: Iterable[s
     return f"unknown argument {', '.join(unknown)}\nhint: `{tool.__name__}` takes {', '.join(known)}"
 
 
-def wrong_arguments(tool: Callable[..., Awaitable[str]], places: Iterable[tuple[int | str, ...]], given: Any) -> str:
-    """Return the words for arguments at these places that are missing or of a wrong type."""
+def wrong_arguments(tool: Callable[..., Awaitable[str]], given: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the types of arguments; None if nothing is. Texts may be numbers or lists in JSON, as
+    some models write them.
+    """
     lines: list[str] = []
-    for name in dict.fromkeys(str(place[0]) for place in places if place):
-        expected = EXPECTED[signature(tool).parameters[name].annotation]
-        if name in given:
-            lines.append(f"invalid value {json.dumps(given[name])[:100]} for `{name}`; expected {expected}")
-        else:
-            lines.append(f"missing argument `{name}`; expected {expected}")
-    return "\n".join(lines)
+    for name, parameter in signature(tool).parameters.items():
+        types, words = EXPECTED[str(parameter.annotation).removesuffix(" | None")]
+        if name in given and not (_is(types, given[name]) or (given[name] is None and parameter.default is None)):
+            lines.append(f"invalid value {json.dumps(given[name])[:100]} for `{name}`; expected {words}")
+        elif name not in given and parameter.default is parameter.empty:
+            lines.append(f"missing argument `{name}`; expected {words}")
+    return "\n".join(lines) or None
+
+
+def _is(types: tuple[type, ...], value: Any) -> bool:
+    if isinstance(value, str) and str not in types:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    if isinstance(value, bool) and bool not in types:
+        return False
+    return isinstance(value, types) and (not isinstance(value, list) or all(isinstance(text, str) for text in value))
 
 
 def _report_defect(error: BaseException) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.facts import Fact, FactList
 from sbxcompose.cli.view.table import ago
+from sbxcompose.plurals import counted
 
 _ABSENT = "not running; it starts automatically when needed"
 
@@ -59,15 +60,11 @@ def _process(row: dict[str, Any]) -> str:
 
 
 def _running(now: dict[str, Any]) -> str:
-    return ", ".join([_number(now["sandboxes"], "sandbox"), _number(now["running_processes"], "process", "es")])
+    return f"{counted(now['sandboxes'], 'sandbox')}, {counted(now['running_processes'], 'process')}"
 
 
 def _served(server: dict[str, Any]) -> str:
-    return f"{_number(server['commands'], 'command')} run"
-
-
-def _number(count: int, noun: str, plural: str = "s") -> str:
-    return f"{count} {noun if count == 1 else noun + plural}"
+    return f"{counted(server['commands'], 'command')} run"
 
 
 def _damaged(report: dict[str, Any] | None) -> list[str]:

@@ -108,7 +108,6 @@ class KeeperConnection:
     async def _ask(self, body: Body, take: TakeAnswer, spawns: dict[int, Body] | None = None) -> None:
         if self._lost is not None:
             raise self._lost
-        # Requests keep their numbers over the keeper's death, so that an answer of the next one finds them.
         self._last_id += 1
         body["id"] = self._last_id
         pending = PendingRequest(body, self._loop.create_future(), take, spawns or {})
@@ -203,7 +202,6 @@ class KeeperConnection:
             known.leader = [body["status"], body["at"], body.get("oom_killed", False), body.get("oom_kills", 0)]
         elif known.exited is None:
             known.exited = {name: value for name, value in body.items() if name != "event"}
-            # Of no more use; its pipes stay, as what it wrote may not have been read yet.
             known.drop("pidfd")
             self._loop.call_soon(self._emit, Exited(**known.exited))
 
@@ -236,7 +234,6 @@ class KeeperConnection:
             return SpawnLost()
         if "error" in body:
             return SpawnFailed(body["error"], body["errno"])
-        # Asked here and not only by the keeper: its limit is the same, but the server holds sockets and logs besides.
         if not has_room():
             return self._refuse(body, fds)
         return Spawned(
@@ -307,9 +304,7 @@ class KeeperConnection:
         return int(ready["pid"])
 
     def _check_alive(self) -> None:
-        """Raise `KeeperLost` if the keeper that is being started has died: `_readable` has closed its channel then, and
-        starts no other one meanwhile.
-        """
+        # `_readable` has closed its channel then, and starts no other keeper while this one is being started.
         if self._channel.fileno() < 0:
             raise KeeperLost("it died at once")
 
@@ -325,7 +320,6 @@ class KeeperConnection:
         """Give again what is to be kept, and ask again what has not been answered; a spawn says so, as its first
         try may have begun to run. What has begun and must not run twice is lost.
         """
-        # Before what is asked again: a spawn needs the plan and the network of its sandbox.
         self._send({"op": "want", "id": 0, "wanted": self._wanted})
         for sandbox, plan in self._plans.items():
             self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})

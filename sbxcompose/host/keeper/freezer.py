@@ -149,7 +149,6 @@ class Freezer:
                 self._bases.pop(0)
                 self._release()
                 continue
-            # The others are not tried any longer: a unit's group is looked for where the first was made.
             self._bases[1:] = []
             return group
         return None
@@ -269,7 +268,6 @@ def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
     waiting = {process.pid: process for process in processes}
     parted: list[list[ProcessStat]] = []
     while waiting:
-        # None without a parent: numbers that were reused while /proc was read make a circle.
         first = [process for process in waiting.values() if process.parent not in waiting] or list(waiting.values())
         parted.append(first)
         for process in first:
@@ -331,7 +329,6 @@ def _remove(path: str) -> bool:
     try:
         os.rmdir(path)
     except OSError as error:
-        # Any other error stays: the group is gone, or not ours to remove, and asking again would change nothing.
         return error.errno not in (errno.EBUSY, errno.ENOTEMPTY)
     return True
 

@@ -12,7 +12,6 @@ import pytest
 
 from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.cli.mcp_tools import (
-    EXPECTED,
     MAX_OUTPUT,
     NewestLines,
     ProjectTools,
@@ -51,16 +50,20 @@ def test_arguments_that_a_tool_does_not_have_are_named_with_those_it_has() -> No
 
 def test_arguments_of_a_wrong_type_are_named_with_what_is_expected() -> None:
     tools = ProjectTools(GlobalOptions()).all()
-    places: list[tuple[int | str, ...]] = [("process",), ("timeout",), ("timeout", "x")]
-    assert wrong_arguments(tools["exec"], places, {"timeout": "soon"}) == (
-        'missing argument `process`; expected a string\ninvalid value "soon" for `timeout`; expected a number'
+    assert wrong_arguments(tools["exec"], {"timeout": "soon"}) == (
+        "missing argument `process`; expected a string\nmissing argument `command`; expected a string\n"
+        'invalid value "soon" for `timeout`; expected a number'
     )
     words = 'invalid value ["web", 3] for `processes`; expected a list of strings'
-    assert wrong_arguments(tools["up"], [("processes", 1)], {"processes": ["web", 3]}) == words
-    types = {
-        parameter.annotation for tool in tools.values() for parameter in inspect.signature(tool).parameters.values()
-    }
-    assert types <= EXPECTED.keys()
+    assert wrong_arguments(tools["up"], {"processes": ["web", 3]}) == words
+    assert wrong_arguments(tools["logs"], {"limit": True}) == "invalid value true for `limit`; expected a whole number"
+    assert wrong_arguments(tools["up"], {"wait": None}) == "invalid value null for `wait`; expected true or false"
+
+
+def test_what_models_write_is_understood() -> None:
+    tools = ProjectTools(GlobalOptions()).all()
+    for arguments in ({}, {"processes": None, "timeout": 5}, {"processes": '["web"]', "timeout": "5", "wait": "false"}):
+        assert wrong_arguments(tools["up"], arguments) is None
 
 
 @pytest.mark.parametrize(
