@@ -62,6 +62,13 @@ def test_marks_and_titles_have_colours() -> None:
     ]
 
 
+def test_numbers_of_the_host_have_their_plurals() -> None:
+    several = [{**SERVERS[0], "commands": 2}]
+    lines = status_lines({**HOST, "sandboxes": 6, "running_processes": 1}, None, several, Style(False), None)
+    assert "6 sandboxes, 1 process running" in lines
+    assert lines[-1].endswith(", 2 commands run")
+
+
 def test_the_host_is_a_table_on_a_terminal_and_sentences_elsewhere() -> None:
     assert status_lines(HOST, "sandboxes are isolated", SERVERS, Style(False), None) == [
         "host 1.2, up for 1m, pid 41, keeper 40",
