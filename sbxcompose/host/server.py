@@ -7,6 +7,7 @@ what is recorded, take over what the keeper holds, continue.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import resource
@@ -278,6 +279,8 @@ def main() -> None:
     # changed by this: the keeper starts it, with the limit that it found itself.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Modules live until the end, so no collection need visit them: each would stand still for some 15 ms more.
+    gc.freeze()
     asyncio.run(serve())
     sys.stdout.flush()
     os._exit(SERVER_DONE)  # connections are closed by that; there is nothing that must not be cut short
