@@ -37,7 +37,12 @@ def _no_collection() -> Iterator[None]:
 def plan(project: Project, observed: Observed, intent: Intent, options: PlanOptions = DEFAULTS) -> Plan:
     """Return the plan of a command; `Intent` says what each wants."""
     with _no_collection():
-        world = World(project, observed)
-        if intent in (Intent.STOP, Intent.DOWN):
-            return TearDown(world, intent, options).plan()
-        return BringUp(world, intent, options).plan()
+        # In a call of its own: what is looked through for a plan is gone before collections visit what there is.
+        return _plan(project, observed, intent, options)
+
+
+def _plan(project: Project, observed: Observed, intent: Intent, options: PlanOptions) -> Plan:
+    world = World(project, observed)
+    if intent in (Intent.STOP, Intent.DOWN):
+        return TearDown(world, intent, options).plan()
+    return BringUp(world, intent, options).plan()

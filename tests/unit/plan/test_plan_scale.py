@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import pytest
 
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
+from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
 from tests.support.counting import calls, lines
 from tests.support.plans import plan_down, plan_restart, plan_up
@@ -69,6 +71,21 @@ def test_a_process_of_a_plan_costs_less_than_eighty_calls() -> None:
     processes = tuple(Process("main", f"p{number}", ("true",), f"{number:08x}") for number in range(300))
     wanted = Project("many", "/many", "local", (Sandbox("main", "many-main", processes),))
     assert calls(lambda: plan_up(wanted, Observed())) < 80 * len(processes)
+
+
+def test_collections_after_a_plan_visit_nothing_that_was_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds: list[int] = []
+
+    def enable() -> None:
+        worlds.append(sum(type(found) is World for found in gc.get_objects()))
+
+    monkeypatch.setattr(gc, "enable", enable)
+    try:
+        plan_up(project(2), Observed())
+    finally:
+        monkeypatch.undo()
+        gc.enable()
+    assert worlds == [0]
 
 
 @pytest.mark.parametrize(
