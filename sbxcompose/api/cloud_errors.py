@@ -27,6 +27,10 @@ _UPSTREAM = frozenset(
 )
 
 
+_LONGEST_LINE = 200
+"""Characters of the first line of an answer that are shown."""
+
+
 class RateLimited(Unavailable):
     """429: too many requests; nothing was done."""
 
@@ -93,8 +97,8 @@ class CloudRefusals(Struct, frozen=True):
             raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
         busy = status in (502, 503, 504) or code in _UPSTREAM or (status == 500 and not _is_told(body))
         if busy and not is_pending(body):
-            hint = "the service is not ready; try again"
-            raise Unavailable(f"{self.site}: {what}: {said}", hint=hint, retry_after=after)
+            hint = "the server has failed; try again later" if status == 500 else "the service is not ready; try again"
+            raise Unavailable(f"{self.site}: {what}: {_answered(status, body)}", hint=hint, retry_after=after)
 
     def judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
         """As `judge`; but a 502 means that nothing listens on the port that a tunnel is for (contract, section 6)."""
@@ -112,6 +116,19 @@ class CloudRefusals(Struct, frozen=True):
         if self.key is None:
             return "set TENSORLAKE_API_KEY"
         return f"the key comes from {self.key.source}; `sbxcompose doctor` says what is configured"
+
+
+def _answered(status: int, body: bytes) -> str:
+    """Return the words of an answer; of one that is not JSON its status and first line, unless that is HTML."""
+    words, _, _ = read_refusal(body)
+    try:
+        is_json = isinstance(json.loads(body), dict)
+    except ValueError:
+        is_json = False
+    if is_json and words:
+        return words
+    line = next(filter(None, map(str.strip, words.splitlines())), "")[:_LONGEST_LINE]
+    return f"HTTP {status}: {line}" if line and not line.startswith("<") else f"HTTP {status}"
 
 
 def _is_told(body: bytes) -> bool:

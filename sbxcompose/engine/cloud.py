@@ -18,11 +18,20 @@ from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.clock import monotonic
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
-from sbxcompose.engine.create_undo import LAST_ANSWER, CreateUndo
+from sbxcompose.engine.create_undo import LAST_ANSWER, NOT_ANSWERED, CreateUndo
 from sbxcompose.engine.daemon_site import daemon_site
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
-from sbxcompose.errors import ConfigurationError, Conflict, NotFound, ProviderError, Refused, Unreachable, Unsupported
+from sbxcompose.errors import (
+    ConfigurationError,
+    Conflict,
+    NotFound,
+    ProviderError,
+    Refused,
+    Unavailable,
+    Unreachable,
+    Unsupported,
+)
 from sbxcompose.spec.project import Sandbox
 from sbxcompose.tasks import TaskOwner, finish_all
 
@@ -45,7 +54,8 @@ class CloudProvider:
         self.made: set[str] = set()
         self._ids: dict[str, str] = {}
         """The ids of the sandboxes that were found or made, by their names."""
-        self._unanswered: set[str] = set()
+        self._unanswered: dict[str, str] = {}
+        """What may have been made all the same, by the name of the sandbox: how its request was answered."""
         """The names of those that we may have made: the answers to their creation were lost."""
         self._ended: set[str] = set()
         """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
@@ -89,8 +99,8 @@ class CloudProvider:
                 await self._undo_unanswered(sandbox)
             raise
         except Unreachable:
-            if sandbox.full_name in self._unanswered:
-                self._undo.tell_left(sandbox, "was requested and not answered")
+            if (how := self._unanswered.get(sandbox.full_name)) is not None:
+                self._undo.tell_left(sandbox, f"was requested and {how}")
             raise
 
     async def _create(self, sandbox: Sandbox, request: CreateRequest) -> SandboxInfo:
@@ -111,8 +121,7 @@ class CloudProvider:
                 if (joined := await self._join(sandbox, info)) is not None:
                     return joined
             except Unreachable as error:
-                if not isinstance(error, RateLimited):  # then nothing was done
-                    self._unanswered.add(sandbox.full_name)
+                self._not_made(sandbox, error)
                 # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
                 if info is not None and (joined := await self._join(sandbox, info)) is not None:
@@ -129,6 +138,15 @@ class CloudProvider:
             settling_since = monotonic()
             retry = RequestRetry(answered=True)
 
+    def _not_made(self, sandbox: Sandbox, error: Unreachable) -> None:
+        """Take note that a create has failed which may have been carried out, and tell it once."""
+        if isinstance(error, RateLimited):  # nothing was done
+            return
+        answered = isinstance(error, Unavailable)
+        if answered and sandbox.full_name not in self._unanswered:
+            self._told(sandbox, f"is not created yet, trying again: {error.message}", "")
+        self._unanswered[sandbox.full_name] = "answered with an error" if answered else NOT_ANSWERED
+
     async def _make(self, sandbox: Sandbox, request: CreateRequest) -> ShortInfo:
         """Create it; if that is cancelled, wait a moment for the answer, which says what to terminate."""
         making = self._making.start(self._lifecycle.make(request))
@@ -142,7 +160,7 @@ class CloudProvider:
         except Refused as error:
             raise self._refused(sandbox, error) from error
         assert isinstance(made, ShortInfo)
-        self._unanswered.discard(sandbox.full_name)
+        self._unanswered.pop(sandbox.full_name, None)
         return made
 
     def _refused(self, sandbox: Sandbox, error: Refused) -> Refused:
@@ -155,17 +173,17 @@ class CloudProvider:
                 async with asyncio.timeout(LAST_ANSWER):
                     made = await making
         except (Unreachable, TimeoutError):
-            self._unanswered.add(sandbox.full_name)
+            self._unanswered[sandbox.full_name] = NOT_ANSWERED
         except ProviderError:
             return  # it was refused
         else:
             assert isinstance(made, ShortInfo)
-            self._unanswered.discard(sandbox.full_name)
+            self._unanswered.pop(sandbox.full_name, None)
             await self._undo.drop(sandbox, made.sandbox_id)
 
     async def _undo_unanswered(self, sandbox: Sandbox) -> None:
-        self._unanswered.discard(sandbox.full_name)
-        await self._undo.drop_unanswered(sandbox, self.find)
+        how = self._unanswered.pop(sandbox.full_name)
+        await self._undo.drop_unanswered(sandbox, self.find, how)
 
     async def _join(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo | None:
         """Return a sandbox that another client made, once it runs; None if it is terminated before.
@@ -173,7 +191,7 @@ class CloudProvider:
         The other client does that when it is interrupted (`CreateUndo`); we do, where we may have made it ourselves.
         """
         asked = sandbox.full_name in self._unanswered
-        self._unanswered.discard(sandbox.full_name)
+        self._unanswered.pop(sandbox.full_name, None)
         try:
             if info.status in ("suspended", "suspending"):
                 return await self.resume(sandbox)

@@ -19,6 +19,8 @@ LAST_ANSWER = 10.0
 """Seconds for which a command that is interrupted cleans up what it was creating."""
 FINAL_POLLS = 3.0
 """Seconds of these in which what a create without an answer may have made is looked for (contract 2.7: about one)."""
+NOT_ANSWERED = "not answered"
+"""Completes "was requested and …"."""
 Find = Callable[[Sandbox], Awaitable[SandboxInfo | None]]
 """Looks for a sandbox by its name."""
 
@@ -38,16 +40,16 @@ class CreateUndo:
         self._ended = ended
         self._told = tell
 
-    async def drop_unanswered(self, sandbox: Sandbox, find: Find) -> None:
-        """Terminate what a create without an answer may have made, which its name tells."""
+    async def drop_unanswered(self, sandbox: Sandbox, find: Find, how: str = NOT_ANSWERED) -> None:
+        """Terminate what a create may have made, which its name tells; `how` it was answered."""
         info = None
-        with suppress(ProviderError, TimeoutError), self.cut_short(sandbox, "was requested and not answered"):
+        with suppress(ProviderError, TimeoutError), self.cut_short(sandbox, f"was requested and {how}"):
             async with asyncio.timeout(FINAL_POLLS):
                 info = await suspended.wait_until_known(lambda: find(sandbox))
         if info is not None:
             await self.drop(sandbox, info.id)
         else:
-            self.tell_left(sandbox, "was not found, but its creation was requested and not answered")
+            self.tell_left(sandbox, f"was not found, but its creation was requested and {how}")
 
     async def drop(self, sandbox: Sandbox, number: str) -> None:
         """Terminate what we have just made, in an `up` that is interrupted, unless another client uses it already."""

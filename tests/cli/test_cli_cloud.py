@@ -581,6 +581,23 @@ def test_the_workspace_is_made_by_a_later_up_if_it_was_not_made_at_first(cloud: 
     assert (cloud.project / "there").is_dir()
 
 
+def test_a_create_that_is_answered_with_an_error_is_tried_again_and_the_answer_is_shown(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.plain.refuse["POST .*/sandboxes$"] = 500, {"Content-Type": "text/plain"}, b"disk on fire\nat line 7"
+    with cloud.start("up", "-d") as up:
+        said = up.wait_for("sandbox main is not created yet, trying again: .*HTTP 500: disk on fire")
+        assert "at line 7" not in said
+        assert "not answered" not in said
+        cloud.plain.refuse.clear()
+        assert up.wait().code == 0
+    cloud.run("down", "--terminate")
+    cloud.plain.refuse["POST .*/sandboxes$"] = 500, {}, b""
+    with cloud.start("up", "-d") as up:
+        up.wait_for("trying again: .*HTTP 500")
+        up.interrupt()
+        assert "its creation was requested and answered with an error" in up.wait().stderr
+
+
 def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, certificate: Path) -> None:
     https_cloud.env["SSL_CERT_FILE"] = str(certificate)
     https_cloud.write(WEB + f"  other: {{command: {FOREVER}}}\n")
