@@ -43,7 +43,7 @@ def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
         for kind in ("secrets", "configs")
     }
     whole = {key: files.extended(node, found) for key, node in found.items()}
-    services = {key: Service((names[key], key), node, mounted, read, files) for key, node in whole.items()}
+    services = {key: Service((names[key], key), node, mounted, files) for key, node in whole.items()}
     _share_network(services.values())
     volumes = Counter(source for node in whole.values() for source, *_ in volumes_of(node))
     hosts = {name: service.listening() for service in services.values() for name in service.host_names()}

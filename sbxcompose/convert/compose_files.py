@@ -18,8 +18,6 @@ from sbxcompose.spec.yaml import Malformed, read_yaml
 
 ReadText = Callable[[str], str | None]
 """Returns the text of a file of the project, by its path in it; None if there is none."""
-FillText = Callable[[str], str]
-"""Returns a text with the variables that are known."""
 
 _MAX_FILES = 500
 """Files of one project; more are a loop that goes by different names."""
@@ -34,7 +32,7 @@ class ComposeFiles:
 
     def __init__(self, draft: ProjectDraft, read: ReadText) -> None:
         self._draft = draft
-        self._read = read
+        self.read = read
         self._found: dict[str, Mapping | None] = {}
         self._included_once: set[str] = set()
         self._variables: dict[str, str] | None = None
@@ -76,11 +74,11 @@ class ComposeFiles:
 
     def has(self, path: str) -> bool:
         """Return whether a file of the project can be read."""
-        return self._read(path) is not None
+        return self.read(path) is not None
 
     def variables(self, path: str) -> dict[str, str]:
         """Return the variables of a file; none if it cannot be read."""
-        document = Document(path, path, ".", self._read(path) or "")
+        document = Document(path, path, ".", self.read(path) or "")
         return parse_dotenv(document, lambda name: None, [])
 
     def _override(self, root: Mapping) -> Mapping | None:
@@ -122,7 +120,7 @@ class ComposeFiles:
             if len(self._found) >= _MAX_FILES:
                 place = Mistake(f"more than {_MAX_FILES} files belong to this one", file=path)
                 raise InvalidSpec([place])
-            content = self._read(path)
+            content = self.read(path)
             document = Document(path, path, folder or posixpath.dirname(path) or ".", content or "")
             try:
                 tree = read_yaml(document, []) if content is not None else None

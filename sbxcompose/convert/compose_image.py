@@ -1,11 +1,11 @@
-"""The image of a Compose service: pulled, or built by a Dockerfile that is read; pure, apart from `read`."""
+"""The image of a Compose service: pulled, or built by a Dockerfile that is read; pure, apart from that file."""
 
 from __future__ import annotations
 
 import posixpath
 
 from sbxcompose.convert import daemons
-from sbxcompose.convert.compose_files import FillText, ReadText, project_path
+from sbxcompose.convert.compose_files import ComposeFiles, project_path
 from sbxcompose.convert.dockerfile import Image, parse_dockerfile
 from sbxcompose.convert.values import get, text
 from sbxcompose.spec.nodes import Mapping, Node, Scalar
@@ -14,23 +14,23 @@ from sbxcompose.spec.nodes import Mapping, Node, Scalar
 class ServiceImage:
     """`name` is the image whose own command runs; None if a Dockerfile, or nothing that can be read, says what runs."""
 
-    def __init__(self, node: Mapping, read: ReadText, fill: FillText) -> None:
+    def __init__(self, node: Mapping, files: ComposeFiles) -> None:
         build = node.get("build")
         self.is_built = build is not None
         self.context = "."
         self._file = ""
         self.dockerfile: Image | None = None
-        self.name: str | None = None if self.is_built else fill(text(node.get("image")) or "") or None
+        self.name: str | None = None if self.is_built else files.filled(text(node.get("image")) or "") or None
         if build is not None:
-            self._read_build(build, read, fill)
+            self._read_build(build, files)
 
-    def _read_build(self, build: Node, read: ReadText, fill: FillText) -> None:
-        self.context = fill(project_path(build if isinstance(build, Scalar) else get(build, "context")))
-        file = fill(text(get(build, "dockerfile")) or "Dockerfile")
+    def _read_build(self, build: Node, files: ComposeFiles) -> None:
+        self.context = files.filled(project_path(build if isinstance(build, Scalar) else get(build, "context")))
+        file = files.filled(text(get(build, "dockerfile")) or "Dockerfile")
         content = text(get(build, "dockerfile_inline"))
         if content is None:
             self._file = posixpath.normpath(posixpath.join(self.context, file))
-            content = read(self._file)
+            content = files.read(self._file)
         if content is not None:
             self.dockerfile = parse_dockerfile(content, text(get(build, "target")))
             if self.dockerfile.run() is None or _is_usual(self.dockerfile):

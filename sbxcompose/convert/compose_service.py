@@ -11,7 +11,7 @@ from typing import Any
 from sbxcompose.convert import daemons, health
 from sbxcompose.convert.compose_build import add_build_steps
 from sbxcompose.convert.compose_command import ServiceCommand, split
-from sbxcompose.convert.compose_files import ComposeFiles, ReadText, project_path
+from sbxcompose.convert.compose_files import ComposeFiles, project_path
 from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.compose_mounts import add_mount_notes
 from sbxcompose.convert.compose_notes import add_notes
@@ -48,13 +48,11 @@ FoundFiles = dict[str, dict[str, str]]
 class Service:
     """A service, and what has to be known of it before the others can be converted."""
 
-    def __init__(
-        self, names: tuple[str, str], node: Mapping, found: FoundFiles, read: ReadText, files: ComposeFiles
-    ) -> None:
+    def __init__(self, names: tuple[str, str], node: Mapping, found: FoundFiles, files: ComposeFiles) -> None:
         self.name, self._key = names
         self._node = node
         self._files = files
-        self._image = ServiceImage(node, read, files.filled)
+        self._image = ServiceImage(node, files)
         self._published = published_ports(node.get("ports"), files.filled)
         self._moved: dict[int, int] = {}
         self.paths = Paths()

@@ -19,12 +19,12 @@ from sbxcompose.host.supervise.lifecycle_steps import (
     ask_to_end,
     back_off,
     begin_again,
+    begun,
     in_state,
     lasted_ms,
     stopped,
     supervise,
     with_end,
-    with_run,
 )
 from sbxcompose.host.supervise.lifecycle_types import (
     AttachOutput,
@@ -82,11 +82,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: ProcessContext) 
         return record, [] if known else [KillRun(event.handle)]
     run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open, ticks=event.ticks)
     running = replace(
-        record,
-        state=Running(state.ending),
-        run=run,
-        runs=with_run(record.runs, event.number),
-        restarts=record.restarts + (record.run is not None),
+        begun(record, state, run),
         health=health.at_start(record.request.health_check),
         stop_output=None,
         stop_reason=None,
@@ -129,14 +125,7 @@ def _start_lost(record: ProcessRecord, event: StartLost, now: ProcessContext) ->
     state = record.state
     if not isinstance(state, Starting) or state.handle != event.handle:
         return record, []
-    run = Run(event.handle, 0, event.number, event.started_at)
-    running = replace(
-        record,
-        state=Running(state.ending),
-        run=run,
-        runs=with_run(record.runs, event.number),
-        restarts=record.restarts + (record.run is not None),
-    )
+    running = begun(record, state, Run(event.handle, 0, event.number, event.started_at))
     return _run_lost(running, RunLost(event.exit, event.error, event.for_good), now)
 
 

@@ -102,6 +102,13 @@ def in_state(record: ProcessRecord, state: ProcessState, *effects: Effect) -> Ou
     return replace(record, state=state), list(effects)
 
 
+def begun(record: ProcessRecord, state: Starting, run: Run) -> ProcessRecord:
+    """Return the record with the run that was asked for."""
+    restarts = record.restarts + (record.run is not None)
+    runs = with_run(record.runs, run.number)
+    return replace(record, state=Running(state.ending), run=run, runs=runs, restarts=restarts)
+
+
 def with_run(runs: list[list[int]], number: int) -> list[list[int]]:
     """Add a run's number to ranges of numbers, [first, last] each."""
     if runs and number <= runs[-1][1] + 1:
