@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sbxcompose.clock import wall_time
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Start
@@ -13,9 +12,9 @@ from sbxcompose.plan.timings import Moments
 
 
 class TimingRecorder:
-    """Takes note of starts and readiness while a command runs. `clock` is in seconds since 1970."""
+    """Takes note of starts and readiness while a command runs; `clock` is the command's, in seconds since 1970."""
 
-    def __init__(self, clock: Callable[[], float] = wall_time) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._started: dict[Instance, float] = {}
         self._ready: dict[Instance, float] = {}
