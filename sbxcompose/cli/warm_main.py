@@ -24,8 +24,9 @@ PRELOADED = """
     cli.commands.up_ cli.commands.down_ cli.commands.start_ cli.commands.stop_ cli.commands.restart_ cli.commands.run_
     cli.commands.exec_ cli.commands.ps_ cli.commands.logs_ cli.commands.why_ cli.commands.plan_ cli.commands.wait_
     cli.commands.kill_ cli.commands.ls_
-    cli.view.announce cli.view.copying cli.view.drawn cli.view.errors cli.view.held_up cli.view.ps cli.view.projects
-    cli.view.report cli.view.status_block cli.view.stream cli.view.suspended cli.view.table cli.view.wait_report
+    cli.view.announce cli.view.copying cli.view.drawn cli.view.drawn_errors cli.view.errors cli.view.held_up
+    cli.view.plan cli.view.ps cli.view.projects cli.view.report cli.view.status_block cli.view.stream
+    cli.view.suspended cli.view.table cli.view.wait_report cli.view.why
     client.commands client.output client.plan_options client.processes client.verdict
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch

@@ -11,6 +11,7 @@ from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from sbxcompose.cli.style import Colored, text_of
 from sbxcompose.cli.view.text_table import GAP, MIN_LAST, TextTable
@@ -109,8 +110,6 @@ def tree_lines(
     roots: Sequence[TreeLike], width: int, *, colors: bool = False, ascii_only: bool = False, hang: int = 0
 ) -> list[str]:
     """Return trees for a terminal of that width; labels that are too long continue beside the guides."""
-    from rich.tree import Tree
-
     top, room = Tree("", hide_root=True, guide_style="dim"), width
     level = [(top, root) for root in roots]
     while level:

@@ -31,7 +31,7 @@ def fact_lines(lists: Sequence[FactList], width: int, *, colors: bool) -> list[s
     for group in lists:
         drawn += [Text(group.title, "bold")] if group.title else []
         if room >= MIN_TEXT:
-            drawn.append(Padding(_beside(group.facts, names, room), (0, 0, 0, indent)))
+            drawn.append(Padding(_beside(group.facts, names, room), (0, 0, 0, indent), expand=False))
         else:
             drawn += _below(group.facts, width, indent)
     return laid_out(drawn, colors=colors)
@@ -48,7 +48,7 @@ def _beside(facts: Sequence[Fact], names: int, room: int) -> Table:
 
 def _below(facts: Sequence[Fact], width: int, indent: int) -> list[RenderableType]:
     return [
-        Padding(part, (0, 0, 0, before))
+        Padding(part, (0, 0, 0, before), expand=False)
         for fact in facts
         for before, part in ((indent, _head(fact)), (_INDENT, _text(fact, width - _INDENT)))
     ]

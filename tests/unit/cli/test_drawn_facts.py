@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.cli.style import Colored, Style
+from sbxcompose.cli.view import drawn
 from sbxcompose.cli.view.drawn_facts import fact_lines
 from sbxcompose.cli.view.facts import Fact, FactList
 from sbxcompose.cli.view.host_status import status_lines
@@ -106,3 +107,20 @@ def test_a_host_that_is_absent_is_started_when_needed() -> None:
     words = "not running; it starts automatically when needed"
     assert status_lines(None, None, [], Style(False), None) == [f"host is {words}"]
     assert status_lines(None, None, [], Style(False), 80) == [f"host  {words}"]
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_nothing_is_filled_with_blanks_up_to_a_width_that_no_terminal_has(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Laid out for a million columns, lines that are filled up take a hundred times as long."""
+    seen: list[int] = []
+
+    class Stripping:
+        def sub(self, _: str, line: str) -> str:
+            seen.append(len(line))
+            return line
+
+    monkeypatch.setattr(drawn, "_PADDING", Stripping())
+    fact_lines(FOUND, width, colors=False)
+    assert max(seen) <= width
