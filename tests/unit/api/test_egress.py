@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
+from sbxcompose.errors import ConfigurationError
 from tests.support.cases import each_case
 
 
@@ -37,3 +38,20 @@ def test_certificates_are_read_once_for_all_connections(monkeypatch: pytest.Monk
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     assert trusted() is trusted()
+
+
+@each_case(
+    "name, value, words",
+    [
+        ("SSL_CERT_FILE", "/no/such/file", "no such file or directory"),
+        ("SSL_CERT_FILE", "/etc/passwd", "it contains no certificates"),
+        ("SSL_CERT_FILE", "/", "is a directory"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_named_with_the_remedy(name: str, value: str, words: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        with pytest.raises(ConfigurationError) as caught:
+            trusted()
+    assert caught.value.message == f"{name}: `{value}` cannot be used: {words}"
+    assert caught.value.hint == "set it to a file of certificates (PEM)"
