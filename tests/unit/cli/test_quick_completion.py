@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from sbxcompose.cli import quick_completion
 from sbxcompose.cli.command_names import COMMANDS, VARIABLE
@@ -17,6 +17,7 @@ from sbxcompose.cli.option_table import table
 from sbxcompose.cli.quick_completion import quick_answer
 from sbxcompose.cli.quick_line import split_line
 from sbxcompose.cli.quick_values import GLOBAL_OPTIONS, ValueRequest, values
+from tests.support.cases import each_case
 
 FILE = "processes: {web: {command: x}, worker: {command: x}, db: {command: x, profiles: [y]}}\n"
 OFFERED = {
@@ -147,15 +148,18 @@ def by_name(_: click.Group, context: click.Context, incomplete: str) -> list[Com
     return found or click.Command.shell_complete(cli, context, incomplete)
 
 
-def click_answer(shell: str, line: str) -> str:
-    """What click prints for a shell."""
-    completer = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell](cli, {}, "sbxcompose", VARIABLE)
+SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+def click_answers(line: str) -> dict[str, str]:
+    """What click prints for each shell; what it offers is the same for all of them."""
     *given, incomplete = line.split(" ")
-    return "".join(f"{completer.format_completion(item)}\n" for item in completer.get_completions(given, incomplete))
+    made = {shell: kind(cli, {}, "sbxcompose", VARIABLE) for shell, kind in SHELLS.items()}
+    items = made["bash"].get_completions(given, incomplete)
+    return {shell: "".join(f"{printer.format_completion(item)}\n" for item in items) for shell, printer in made.items()}
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_it_says_what_click_says(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_what_click_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Completion, "__call__", by_click)
     monkeypatch.setattr(type(cli), "shell_complete", by_name)
     commands = [name for name in COMMANDS if name != "host"]
@@ -184,7 +188,7 @@ def test_it_says_what_click_says(shell: str, monkeypatch: pytest.MonkeyPatch) ->
     ]
     lines += ["up --scale w", "up --attach ", "kill -s ", "ps --filter ", "port ", "convert ", "exec web ", "-f x "]
     for line in lines:
-        assert quick_answer(asked(shell, line)) == click_answer(shell, line), line
+        assert {shell: quick_answer(asked(shell, line)) for shell in SHELLS} == click_answers(line), line
 
 
 def test_the_table_of_options_is_that_of_the_commands() -> None:
@@ -192,7 +196,7 @@ def test_the_table_of_options_is_that_of_the_commands() -> None:
     assert written == table(), "write it anew: make options"
 
 
-@pytest.mark.parametrize("line", OFFERED)
+@each_case("line", OFFERED)
 def test_values_are_offered_where_they_belong(line: str) -> None:
     answer = quick_answer({VARIABLE: "bash_complete", "COMP_WORDS": f"sbxcompose {line}"})
     assert answer is not None
