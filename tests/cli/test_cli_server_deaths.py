@@ -52,7 +52,7 @@ def test_a_server_that_dies_at_once_many_times_costs_nothing_but_time(sbx_alone:
     keeper, server = (sbx_alone.host_pids()[part] for part in ("keeper", "server"))
     log, deaths = sbx_alone.home.runtime / "host.log", 0
     # One that is killed late, because this process gets no turn, counts as one that worked: it takes some more.
-    while deaths < DEATHS or log.read_text().count("the server dies as soon as it is started; trying again") < 3:
+    while deaths < DEATHS or log.read_text().count("the server exits as soon as it is started; retrying") < 3:
         os.kill(server, signal.SIGKILL)
         assert wait_gone([server], PATIENCE)
         server = next_server(keeper, server)

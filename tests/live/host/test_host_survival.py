@@ -30,7 +30,7 @@ def test_what_runs_does_not_notice(host: LiveHost, victim: str) -> None:
     box.wait_for_line("web", "up")
     host.kill(victim)
     assert box.row("web") == row
-    assert ("the server has ended" if victim == "server" else "has taken its place") in host.log
+    assert ("the server has exited" if victim == "server" else "has taken its place") in host.log
     assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
     box.wait_for_line("web", "got it")
     assert box.lines("web") == ["up", "got it"]

@@ -173,7 +173,7 @@ def test_a_server_that_cannot_start_is_tried_again_as_long_as_a_unit_lives(short
             spawned, _ = await own.spawn("a", "sleep", "900")
             switch.touch()
             await own.kill_server()
-            while "trying again in 5 s" not in own.launched.log:
+            while "retrying in 5 s" not in own.launched.log:
                 await asyncio.sleep(0.01)
             switch.unlink()
             await own.connect()  # whoever calls meanwhile waits

@@ -97,7 +97,7 @@ def test_in_a_network_that_was_dropped_nothing_is_started() -> None:
             own.client.keep("net", namespaces.make())
             own.client.drop("net")
             own.client.drop("net")
-            with pytest.raises(SpawnFailed, match="the network net is not there"):
+            with pytest.raises(SpawnFailed, match="network net not found"):
                 await own.spawn("a", "true", namespace="net")
 
     asyncio.run(run())
