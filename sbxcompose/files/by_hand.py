@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 
 from sbxcompose.errors import SbxError
-from sbxcompose.files import leftovers, single
+from sbxcompose.files import hand_scripts, leftovers, single
 from sbxcompose.files import script as scripts
 from sbxcompose.files.carry import PART, CopyFailed, no_room
 from sbxcompose.files.changes import PathChanges, parts
@@ -30,23 +30,6 @@ from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles, RemoteResult
 from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, signature_of
 from sbxcompose.files.unpack import unpack
-
-PROBE = (
-    """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
-echo file $(stat -c '%a %s' -- "$1" 2>/dev/null || echo 644); else echo none; fi
-"""
-    + leftovers.LIST
-)
-# Each of these may be run again by a caller that has lost the answer, and then sees that it has been done.
-PLACE = """if [ ! -e "$1" ] && [ -e "$2" ]; then exit; fi
-c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
-rm -f -- "$1"; exit $c"""
-UNPACK = """if [ ! -e "$1/$2.tar" ] && [ -d "$1/$2/tree" ]; then exit; fi
-mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c"""
-MERGE = 'cd -- "$1" && if [ -d "$3" ]; then eval "$2"; fi'
-PACK = """trap 'rm -f -- "$2"; exit 1' HUP INT TERM
-rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }
-stat -c %s -- "$2" 2>/dev/null || :"""
 
 
 class CopyOptions(Struct, frozen=True):
@@ -81,6 +64,8 @@ class Probed(Struct, frozen=True):
     mode: int = 0o644
     size: int = 0
     """Bytes of a file; 0 if that is not known."""
+    missing: int = 0
+    """Of what is not there: how many folders a copy makes, itself included."""
 
 
 class ByHand:
@@ -103,14 +88,14 @@ class ByHand:
         What copies that were killed have left there is removed.
         """
         places = leftovers.folders(there.path, name)
-        ran = await self._remote.run(("sh", "-c", PROBE, "sh", *places[:3]))
+        ran = await self._remote.run(("sh", "-c", hand_scripts.PROBE, "sh", *places[:3]))
         found, *left = ran.output.split("\n")
         if paths := leftovers.abandoned(left, places):
             await self._remote.remove(paths)
         kind, *told = found.split()
-        if kind == "dir":
-            return Probed("dir")
-        return Probed("file", int(told[0], 8) & PERMISSIONS, _number(told[1:])) if kind == "file" else Probed("none")
+        if kind != "file":
+            return Probed("dir" if kind == "dir" else "none", missing=_number(told))
+        return Probed("file", int(told[0], 8) & PERMISSIONS, _number(told[1:]))
 
     # -- into the sandbox ----------------------------------------------------------------------------------
 
@@ -122,7 +107,8 @@ class ByHand:
             status = os.stat(path) if self._how.follow or contents or source.endswith("/") else os.lstat(path)
         except OSError as error:
             raise _here(source, error) from error
-        found = (await self.probe(to, os.path.basename(path))).kind
+        probed = await self.probe(to, os.path.basename(path))
+        found = probed.kind
         inside = found == "dir" or (to.path.endswith("/") and not stat.S_ISDIR(status.st_mode))
         if inside and not contents:
             to = to.below(os.path.basename(path))
@@ -133,7 +119,7 @@ class ByHand:
             await self._put_file(path, status, to)
             self._meter.arrived(1, status.st_size)
             return Moved(1, status.st_size)
-        return await self._put_tree(path, status, to)
+        return await self._put_tree(path, status, to, probed.missing)
 
     async def put_contents(self, data: bytes, to: SandboxPath, mode: int = 0o644) -> Moved:
         """Write these contents as a file."""
@@ -165,13 +151,16 @@ class ByHand:
             await self._place(spare, to, found.entry.mode)
 
     async def _place(self, spare: str, to: SandboxPath, mode: int) -> None:
-        ran = await self._remote.run(("sh", "-c", PLACE, "sh", spare, to.path, f"{mode:o}"))
+        ran = await self._remote.run(("sh", "-c", hand_scripts.PLACE, "sh", spare, to.path, f"{mode:o}"))
         if ran.code == 21:
             raise SbxError(f"{to.label} is a folder")
         _check(ran, to)
 
-    async def _put_tree(self, path: str, status: os.stat_result, to: SandboxPath) -> Moved:
-        """In parts, each an archive, into a folder beside the target, from which all is moved at the end."""
+    async def _put_tree(self, path: str, status: os.stat_result, to: SandboxPath, missing: int) -> Moved:
+        """In parts, each an archive, into a folder beside the target, from which all is moved at the end.
+
+        `missing` as `Probed` has it: these folders are removed again if the copy fails, or is interrupted.
+        """
         found = await asyncio.to_thread(lambda: dict(self._walk(path, status)))
         here = {name: file.entry for name, file in found.items()}
         top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
@@ -180,7 +169,8 @@ class ByHand:
         total = sum(entry.size for entry in here.values())
         stage = leftovers.temporary("")
         self._meter.begin(len(files), total)
-        async with self._remote.staged(f"{parent.path.rstrip('/')}/{stage}"):
+        made = hand_scripts.upward(to.path, missing)
+        async with self._remote.staged(f"{parent.path.rstrip('/')}/{stage}", made=made):
             for piece in parts(changes, here, PART):
                 await self._send_part(piece, found, parent, stage, top)
                 self._meter.arrived(len(piece.send), sum(here[name].size for name in piece.send))
@@ -205,10 +195,13 @@ class ByHand:
 
     async def _unpack(self, to: SandboxPath, stage: str) -> None:
         flags = "-xpf" if self._how.archive else "-xpof"
-        _check(await self._remote.run(("sh", "-c", UNPACK, "sh", to.path.rstrip("/") or "/", stage, flags)), to)
+        _check(
+            await self._remote.run(("sh", "-c", hand_scripts.UNPACK, "sh", to.path.rstrip("/") or "/", stage, flags)),
+            to,
+        )
 
     async def _merge(self, to: SandboxPath, stage: str) -> None:
-        arguments = ("sh", "-c", MERGE, "sh", to.path, name_text(scripts.merging(stage)), stage)
+        arguments = ("sh", "-c", hand_scripts.MERGE, "sh", to.path, name_text(scripts.merging(stage)), stage)
         _check(await self._remote.run(arguments), to)
 
     def _walk(self, top: str, status: os.stat_result) -> Iterator[tuple[str, ScannedEntry]]:
@@ -302,7 +295,7 @@ class ByHand:
         archive = f"{leftovers.temporary(leftovers.SHARED)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
         async with self._remote.staged(archive, throughout=True):
-            packed = await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags))
+            packed = await self._remote.run(("sh", "-c", hand_scripts.PACK, "sh", source.path, archive, flags))
             _check(packed, source)
             self._meter.begin(0, _number(packed.output.split()), out=True)
             await self._remote.fetch(archive, take)

@@ -17,7 +17,8 @@ from sbxcompose.files.remote import RemoteFiles, RemoteResult, Streamed
 
 T = TypeVar("T")
 
-REMOVE = 'rm -rf -- "$1" "$1".*'
+REMOVE = """p=$1; shift; rm -rf -- "$p" "$p".* || exit
+for d; do rmdir -- "$d" 2>/dev/null || exit 0; done"""
 CLEAN_UP = 5.0
 """Seconds that it may take to remove what a copy that has failed, or was interrupted, leaves in a sandbox."""
 TRIES = 6
@@ -61,27 +62,28 @@ class PersistentFiles:
         return await persist(lambda: self._remote.run(arguments))
 
     @asynccontextmanager
-    async def staged(self, path: str, *, throughout: bool = False) -> AsyncIterator[None]:
+    async def staged(self, path: str, *, throughout: bool = False, made: Sequence[str] = ()) -> AsyncIterator[None]:
         """Remove what the block puts at a path for a while, and beside it under the same name and a dot, if the block
-        fails or is cancelled; `throughout`: also if it succeeds.
+        fails or is cancelled; `throughout`: also if it succeeds. `made`: folders that it makes, the lowest first; those
+        that are empty then are removed, too.
         """
         try:
             yield
         except (asyncio.CancelledError, Unreachable):
-            await self._remove_staged(path, CLEAN_UP)
+            await self._remove_staged(path, made, CLEAN_UP)
             raise
         except BaseException:
-            await self._remove_staged(path)
+            await self._remove_staged(path, made)
             raise
         if throughout:
             await self._remove_staged(path)
 
-    async def _remove_staged(self, path: str, patience: float | None = None) -> None:
+    async def _remove_staged(self, path: str, made: Sequence[str] = (), patience: float | None = None) -> None:
         removed = False
         try:
             with suppress(SbxError, TimeoutError):
                 async with asyncio.timeout(patience):
-                    ran = await self.run(("sh", "-c", REMOVE, "sh", path))
+                    ran = await self.run(("sh", "-c", REMOVE, "sh", path, *made))
                     removed = ran.code == 0
         finally:  # a second Ctrl-C may have cut it short
             if not removed:

@@ -11,7 +11,8 @@ import pytest
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.files import persistent
-from sbxcompose.files.by_hand import MERGE, PACK, PLACE, UNPACK, ByHand, CopyOptions, SandboxPath
+from sbxcompose.files.by_hand import ByHand, CopyOptions, SandboxPath
+from sbxcompose.files.hand_scripts import MERGE, PACK, PLACE, UNPACK
 from sbxcompose.files.remote import RemoteResult
 from tests.support.fake_sandbox import FolderRemote
 
@@ -78,6 +79,33 @@ def test_nothing_stays_in_the_sandbox(tmp_path: Path, copy: Copy, script: str, f
 
     asyncio.run(main())
     assert list(there.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["interrupted", "failed"])
+@pytest.mark.parametrize("target, kept", [("new", []), ("new/deeper/still", []), ("old/new", ["old"])])
+def test_nor_do_the_folders_that_it_would_have_filled(
+    tmp_path: Path, target: str, kept: list[str], fails: bool
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    for name in kept:
+        (there / name).mkdir()
+    (here / "notes").write_text("words")
+
+    async def main() -> None:
+        remote = Stuck(MERGE, fails=fails)
+        to = SandboxPath(str(there / target), f"app:{target}")
+        copying = asyncio.ensure_future(ByHand(remote, CopyOptions()).put(str(here), to))
+        await remote.reached.wait()
+        assert (there / target).is_dir()
+        if not fails:
+            copying.cancel()
+        with pytest.raises(SbxError if fails else asyncio.CancelledError):
+            await copying
+
+    asyncio.run(main())
+    assert [path.name for path in there.rglob("*")] == kept
 
 
 def test_nor_does_the_archive_of_a_copy_out_of_it(tmp_path: Path) -> None:
