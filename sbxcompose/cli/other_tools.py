@@ -48,8 +48,10 @@ COMMANDS_ELSEWHERE = {
     "process restart": "`sbxcompose restart PROCESS` restarts processes",
     "process logs": "`sbxcompose logs PROCESS` shows output, `-f` follows it",
     "process scale": "`sbxcompose scale PROCESS=2` sets the number of replicas",
+    "process update": "`sbxcompose up -d PROCESS` applies the file to one process and what it needs",
     "process signal": "`sbxcompose kill -s HUP PROCESS` sends a signal",
     "project state": "`sbxcompose ls` shows how many processes of each project run",
+    "project update": "`sbxcompose up -d` applies the file as it is now; what has not changed is kept",
     "project is-ready": "`sbxcompose wait` waits until processes are ready",
 }
 

@@ -26,7 +26,7 @@ stat -c %s -- "$2" 2>/dev/null || :"""
 
 
 def upward(path: str, count: int) -> list[str]:
-    """Return a path and those above it, so many."""
+    """Return a path and those above it, `count` in all."""
     found = [path.rstrip("/") or "/"]
     while len(found) < count:
         found.append(posixpath.dirname(found[-1]))

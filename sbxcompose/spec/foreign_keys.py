@@ -132,7 +132,10 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("exitcodes", "stop_exit_codes", "exit_codes"), "write `success_exit_codes: [0, ...]`"),
         "priority": "write `depends_on`: it decides on the order",
         **dict.fromkeys(("stopasgroup", "killasgroup", "treekill", "init"), _GROUP_DIES),
-        **dict.fromkeys(("schedule", "cron_restart", "cron"), "remove it: there are no schedules; use cron"),
+        **dict.fromkeys(
+            ("schedule", "cron_restart", "cron"),
+            "remove it: there are no schedules; with `autostart: false`, let cron run `sbxcompose start NAME`",
+        ),
         **dict.fromkeys(("args", "interpreter_args", "node_args"), "write them in `command`, which takes a list"),
         "interpreter": "write it in `command`, before the script",
         "ignore_watch": "write `watch: [{path: ., ignore: [...]}]`",
