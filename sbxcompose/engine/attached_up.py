@@ -35,6 +35,8 @@ class AttachedUp:
     def __init__(self, session: Session, file: ProjectFile, end: EndRule, confirm: Confirm) -> None:
         self._session = session
         self._end = end
+        # A person watches, and can repair what fails: what waits for it then starts.
+        session.may_recover = not end.ends_itself
         self.project = session.project
         """What is wanted, with `options` and the instances of `wanted`; another one after an edit of the file."""
         self.options = file.options(self.project)
@@ -101,7 +103,7 @@ class AttachedUp:
         def judge() -> Judge:
             if id(self.project) not in judges:
                 judges.clear()
-                judges[id(self.project)] = Judge(self.project, Mode())
+                judges[id(self.project)] = Judge(self.project, Mode(may_recover=not self._end.ends_itself))
             return judges[id(self.project)]
 
         verdict = await self._states.all_ready(judge)

@@ -61,13 +61,21 @@ def _wanted_of(process: Process, condition: Condition, *, stable: bool) -> _Read
 class Readiness:
     """Waits for conditions of the instances of one sandbox; `command_request` makes the request for a command.
 
-    `began` is when the command did, by its clock: what has failed since then must become stable.
+    `began` is when the command did, by its clock: what has failed since then must become stable. `may_recover`: whether
+    a crash loop is waited out, for as long as the supervisor tries.
     """
 
-    def __init__(self, connection: SandboxConnection, command_request: CommandRequest, began: float) -> None:
+    def __init__(
+        self,
+        connection: SandboxConnection,
+        command_request: CommandRequest,
+        began: float,
+        may_recover: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._connection = connection
         self._command_request = command_request
         self._began = began
+        self._may_recover = may_recover
         self._lines: dict[Instance, LineWatch] = {}
         self._checks: dict[Instance, str] = {}
         self._probes: dict[tuple[Instance, int], SharedWork[None]] = {}
@@ -162,6 +170,8 @@ class Readiness:
             return
         if not row.live:
             raise RunFailed(row, row_end(row))
+        if self._may_recover():
+            return
         failed = row.failed_runs if in_crash_loop(row, self._began, self._connection.clock.now()) else 0
         if row.phase is Phase.BACKING_OFF and not stable_is_good:
             failed = max(failed, row.restarts - before + 1)

@@ -87,6 +87,8 @@ class Session(ProjectSandboxes):
         )
         self.is_up = False
         """Whether what it starts belongs to an `up` of its own, see `last_up`."""
+        self.may_recover = False
+        """Whether what is in a crash loop is waited for all the same, as it may recover."""
         self._records_readiness = False
         self._life_ms: int | None = None
         self._has_failed_start = False
@@ -100,7 +102,7 @@ class Session(ProjectSandboxes):
         self.on_connection(self._watch_readiness)
 
     def _watch_readiness(self, connection: SandboxConnection) -> None:
-        self._ready[connection.name] = Readiness(connection, self.command_request, self.began)
+        self._ready[connection.name] = Readiness(connection, self.command_request, self.began, lambda: self.may_recover)
 
     async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
         """Return the same with what has changed of the files that are copied into the sandboxes, and with the snapshots

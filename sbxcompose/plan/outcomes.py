@@ -56,12 +56,13 @@ class Mode(Struct, frozen=True):
 
     `abort_on_exit`: also once anything ends, except a job that another process needs completed. `exit_code_from`:
     once that process has ended, with its exit code; `goal` then does not matter, and of the others only
-    failures abort.
+    failures abort. `may_recover`: a crash loop continues.
     """
 
     goal: Goal = Goal.READY
     abort_on_exit: bool = False
     exit_code_from: Target | None = None
+    may_recover: bool = False
 
     @property
     def awaits_ends(self) -> bool:
@@ -71,7 +72,8 @@ class Mode(Struct, frozen=True):
     @property
     def is_patient(self) -> bool:
         """Whether a crash loop may continue, because a person watches it and can fix the file."""
-        return self.goal is Goal.ENDED and not self.abort_on_exit and self.exit_code_from is None
+        attached = self.goal is Goal.ENDED and not self.abort_on_exit and self.exit_code_from is None
+        return self.may_recover or attached
 
 
 class Report(Struct, frozen=True):

@@ -151,6 +151,11 @@ def test_the_third_failed_run_in_a_row_is_a_failure(mode: Mode) -> None:
     assert isinstance(judge(WEB, late, BEGAN + 4, mode), Failed), "also if the fourth run is seen first"
 
 
+@pytest.mark.parametrize("mode", [Mode(may_recover=True), Mode(Goal.ENDED)])
+def test_a_crash_loop_is_pending_where_it_may_recover(mode: Mode) -> None:
+    assert isinstance(judge(WEB, backing_off(3, BEGAN + 2), BEGAN + 2.1, mode), Pending)
+
+
 def test_a_crash_loop_beside_the_process_whose_exit_code_is_wanted_ends_it_too() -> None:
     from sbxcompose.plan.names import Target
 
