@@ -64,7 +64,7 @@ def run_in_foreground(
             await interrupts.guard(before.prepare(session))
             connection = running_sandbox(session, sandbox)
             request, base = requested(session)
-            with not_started():
+            with not_started(request.command):
                 return await _run(shell, connection, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)

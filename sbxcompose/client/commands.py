@@ -101,12 +101,15 @@ def not_running(sandbox: ObservedSandbox) -> UsageError:
 
 
 @contextmanager
-def not_started() -> Iterator[None]:
+def not_started(command: str) -> Iterator[None]:
     """Raise `NotStarted` for a command that could not be started, with exit code 127 or 126 as shells have it."""
     try:
         yield
     except Refused as error:
         words = message_without_name(error.message)
+        told = words.removeprefix(f"{command}: ")
+        if command in told:
+            words = told
         missing = is_missing_command(words)
         # Daemons have codes of their own for this, which are not public.
         if error.status != 500 or not (missing or error.code in (None, "SPAWN_FAILED")):
@@ -134,7 +137,7 @@ async def run_to_end(
     `ProcessFailed` when it has ended and it is not known how.
     """
     command = (request.command, *request.args)
-    with not_started():
+    with not_started(request.command):
         one_off = await OneOff.start(connection, replace(request, end_unwatched=True), base)
     output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
     try:

@@ -127,7 +127,7 @@ def test_what_cannot_be_started_ends_as_in_a_shell(sbx: Sbx) -> None:
     web(sbx)
     (sbx.project / "sub" / "plain").write_text("not a program")
     for flags in ((), ("-t",)):
-        assert "command not found: no-such" in refused(sbx, "exec", *flags, "web", "no-such", code=127)
+        assert refused(sbx, "exec", *flags, "web", "no-such", code=127) == "error: command not found: no-such\n"
         assert "not executable" in refused(sbx, "exec", *flags, "web", "./plain", code=126)
     assert "no such directory" in refused(sbx, "run", "-w", "gone", "web", "true", code=126)
 
