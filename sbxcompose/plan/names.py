@@ -59,6 +59,12 @@ class ProcessNames:
                 self._meet(sandbox.name, row.instance.process)
                 if row.live:
                     self._live.append(row.instance)
+        self.include(self._live)
+
+    def include(self, instances: Iterable[Instance]) -> None:
+        """Number the first replica, too, where one of these is a further one, whatever the file says now."""
+        further = (instance for instance in instances if instance.replica > 1)
+        self._several.update((instance.sandbox, instance.process) for instance in further)
 
     def _meet(self, sandbox: str, process: str) -> None:
         if self._sandboxes.setdefault(process, sandbox) != sandbox:

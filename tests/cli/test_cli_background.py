@@ -19,7 +19,7 @@ def test_up_why_and_ps_say_that_a_service_has_left_something_behind(sbx: Sbx) ->
     assert re.search(WORDS, up.stdout)
     assert HINT in up.stdout
     row = rows(sbx)["db"]
-    assert row["status"] == "exited 0, left 1 process behind"
+    assert row["status"] == "exited 0, 1 background process killed"
     assert len(row["left_behind"]) == 1
     why = sbx.run("why", code=1).stdout
     assert re.search(WORDS, why)
@@ -30,7 +30,7 @@ def test_a_one_shot_leaves_something_behind(sbx: Sbx) -> None:
     sbx.write(f"processes: {{db: {{command: '{FORKS}', restart: never}}}}\n")
     assert re.search(f"completed, but it {WORDS}", sbx.run("up").stdout)
     assert re.search(WORDS, sbx.run("why", "db").stdout)
-    assert rows(sbx)["db"]["status"].endswith(", left 1 process behind")
+    assert rows(sbx)["db"]["status"].endswith(", 1 background process killed")
 
 
 def test_it_is_remembered_by_the_next_server(sbx_alone: Sbx) -> None:

@@ -117,6 +117,11 @@ def test_replicas_are_distinguished_and_scale_changes_their_number(sbx: Sbx) -> 
     sbx.run("up", "-d", "--scale", "web=1")
     assert list(pids(sbx).values()) == [before["web.1"]]
     assert sbx.run("logs", "--no-log-prefix", "web.3").stdout == "I am 3\n"
+    sbx.run("scale", "web=2")
+    plan = sbx.run("plan", "--scale", "web=0")
+    assert "stop web.1: one replica fewer" in plan.stdout
+    none = sbx.run("scale", "web=0")
+    assert {"web.1 stopped", "web.2 stopped"} <= set(none.stderr.splitlines())
 
 
 def test_a_profile_decides_what_is_wanted(sbx: Sbx) -> None:

@@ -43,7 +43,7 @@ def status(line: ListedInstance, now: float) -> str:
     elif state is ProcessState.RUNNING and _is_readiness_unknown(line):
         words = "running, readiness unknown"
     if background(row) is not None:
-        words += f", left {counted(len(row.left_behind), 'process')} behind"
+        words += f", {counted(len(row.left_behind), 'background process')} killed"
     if row.output_blocked is not None:
         words += ", output blocked"
     if line.outdated:

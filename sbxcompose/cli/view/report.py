@@ -15,7 +15,7 @@ from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.clock import monotonic
-from sbxcompose.engine.events import EngineEvent, StepDone
+from sbxcompose.engine.events import EngineEvent, PlanBegun, StepDone
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.result import Result
@@ -27,7 +27,7 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.steps import Await, Plan, StopOneOff
+from sbxcompose.plan.steps import Await, Plan, Stop, StopOneOff
 from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
 
@@ -99,6 +99,8 @@ class Reporter:
     def on_event(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
         self._stepped = self._stepped or isinstance(event, StepDone)
+        if isinstance(event, PlanBegun):
+            self._names.include(step.action.row.instance for step in event.plan.steps if isinstance(step.action, Stop))
         lines = self._announcer(event)
         for said in lines:
             self._shell.echo(self.ci.elapsed() + self.secrets.hide(self.line(said)))

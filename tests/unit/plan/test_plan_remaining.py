@@ -43,10 +43,10 @@ def test_a_bring_up_counts_what_is_started_and_shows_what_waits_for_what() -> No
 def test_a_restart_waits_for_stops_first() -> None:
     found = plan(project(process("db"), process("web", ["db"])), RUNNING, Intent.RESTART, PlanOptions())
     left, steps = RemainingSteps(found), titled(found)
-    left.begin(steps["stop web"])
+    left.begin(steps["stop web.1"])
     assert left.header() == "0 of 2 processes started"
-    assert ("db", "for web to stop") in waiting(left)
-    assert "web" not in dict(waiting(left)), "its stop is under way"
+    assert ("db", "for web.1 to stop") in waiting(left)
+    assert "web.1" not in dict(waiting(left)), "its stop is under way"
 
 
 def test_a_tear_down_counts_what_is_stopped() -> None:

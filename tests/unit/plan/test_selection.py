@@ -6,9 +6,9 @@ import pytest
 
 from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.plan.selection import select
-from tests.unit.plan.plan_worlds import process, project
+from tests.unit.plan.plan_worlds import process, project, row, seen
 
 PROJECT = project(process("web", replicas=2), process("worker"), process("db"))
 NAMES = ProcessNames(PROJECT)
@@ -29,6 +29,14 @@ def test_names_patterns_and_orphans() -> None:
     assert selected("main/w?rker") == ["worker"]
     assert selected("old") == ["old"]
     assert selected("web.2", "w*") == ["web.2", "web.1", "worker"], "each once"
+
+
+def test_the_first_of_several_replicas_that_run_has_a_number_whatever_the_file_says() -> None:
+    names = ProcessNames(project(process("web")), Observed((seen(row("web"), row("web", replica=2)),)))
+    assert names.instance(Instance("main", "web")) == "web.1"
+    names = ProcessNames(project(process("web")))
+    names.include([Instance("main", "web", 2)])
+    assert names.instance(Instance("main", "web")) == "web.1"
 
 
 def test_a_setup_command_has_a_name_that_no_process_can_have() -> None:
