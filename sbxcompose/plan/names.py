@@ -62,9 +62,14 @@ class ProcessNames:
         self.include(self._live)
 
     def include(self, instances: Iterable[Instance]) -> None:
-        """Number the first replica, too, where one of these is a further one, whatever the file says now."""
+        """Give the first replica a number, too, where one of these is a further one, whatever the file says now."""
         further = (instance for instance in instances if instance.replica > 1)
         self._several.update((instance.sandbox, instance.process) for instance in further)
+
+    @property
+    def known(self) -> list[str]:
+        """What people call the processes of the file."""
+        return [self.process(process.sandbox, process.name) for process in self._processes]
 
     def _meet(self, sandbox: str, process: str) -> None:
         if self._sandboxes.setdefault(process, sandbox) != sandbox:
@@ -126,7 +131,11 @@ class ProcessNames:
                 return UnknownReplica(text, f"{sandbox}{slash}{name}", process.replicas)
         if "," in text:
             return UnknownName("process", text, (), hint="separate names by blanks")
-        known = [self.process(process.sandbox, process.name) for process in self._processes]
+        inside = [self.process(text, process.name) for process in self._processes if process.sandbox == text]
+        if 0 < len(inside) <= _LISTED:
+            listed = ", ".join(f"`{name}`" for name in inside)
+            return UnknownName("process", text, (), hint=f"`{text}` is a sandbox; its processes: {listed}")
+        known = self.known
         if len(known) <= _LISTED:
             return UnknownName("process", text, known)
         from sbxcompose.spec.similar import similar  # imported late: only this message needs it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
-from sbxcompose.plan.names import ProcessNames, Target, shown_name
+from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.spec.project import Project, Sandbox
 
 
@@ -16,14 +16,15 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
     sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
     if text is None:
         return _only(project)
+    names = ProcessNames(project)
     try:
-        return ProcessNames(project).resolve(text)
+        return names.resolve(text)
     except UnknownReplica:
         raise
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]
-        known = [*(shown_name(process.name) for process in project.every_process()), *sandboxes]
+        known = [*names.known, *sandboxes]
         raise UnknownName("process or sandbox", text, sorted(set(known)) if len(known) <= 20 else ()) from error
 
 

@@ -39,7 +39,9 @@ def _only(name: str, found: list[Address], known: list[Address]) -> Address:
         hint = f"it is set for a process as a whole, for example `{whole[0]}=2`"
         raise UsageError(f"`{name}` names a replica, of which there cannot be several", hint=hint)
     if not found:
-        raise UnknownName("process", name, (process for _, process in known))
+        names = [process for _, process in known]
+        shown = [process if names.count(process) == 1 else f"{sandbox}/{process}" for sandbox, process in known]
+        raise UnknownName("process", name, shown)
     if len(found) > 1:
         listed = ", ".join(f"`{'/'.join(address)}`" for address in found)
         raise UsageError(f"`{name}` is ambiguous", hint=f"say which one: {listed}")

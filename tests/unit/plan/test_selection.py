@@ -8,6 +8,8 @@ from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.plan.selection import select
+from sbxcompose.plan.targets import resolve_place
+from sbxcompose.spec.scale import Scale
 from tests.unit.plan.plan_worlds import process, project, row, seen
 
 PROJECT = project(process("web", replicas=2), process("worker"), process("db"))
@@ -51,6 +53,19 @@ def test_a_setup_command_has_a_name_that_no_process_can_have() -> None:
     with pytest.raises(UnknownName) as caught:
         names.resolve("setup:3")
     assert caught.value.hint == "the file defines `setup:1`, `setup:2`, `web`"
+
+
+def test_the_name_of_a_sandbox_is_answered_with_its_processes() -> None:
+    shop = project(process("web"), process("db"), process("web", sandbox="ui"))
+    with pytest.raises(UnknownName, match="no process named `main`") as caught:
+        ProcessNames(shop).resolve("main")
+    assert caught.value.hint == "`main` is a sandbox; its processes: `main/web`, `db`"
+    with pytest.raises(UnknownName) as place:
+        resolve_place(shop, "nope")
+    assert place.value.hint == "the file defines `db`, `main`, `main/web`, `ui`, `ui/web`"
+    with pytest.raises(UnknownName) as scaled:
+        Scale({"nope": 2}, [("main", "web"), ("main", "db"), ("ui", "web")])
+    assert scaled.value.hint == "the file defines `db`, `main/web`, `ui/web`"
 
 
 def test_what_selects_nothing_is_an_error() -> None:
