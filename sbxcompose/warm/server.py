@@ -22,6 +22,8 @@ IDLE = 600.0
 """Seconds without a command after which a server ends."""
 _END = 1
 """Exit code of a fork that has found that its server has to end."""
+_ASKED = 2
+"""Exit code of a fork that has described its server and ran no command."""
 
 
 class ForkServer:
@@ -94,6 +96,8 @@ class ForkServer:
                     wire.send(sock, wire.KILLED, os.WTERMSIG(status))
             elif os.WEXITSTATUS(status) == _END:
                 self._stop_listening()
+            elif os.WEXITSTATUS(status) == _ASKED:
+                self._served -= 1
             sock.close()
 
     def _accept(self) -> None:
@@ -169,7 +173,7 @@ class ForkServer:
             wire.send(sock, wire.EXIT)
             return _END
         wire.send_request(sock, self._status(), [])
-        return 0
+        return _ASKED
 
     def _status(self) -> dict[str, Any]:
         return {

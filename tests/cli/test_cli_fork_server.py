@@ -79,6 +79,18 @@ def wait_for_end(pidfd: int) -> bool:
     return bool(ended)
 
 
+def test_a_question_about_a_server_is_not_counted_as_a_command(warm: Sbx) -> None:
+    warm.run("plan")
+    wait_for_socket(warm)
+    before = servers(warm)[0]["commands"]
+    for _ in range(3):
+        servers(warm)
+    deadline = time.monotonic() + LIMIT
+    while servers(warm)[0]["commands"] > before:
+        assert time.monotonic() < deadline, "questions are counted"
+        time.sleep(0.01)
+
+
 def test_a_killed_server_is_replaced_by_the_next_command(warm: Sbx) -> None:
     warm.run("plan")
     wait_for_socket(warm)
