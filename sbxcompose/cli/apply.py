@@ -79,8 +79,7 @@ def run_and_report(shell: Shell, project: Project, operation: Operation, *, outl
                 async with reporter.waiting(session):
                     result = await interrupts.guard(operation(session, plans.append))
             except Interrupted:
-                shell.echo("interrupted; steps already begun are completed in the background")
-                raise
+                raise Interrupted("interrupted; steps already begun are completed in the background") from None
             for note in plans[-1].notes:
                 shell.note(str(note))
             await reporter.show_failures(session, result)

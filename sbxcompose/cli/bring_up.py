@@ -69,8 +69,8 @@ class _BackgroundUp:
             try:
                 return await interrupts.guard(self._bring_up(session, options))
             except Interrupted:
-                self._shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
-                raise
+                words = "interrupted; started processes keep running, `sbxcompose down` stops them"
+                raise Interrupted(words) from None
 
     async def _bring_up(self, session: Session, options: PlanOptions) -> int:
         async with InstanceStates(session, self._wanted, readiness=self._request.wait) as states:

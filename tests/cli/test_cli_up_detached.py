@@ -208,6 +208,7 @@ processes:
     done = up.wait()
     assert done.code == 130
     assert "`sbxcompose down` stops them" in done.stderr
+    assert done.stderr.count("interrupted") == 1
     assert set(pids(sbx)) == {"first", "slow"}
     gate.open()
     sbx.run("up", "-d")
