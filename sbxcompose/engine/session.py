@@ -321,7 +321,9 @@ class Session(ProjectSandboxes):
 
     async def _forget(self, connection: SandboxConnection) -> None:
         """Mark that the project was taken down, see `down_mark`; not where that would change nothing."""
-        if not (connection.needs_mark or self._has_failed_start or connection.info.failed_starts):
+        # By the contract alone the next command sees an exit with 0, not that it was asked for: it has to be marked.
+        is_needed = connection.needs_mark or self._has_failed_start or connection.info.failed_starts
+        if connection.has_notes and not is_needed:
             return
         try:
             await start(connection, down_mark.mark_request(), {})
