@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
+from sbxcompose.client.cancellation import cancel_once, cancelled_once
 from sbxcompose.client.definition import ProjectDefinition, definition_of
 from sbxcompose.client.event_stream import EventStream
 from sbxcompose.client.explain import ProcessExplanation, explain, process_explanation
@@ -54,6 +55,7 @@ class InspectableProject:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @cancelled_once
     async def close(self) -> None:
         """Close the streams of output that are still open."""
         for stream in tuple(self._streams):
@@ -67,6 +69,7 @@ class InspectableProject:
         session.is_up = is_up
         return session, secrets
 
+    @cancelled_once
     async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
         """Return the processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
         session, secrets = self._session()
@@ -74,6 +77,7 @@ class InspectableProject:
             found = await list_processes(session, names, everything=all)
         return tuple(process_status(entry, secrets.hide) for entry in found.instances)
 
+    @cancelled_once
     async def why(self, *names: str) -> tuple[ProcessExplanation, ...]:
         """Explain why processes are not running or differ from the file; without names, all that have a problem."""
         session, secrets = self._session()
@@ -123,6 +127,7 @@ class InspectableProject:
         finally:
             await lines.aclose()
 
+    @cancelled_once
     async def stats(self, *names: str) -> ProjectStats:
         """Return what running processes and their sandboxes use, measured over half a second."""
         session, _ = self._session()
@@ -153,11 +158,11 @@ class InspectableProject:
         """
         return self._kept(self._follow_stats(names))
 
-    async def _follow_stats(self, names: Sequence[str]) -> AsyncGenerator[ProjectStats, None]:
+    async def _follow_stats(self, names: Sequence[str]) -> AsyncGenerator[Iterable[ProjectStats], None]:
         session, _ = self._session()
         async with session:
             async for found in follow_usage(session, names):
-                yield project_stats(found.report, found.names, wall_time())
+                yield (project_stats(found.report, found.names, wall_time()),)
 
     def events(
         self, *names: str, since: float | None = None, until: float | None = None
@@ -187,28 +192,29 @@ class InspectableProject:
 
     async def _events(
         self, names: Sequence[str], since: float | None, until: float | None
-    ) -> AsyncGenerator[ProjectEvent, None]:
+    ) -> AsyncGenerator[Iterable[ProjectEvent], None]:
         session, secrets = self._session()
         async with session:
             stream = EventStream(session, names, self._environ)
-            for event in await stream.recorded(since, until):
-                yield event.without_secrets(secrets)
+            yield [event.without_secrets(secrets) for event in await stream.recorded(since, until)]
             async for event in stream.follow(until):
-                yield event.without_secrets(secrets)
+                yield (event.without_secrets(secrets),)
 
-    async def _kept(self, stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Yield what the stream yields, and have `close` close it if it is not read to its end."""
-        self._streams.add(stream)
+    async def _kept(self, batches: AsyncGenerator[Iterable[T], None]) -> AsyncGenerator[T, None]:
+        """Yield the items one by one, and have `close` close the generator if it is not read to its end."""
+        self._streams.add(batches)
         try:
-            async for item in stream:
-                yield item
+            # Batches, because `cancel_once` takes longer than it takes to read a line.
+            while (batch := await cancel_once(anext(batches, None))) is not None:
+                for item in batch:
+                    yield item
         finally:
-            await stream.aclose()
-            self._streams.discard(stream)
+            await cancel_once(batches.aclose())
+            self._streams.discard(batches)
 
     async def _lines(
         self, names: Sequence[str], begin: LogStart, *, follow: bool, everything: bool, until: float | None
-    ) -> AsyncGenerator[OutputLine, None]:
+    ) -> AsyncGenerator[Iterable[OutputLine], None]:
         session, secrets = self._session()
         async with session:
             selected = await select_output(session, names, begin, everything=everything)
@@ -216,10 +222,8 @@ class InspectableProject:
             connections = session.connections.values()
             async for said in read_logs(connections, selected.instances, selected.begin, going_on=follow):
                 if until is None or getattr(said.event, "time_ms", 0) <= until * 1000:
-                    for line in reader.feed(said):
-                        yield line
-            for line in reader.finish():
-                yield line
+                    yield reader.feed(said)
+            yield reader.finish()
 
 
 def _begin(tail: int | None, since: float | None, run: int | None) -> LogStart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from sbxcompose.client.cancellation import cancelled_once
 from sbxcompose.client.changes import (
     AppliedChanges,
     ProjectPlan,
@@ -61,6 +62,7 @@ class OpenProject(InspectableProject):
 
     # -- starting and stopping -----------------------------------------------------------------------------
 
+    @cancelled_once
     async def plan(
         self,
         *names: str,
@@ -84,6 +86,7 @@ class OpenProject(InspectableProject):
         async with session:
             return project_plan(await plan_for(session, Intent.UP, options))
 
+    @cancelled_once
     async def up(
         self,
         *names: str,
@@ -113,6 +116,7 @@ class OpenProject(InspectableProject):
         options = terms.options(self._project)
         return await self._apply_or_wait(Intent.UP, options, wait, timeout, is_up=True)
 
+    @cancelled_once
     async def wait(self, *names: str, timeout: float | None = None) -> None:
         """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
         check_seconds(timeout=timeout)
@@ -126,6 +130,7 @@ class OpenProject(InspectableProject):
                 states.only_watch()
                 await self._verdict(session, states, secrets, timeout, nothing_to_do())
 
+    @cancelled_once
     async def start(
         self, *names: str, wait: bool = False, timeout: float | None = None, no_deps: bool = False
     ) -> AppliedChanges:
@@ -135,6 +140,7 @@ class OpenProject(InspectableProject):
         options = start_options(self._project, names, no_deps=no_deps)
         return await self._apply_or_wait(Intent.START, options, wait, timeout)
 
+    @cancelled_once
     async def restart(
         self,
         *names: str,
@@ -149,6 +155,7 @@ class OpenProject(InspectableProject):
         options = restart_options(self._project, names, no_deps=no_deps, grace=grace)
         return await self._apply_or_wait(Intent.RESTART, options, wait, timeout)
 
+    @cancelled_once
     async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
         """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed.
 
@@ -162,6 +169,7 @@ class OpenProject(InspectableProject):
 
         return await self._run(stop)
 
+    @cancelled_once
     async def down(
         self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
     ) -> AppliedChanges:
@@ -230,6 +238,7 @@ class OpenProject(InspectableProject):
 
     # -- one-off commands ----------------------------------------------------------------------------------
 
+    @cancelled_once
     async def exec(
         self,
         name: str,
@@ -255,6 +264,7 @@ class OpenProject(InspectableProject):
             await session.observe()
             return await self._to_end(session, instance, process, words, settings)
 
+    @cancelled_once
     async def run(
         self,
         name: str,
