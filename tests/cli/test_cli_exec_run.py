@@ -79,7 +79,8 @@ def test_down_ends_what_run_and_exec_have_started_and_tells_who_waits(sbx: Sbx) 
     for running in (piped, shown):
         running.wait_for("up")
     said = sbx.run("down").stderr
-    assert "one-off command `sleep 1000` stopped" in said
+    assert "stopped the one-off command `sleep 1000`" in said
+    assert "web stopped\n" in said
     assert "1 stopped, 3 one-off commands too" in said
     assert "left alone" not in said
     assert not alive(pid)

@@ -166,7 +166,8 @@ def _done(action: object) -> Announcement | None:
         case StopOneOff(command, instance):
             from sbxcompose.command_line import command_line  # late: few plans have one
 
-            return Announcement(instance, f"one-off command `{command_line(command.command)}` stopped")
+            # Not "... stopped" at its end: beside the end of the process itself that would be taken for a repetition.
+            return Announcement(instance, f"stopped the one-off command `{command_line(command.command)}`")
         case ResumeSandbox(sandbox) | UpdateSandbox(sandbox) | SuspendSandbox(sandbox) | TerminateSandbox(sandbox):
             return Announcement(None, f"sandbox {sandbox.name} {_CHANGED[type(action)]}")
         case _:

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, RunBegan, StepBegun, StepDone, StepFailed
 from sbxcompose.errors import ProcessFailed
-from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
-from sbxcompose.plan.steps import Await, Start, Step
+from sbxcompose.plan.observed import Exit, Foreign, Instance, ObservedRow, Phase
+from sbxcompose.plan.steps import Await, Start, Step, StopOneOff
 from sbxcompose.spec.project import Condition, Process
 
 DB = Instance("main", "db", 1)
@@ -31,6 +31,15 @@ def test_an_awaited_end_is_announced_once() -> None:
     end, wait = RowChanged(FAILED, RUNNING), StepFailed(WAIT, ProcessFailed("db exited with code 3"))
     assert texts(end, wait) == ["exited with code 3"]
     assert texts(wait, end) == ["db exited with code 3"]
+
+
+def test_the_end_of_a_one_off_command_and_of_its_process_are_both_announced() -> None:
+    command = Foreign("main", 9, None, ("sleep", "60"), running=True, beside=DB)
+    one_off = StepDone(Step(1, StopOneOff(command, DB, 15, 10.0), "db", "down was asked for"))
+    end = RowChanged(replace(RUNNING, phase=Phase.STOPPED), RUNNING)
+    expected = ["stopped the one-off command `sleep 60`", "stopped"]
+    assert texts(one_off, end) == expected
+    assert texts(end, one_off) == expected[::-1]
 
 
 def test_the_same_end_of_another_run_is_announced_again() -> None:
