@@ -14,6 +14,7 @@ from sbxcompose.host.logs.events import Chunk, RunEnd
 from sbxcompose.host.logs.lines import LineCutter
 from sbxcompose.host.logs.segments import STDERR, STDOUT, STREAMS
 from sbxcompose.host.logs.store import LogStore
+from tests.support.examples import examples
 
 Piece = tuple[int, bytes]
 PIECES = st.lists(
@@ -96,6 +97,7 @@ def plain(line: bytes) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
+@examples(3)
 @given(PIECES, st.integers(0, 12), st.sampled_from((STREAMS, (STDOUT,), (STDERR,))), st.integers(1, 9))
 @example([(STDOUT, b"a"), (STDERR, b"b\n"), (STDOUT, b"c\n")], 1, STREAMS, 1)
 def test_the_last_lines_are_those_that_begin_last(

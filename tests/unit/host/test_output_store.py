@@ -20,6 +20,7 @@ from sbxcompose.host.logs.pump import Pump
 from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import INDEX, RECORD, STDERR, STDOUT, Segment
 from sbxcompose.host.logs.store import LogStore
+from tests.support.examples import examples
 
 
 class Clock:
@@ -439,6 +440,7 @@ STEPS = st.lists(
 )
 
 
+@examples(2)
 @given(steps=STEPS, limit=st.sampled_from((1_024, 1 << 20)), bite=st.integers(1, 400))
 def test_bytes_and_order_stay_the_same_over_any_interleaving_and_reopening(
     steps: list[Step], limit: int, bite: int
