@@ -32,7 +32,7 @@ def render(draft: ProjectDraft, *remarks: str) -> str:
         notes.setdefault(_process_of(note, draft), []).append(note)
     for name, keys in draft.processes.items():
         lines += [f"  {line}" for line in _comments(draft, name, notes.get(name, []))]
-        lines += [f"  {line}" for line in _dump({name: _ordered(keys)})]
+        lines += _indented(_entry(name, _ordered(keys)))
     if draft.others:
         lines += ["", "# Also here, and not started:", *(f"#   {_one_line(other)}" for other in draft.others)]
     return "\n".join(lines) + "\n"
@@ -102,6 +102,37 @@ def _nothing(dumper: yaml.SafeDumper, value: None) -> yaml.Node:
 _Dumper.add_representer(type(None), _nothing)
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(list, _sequence)
+
+
+_EASY_KEY = re.compile(r"[A-Za-z][\w-]{0,99}", re.ASCII)
+_EASY_TEXT = re.compile(r"[A-Za-z/][\w./-]*( [\w./=+-]+)*", re.ASCII)
+_OTHER_IN_YAML = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_LONGEST_EASY = 1000
+"""Characters: beyond `width` the library breaks a text into lines."""
+
+
+def _entry(key: Any, value: Any) -> list[str]:
+    """Return the lines of `key: value` as `_dump` writes them.
+
+    The library takes a quarter of a millisecond for a process, which is half a minute for a hundred thousand: it gets
+    what may need quotes or several lines, and no more.
+    """
+    if type(key) is not str or _EASY_KEY.fullmatch(key) is None or key.lower() in _OTHER_IN_YAML:
+        return _dump({key: value})
+    if type(value) is dict and value:
+        return [f"{key}:", *(line for item in value.items() for line in _indented(_entry(*item)))]
+    if type(value) is int:
+        return [f"{key}: {value}"]
+    if type(value) is not str or len(value) > _LONGEST_EASY:
+        return _dump({key: value})
+    if value.isdecimal() and value.isascii():
+        return [f'{key}: "{value}"']
+    easy = _EASY_TEXT.fullmatch(value) is not None and value.lower() not in _OTHER_IN_YAML
+    return [f"{key}: {value}"] if easy else _dump({key: value})
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def _dump(value: dict[str, Any]) -> list[str]:

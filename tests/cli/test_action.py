@@ -57,6 +57,16 @@ def test_processes_may_stand_one_a_line(sbx: Sbx) -> None:
     assert {row["name"] for row in sbx.run("ps", "--json").json if row["pid"]} == {"web", "db"}
 
 
+def test_profiles_are_enabled_and_must_exist(sbx: Sbx) -> None:
+    job = "{command: exec sleep 1000, profiles: [%s]}"
+    sbx.write(f"processes: {{web: {{command: exec sleep 1000}}, a: {job % 'x'}, b: {job % 'y'}}}\n")
+    assert bring_up(sbx, profiles="x, y").returncode == 0
+    assert {row["name"] for row in sbx.run("ps", "--json").json if row["pid"]} == {"web", "a", "b"}
+    mistaken = bring_up(sbx, profiles="x,z")
+    assert mistaken.returncode == 2
+    assert "no profile named `z`" in mistaken.stderr
+
+
 def test_an_old_python_is_refused_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "python3").chmod(0o755)
