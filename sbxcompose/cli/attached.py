@@ -15,6 +15,7 @@ from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.reader_gone import reader_watched
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Severity
@@ -76,7 +77,8 @@ async def attached(
         up = AttachedUp(session, request.file(shell), request.end, shown.confirm)
         session.listen(partial(shown.on_event, session))
         try:
-            code = await shown.stay(session, up, interrupts)
+            with reader_watched(1, view.lose):
+                code = await shown.stay(session, up, interrupts)
         except Interrupted:
             if not lost:
                 raise

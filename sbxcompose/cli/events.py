@@ -7,6 +7,7 @@ import os
 import sys
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.reader_gone import ended_without_reader
 from sbxcompose.client.event_stream import EventStream
 from sbxcompose.client.process_events import ProjectEvent
 from sbxcompose.engine.secrets import secret_values
@@ -27,7 +28,7 @@ async def show_events(
         shell.print(json.dumps(hidden.to_json(), separators=(",", ":")) if as_json else hidden.line())
         sys.stdout.flush()
 
-    async with Session(project, secrets=secrets) as session:
+    async with ended_without_reader(1), Session(project, secrets=secrets) as session:
         stream = EventStream(session, names, os.environ)
         for event in await stream.recorded(since, until):
             show(event)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.reader_gone import ended_without_reader
 from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
@@ -74,7 +75,7 @@ async def _until_over(
     following = choice.following and (choice.until is None or choice.until > now)
     left = None if choice.until is None or not following else choice.until - now
     with suppress(TimeoutError):
-        async with asyncio.timeout(left):
+        async with ended_without_reader(1), asyncio.timeout(left):
             async for said in read_logs(session.connections.values(), instances, begin, going_on=following):
                 if choice.until is None or getattr(said.event, "time_ms", 0) <= choice.until * 1000:
                     _show(view, said)

@@ -216,3 +216,17 @@ def test_what_the_encoding_does_not_have_is_escaped(sbx: Sbx) -> None:
             assert "defect" not in done.stderr
         assert sbx.run("config", "--json", env=env).json == sbx.run("config", "--json").json, "escaped as JSON has it"
         assert yaml.safe_load(sbx.run("config", env=env).stdout) == yaml.safe_load(sbx.run("config").stdout)
+
+
+@pytest.mark.parametrize("arguments", ["logs -f", "events --since 1h", "up", "up --json"])
+def test_what_follows_ends_with_its_reader_although_nothing_more_is_written(sbx: Sbx, arguments: str) -> None:
+    """As `logs -f | grep -m1 hello` does it."""
+    up(sbx)
+    command = [str(COMMAND), *arguments.split()]
+    with subprocess.Popen(command, cwd=sbx.project, env=sbx.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
+        assert one.stdout
+        assert one.stderr
+        assert one.stdout.readline()
+        one.stdout.close()
+        assert one.wait(120) == 141
+        assert b"error" not in one.stderr.read()

@@ -84,7 +84,7 @@ class LogView:
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
         self._on_lost = on_lost
-        self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
+        self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self.lose)
         self._on_screen = is_drawable(sys.stdout)
         clean = None if style.raw else cleaner(terminal=sys.stdout.isatty(), colours=shell.out.enabled)
         screen = Screen(self._size) if style.live and self._on_screen else None
@@ -249,7 +249,10 @@ class LogView:
         self._log.end_all()
         self.sink.flush()
 
-    def _lose(self, error: NotWritten) -> None:
+    def lose(self, error: NotWritten) -> None:
+        """Show nothing more, because it cannot be written, and tell `on_lost` once."""
+        if self._muted:
+            return
         self._muted = True
         if self._on_lost is not None:
             self._on_lost(error)
