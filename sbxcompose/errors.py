@@ -60,6 +60,10 @@ class Mistake:
         self.source = source
         self.hint = hint
 
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}" if place else self.message
+
     def __repr__(self) -> str:
         return f"Mistake({self.message!r}, {self.file}:{self.line}:{self.column})"
 
@@ -71,6 +75,13 @@ class InvalidSpec(SpecError):
         count = len(mistakes)
         super().__init__("the file has a mistake" if count == 1 else f"the file has {count} mistakes")
         self.mistakes = tuple(mistakes)
+
+    def __str__(self) -> str:
+        """Name the first mistake: a program's log has nothing else."""
+        if not self.mistakes:
+            return self.message
+        more = f", and {len(self.mistakes) - 1} more" if len(self.mistakes) > 1 else ""
+        return f"{self.message}: {self.mistakes[0]}{more}"
 
 
 class SpecNotFound(SpecError):

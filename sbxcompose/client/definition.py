@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from sbxcompose.client.error_words import read_with_notes
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.spec.open import open_project as read_project
 from sbxcompose.spec.project import Process, Project
 from sbxcompose.spec.request import LoadRequest
 
@@ -89,7 +89,7 @@ def load(
         environ=environment(env),
         scale=dict(scale or {}),
     )
-    return definition_of(read_project(request))
+    return definition_of(read_with_notes(request))
 
 
 def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:

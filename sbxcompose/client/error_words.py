@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from sbxcompose.errors import InvalidSpec, SbxError
+from sbxcompose.spec.open import open_project
+from sbxcompose.spec.project import Project
+from sbxcompose.spec.request import LoadRequest
+
+
+def read_with_notes(request: LoadRequest) -> Project:
+    """Read a project. The traceback of what it raises shows all mistakes with their lines, or the remedy."""
+    try:
+        return open_project(request)
+    except SbxError as error:
+        if isinstance(error, InvalidSpec):
+            from sbxcompose.spec.report import render
+
+            error.add_note(render(error))
+        elif error.hint:
+            error.add_note(f"hint: {error.hint}")
+        raise
 
 
 def error_words(error: SbxError) -> str:

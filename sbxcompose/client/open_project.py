@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sbxcompose.client.definition import FilePath, absolute, environment, texts
+from sbxcompose.client.error_words import read_with_notes
 from sbxcompose.client.project import OpenProject
-from sbxcompose.spec.open import open_project as read_project
 from sbxcompose.spec.request import LoadRequest
 
 
@@ -49,4 +49,4 @@ def open_project(
         environ=environ,
         scale=dict(scale or {}),
     )
-    return OpenProject(read_project(request), environ)
+    return OpenProject(read_with_notes(request), environ)
