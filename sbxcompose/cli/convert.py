@@ -6,7 +6,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import islice
 from pathlib import Path
 
 from sbxcompose.cli.context import Shell
@@ -21,6 +22,9 @@ from sbxcompose.spec.sources import read_error_text
 
 _LARGEST = 4 << 20
 """Bytes of a file to convert; the largest seen in public repositories has 60 kB."""
+
+_MOST_NAMED = 10
+"""Lines, and keys, that one line of the report names."""
 
 
 def convert_file(
@@ -159,11 +163,24 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
         if grouped:
             shell.echo(f"\n{shell.err.bold(title)} ({len(grouped)}):")
         for notes in grouped:
-            lines = ",".join(str(note.line) for note in notes if note.line)
-            place = f"{notes[0].file or name}:{lines}: " if lines else ""
-            subjects = ", ".join(dict.fromkeys(note.subject for note in notes))
-            about = "" if place and subjects == notes[0].file else f"{subjects}: "
+            place, about = place_and_subjects(notes, name)
             shell.echo(f"  {shell.err.dim(place)}{about}{notes[0].text}")
+
+
+def place_and_subjects(notes: list[ConvertNote], name: str) -> tuple[str, str]:
+    """Return where notes of one group are, and on what; the first ten of each: a large file has thousands."""
+    lines = dict.fromkeys(str(note.line) for note in notes if note.line)
+    subjects = dict.fromkeys(note.subject for note in notes)
+    file = notes[0].file
+    place = f"{file or name}:{_first(lines, ',')}: " if lines else ""
+    about = "" if place and list(subjects) == [file] else f"{_first(subjects, ', ')}: "
+    return place, about
+
+
+def _first(words: Collection[str], between: str) -> str:
+    more = len(words) - _MOST_NAMED
+    shown = between.join(islice(words, _MOST_NAMED))
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def groups(notes: list[ConvertNote]) -> list[list[ConvertNote]]:
