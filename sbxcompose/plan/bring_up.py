@@ -200,6 +200,8 @@ class BringUp:
         yield from self._sandbox_notes()
         yield from start_notes(self._world, self._decisions)
         if self._intent is Intent.UP:
+            for name in self._world.project.unknown_profiles:
+                yield PlanNote("profile", f"SBXCOMPOSE_PROFILES: no process has the profile `{name}`", "")
             yield from self._world.left_notes()
             if not self._options.remove_orphans:
                 kept = [row for row in self._world.orphans if row.instance.sandbox not in self._scope.replaced]

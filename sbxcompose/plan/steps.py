@@ -213,7 +213,7 @@ class PlanNote(Struct, frozen=True):
     provider does not know),
     `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
     `surplus` (a replica beyond those of the file was left alone), `suspended` (a sandbox was left suspended),
-    `kept` (sandboxes in the cloud that outlive a `down`).
+    `kept` (sandboxes in the cloud that outlive a `down`), `profile` (of `SBXCOMPOSE_PROFILES`, that no process has).
     """
 
     kind: str

@@ -33,6 +33,7 @@ from sbxcompose.spec.project import (
 )
 from sbxcompose.spec.project_checks import ProjectChecks
 from sbxcompose.spec.scale import Scale
+from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import InterpolatedValue, Path
 from sbxcompose.spec.variables import MaskedNames, Variables, pairs_of
 
@@ -67,7 +68,7 @@ class Assembler:
         needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
         self._scale = Scale(request.scale, self._entries)
         self._wanted = wanted_of(self._entries, needs, self._scale.named)
-        self._check_profiles()
+        unknown_profiles = self._check_profiles()
         provider = provider_of(request, variable, self._model)
         name = project_name(request, variable, self._model, self._directory)
         base = self._base_environment()
@@ -97,6 +98,7 @@ class Assembler:
             disabled=tuple(process.address for process in inactive),
             inactive=tuple(inactive),
             one_off=one_off,
+            unknown_profiles=unknown_profiles,
         )
         connections.check(project)
         return with_connectors(project, sandbox_name)
@@ -131,11 +133,21 @@ class Assembler:
         wanted = self._profiles
         return not process.profiles or "*" in wanted or not wanted.isdisjoint(process.profiles)
 
-    def _check_profiles(self) -> None:
-        known = {name for entry in self._entries.values() for name in entry.model.profiles}
+    def _check_profiles(self) -> tuple[str, ...]:
+        """Return the active profiles that no process has; raises `UnknownName` for those of the command line.
+
+        `SBXCOMPOSE_PROFILES` may be meant for other projects, too.
+        """
+        known = {"*"}.union(*(entry.model.profiles for entry in self._entries.values()))
+        names = sorted(known - {"*"})
         for name in self._reader.request.profiles:
-            if name != "*" and name not in known:
-                raise UnknownName("profile", name, known, hint=None if known else "the file has no profiles")
+            if name not in known:
+                raise UnknownName("profile", name, names, hint=None if names else "the file has no profiles")
+        for place, name in enumerate(self._model.profiles):
+            if name not in known:
+                hint = did_you_mean(name, names, "list it in the `profiles` of a process, or leave it out here")
+                self._wrong(("profiles", place), f"no process has the profile `{name}`", hint)
+        return tuple(sorted(self._profiles - known))
 
     def replicas(self, address: Address) -> int:
         """Return how many of a process are wanted."""

@@ -272,6 +272,8 @@ class Project(ProjectPart, frozen=True, dict=True):
     """What some of the processes need and this machine does not have; see `check_resolved`."""
     one_off: Process | None = None
     """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
+    unknown_profiles: tuple[str, ...] = ()
+    """Profiles of `SBXCOMPOSE_PROFILES` that no process has."""
 
     def provider_of(self, sandbox: "Sandbox | str") -> ProviderName:
         """Return where a sandbox lives, given it or (which takes longer) its name."""

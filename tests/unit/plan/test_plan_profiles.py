@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.errors import InactiveNeed
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Observed, Phase
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.profiles import check_profiles
+from tests.support.plans import plan_up
 from tests.unit.plan.plan_worlds import COMPLETED, FAILED, MISSING, NEVER, done, need, process, project, row, world
 
 FOO = process("foo", profiles=("extra",))
 SHOP = project(process("bar", ["foo"]), process("solo"), process("far", ["bar"]), inactive=[FOO, process("x", ["foo"])])
+
+SOLO = Target("main", "solo")
 
 
 def refused(observed: Observed = MISSING, *names: str, no_deps: bool = False) -> str | None:
@@ -52,3 +56,10 @@ def test_a_need_that_runs_or_has_completed_is_there() -> None:
     job = process("foo", restart=NEVER, profiles=("extra",))
     shop = project(process("bar", [need("foo", COMPLETED)]), inactive=[job])
     check_profiles(shop, world(done("foo")), PlanOptions())
+
+
+def test_a_plan_notes_profiles_of_the_environment_that_no_process_has() -> None:
+    plan = plan_up(replace(SHOP, unknown_profiles=("typo",)), MISSING, PlanOptions(targets=frozenset({SOLO})))
+    assert [(note.kind, note.text) for note in plan.notes] == [
+        ("profile", "SBXCOMPOSE_PROFILES: no process has the profile `typo`")
+    ]

@@ -404,6 +404,19 @@ def test_an_unknown_profile_is_reported() -> None:
         load(PROFILES, profiles=("b",))
 
 
+def test_an_unknown_profile_of_the_environment_is_noted() -> None:
+    project = load(PROFILES, {"SBXCOMPOSE_PROFILES": "z,b,*"})
+    assert project.unknown_profiles == ("b",)
+
+
+def test_an_unknown_profile_of_the_file_is_a_mistake_at_its_place() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        load("profiles: [beta, dex]\nprocesses: {web: {command: x, profiles: [dev, beta]}}\n")
+    (mistake,) = refused.value.mistakes
+    assert "no process has the profile `dex`" in str(mistake)
+    assert mistake.hint == "did you mean `dev`?"
+
+
 def test_scale() -> None:
     text = "sandboxes: {a: {processes: {web: {command: x}, db: {command: x}}}, b: {processes: {db: {command: x}}}}"
     project = load(text, scale={"web": 3, "b/db": 0})

@@ -72,7 +72,7 @@ POSITIVE = [
     "include: a.yaml\nprofiles: [dev]\nenv: {A: 1}\nsecrets: [T]\nprovider: tensorlake",
     "include: [a.yaml]\nname: a-b",
 ]
-FILES = {"a.env": "", "b.env": "", "a.yaml": "processes: {web: {command: x}}"}
+FILES = {"a.env": "", "b.env": "", "a.yaml": "processes: {web: {command: x, profiles: [dev]}}"}
 ENV = {"N": "2", "R": "never", "P": "80"}
 
 NEGATIVE = [
