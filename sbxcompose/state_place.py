@@ -12,5 +12,17 @@ def state_place(environ: Mapping[str, str]) -> str:
         return os.path.join(os.getcwd(), environ["SBXCOMPOSE_STATE_DIR"])
     if os.path.isabs(environ.get("XDG_STATE_HOME", "")):
         return os.path.join(environ["XDG_STATE_HOME"], "sbxcompose")
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return os.path.join(home, ".local", "state", "sbxcompose")
+    return os.path.join(_home(environ), ".local", "state", "sbxcompose")
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    """Return `HOME`, or the home of the user's account where that is no absolute path: it would lead into a project."""
+    home = environ.get("HOME", "")
+    if os.path.isabs(home):
+        return home
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir or "/"
+    except KeyError:
+        return "/"

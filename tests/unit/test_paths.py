@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,3 +77,9 @@ def test_a_path_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
         socket_path({"SBXCOMPOSE_RUNTIME_DIR": f"{fits}x"})
     assert caught.value.exit_code == 3
     assert caught.value.hint == "set SBXCOMPOSE_RUNTIME_DIR to a shorter directory"
+
+
+@pytest.mark.parametrize("home", ["", "home", "./home"])
+def test_a_home_that_is_no_absolute_path_is_that_of_the_account(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_dir="/home/of/the/account"))
+    assert state_directory({"HOME": home}) == Path("/home/of/the/account/.local/state/sbxcompose")
