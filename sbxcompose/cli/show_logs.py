@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,14 @@ from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
+from sbxcompose.engine.listing import newest_rows
 from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
         )
         instances, begin, observed = selected.instances, selected.begin, selected.observed
         chosen = bool(choice.names or choice.exclude)
-        note_older_output(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
+        names = ProcessNames(project, observed)
+        note_older_output(shell, names, begin, instances if choice.names else ())
+        for text in missing_runs(names, begin.run, newest_rows(observed), instances if choice.names else ()):
+            shell.note(text)
         for text in asleep(observed, "its output can be read once it is running"):
             shell.note(text)
         shown = ShownOutput(instances if chosen else None, observed, choice.lines)
@@ -80,6 +84,22 @@ async def _until_over(
                 if choice.until is None or getattr(said.event, "time_ms", 0) <= choice.until * 1000:
                     _show(view, said)
                     await view.pace()
+
+
+def missing_runs(
+    names: ProcessNames, run: int | None, rows: Mapping[Instance, ObservedRow], asked_for: Sequence[Instance]
+) -> list[str]:
+    """Say which of those asked for (else whether all) have not come to the run whose output is wanted."""
+    latest = {instance: row.run for instance, row in rows.items() if instance in asked_for or not asked_for}
+    if run is None or not latest:
+        return []
+    if not asked_for:
+        return [] if max(latest.values()) >= run else [f"no process has had run {run}"]
+    return [
+        f"{names.instance(instance)} has had no run {run}: its latest is run {last}"
+        for instance, last in latest.items()
+        if last < run
+    ]
 
 
 def note_older_output(shell: Shell, names: ProcessNames, begin: LogStart, asked_for: Sequence[Instance]) -> None:

@@ -99,7 +99,11 @@ processes:
     assert re.search(r"^web#3 ! bad 3$", numbered, re.MULTILINE)
     said = [(line["run"], line["line"]) for line in json_lines(sbx.run("logs", "--json").stdout)]
     assert {(1, "this is 1"), (2, "this is 2"), (3, "this is 3")} <= set(said)
-    assert sbx.run("logs", "--run", "9").stdout == ""
+    later = sbx.run("logs", "--run", "9")
+    assert later.stdout == ""
+    assert "no process has had run 9" in later.stderr
+    named = sbx.run("logs", "web", "--run", "9")
+    assert "web has had no run 9: its latest is run 3" in named.stderr
 
 
 def test_timestamps(sbx: Sbx) -> None:
