@@ -14,8 +14,8 @@ from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Process, ReadyCommand, ReadyLine
 from sbxcompose.tasks import gather_all
 
-PATIENCE = 2.0
-"""Seconds that finding it out may take."""
+PATIENCE = 5.0
+"""Seconds that finding it out may take. By the contract alone it takes several requests, on a busy machine seconds."""
 
 
 async def probe_readiness(
