@@ -1,5 +1,7 @@
 """The clocks, and which of them a thing is told by: nothing else in the package reads one.
 
+Only `engine/connect/listener_program.py` does, which runs in sandboxes that do not have this package.
+
 | clock | for | while the machine sleeps | when the wall clock is set |
 |---|---|---|---|
 | `monotonic` | deadlines, pauses, durations | stops | unaffected |

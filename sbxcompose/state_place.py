@@ -16,7 +16,7 @@ def state_place(environ: Mapping[str, str]) -> str:
 
 
 def _home(environ: Mapping[str, str]) -> str:
-    """Return `HOME`, or the home of the user's account where that is no absolute path: it would lead into a project."""
+    """Return `HOME`; a relative one would lead into the project, so then the home of the account."""
     home = environ.get("HOME", "")
     if os.path.isabs(home):
         return home

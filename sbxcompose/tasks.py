@@ -1,4 +1,4 @@
-"""The only module that starts asyncio tasks. Each has an owner that awaits or cancels it, and no failure is lost.
+"""The only module that starts asyncio tasks or groups of them. Each has an owner, and no failure is lost.
 
 `Tasks` owns the tasks of a block, `TaskOwner` those that live as long as an object, `SharedWork` what several callers
 wait for, and `Lookahead` the next item of an iterator. The functions are for the usual cases of a block: `gather_all`

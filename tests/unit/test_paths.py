@@ -80,6 +80,6 @@ def test_a_path_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("home", ["", "home", "./home"])
-def test_a_home_that_is_no_absolute_path_is_that_of_the_account(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_home_gives_way_to_that_of_the_account(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_dir="/home/of/the/account"))
     assert state_directory({"HOME": home}) == Path("/home/of/the/account/.local/state/sbxcompose")

@@ -1,7 +1,11 @@
 """The life of a supervised process as one pure function: (record, event, now) -> (record, effects).
 
-Contract 3.4 says what happens in which state. Nothing here acts: `process.SupervisedProcess` reports events and
+Contract 3.4 says what happens in which state. Nothing here acts: `lifecycle_driver.LifecycleDriver` reports events and
 performs effects. `tests/unit/host/test_lifecycle.py` has every pair of a state and an event.
+
+Where the steps of `lifecycle_steps` lead: `begin_again` to Starting, `back_off` to BackingOff (in a paused sandbox both
+to SuspendedBackoff), `stopped` to Stopped, `after_failure` to one of these as `restart` says; `ask_to_end` keeps
+Starting or Running and sets its `ending`.
 """
 
 from __future__ import annotations
