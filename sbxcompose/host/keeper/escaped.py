@@ -52,10 +52,12 @@ class Finder:
         self._seen: list[int] | None = None
         """Those of the last look, until they have been asked for."""
 
-    def unowned(self, units: Collection[Unit]) -> list[ProcessStat]:
-        """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
+    def unowned(self, units: Collection[Unit]) -> list[ProcessStat] | None:
+        """Return the keeper's children that are of no live unit, with what they have started; None if it is unknown."""
         seen, self._seen = self._seen, None
-        orphans = (self._scan(units) or []) if seen is None else seen
+        orphans = self._scan(units) if seen is None else seen
+        if orphans is None:
+            return None
         if not orphans:
             return []  # the usual case: nothing is looked through that grows with the number of units
         live = {unit.name for unit in units if unit.live}

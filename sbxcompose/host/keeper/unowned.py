@@ -36,6 +36,8 @@ class UnownedProcesses:
         killed: dict[int, str] = {}
         for _ in range(ROUNDS):
             seen = self._finder.unowned(units)
+            if seen is None:
+                break
             # Nothing of what has ended is remembered: a host may run for months.
             keys = {(process.pid, process.started) for process in seen}
             self._named &= keys

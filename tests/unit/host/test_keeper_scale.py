@@ -186,6 +186,20 @@ def test_a_number_that_went_to_another_orphan_is_looked_at_anew(monkeypatch: pyt
     assert finder.left_by([second], [first, second]).keys() == {"box.1"}
 
 
+def test_those_that_may_not_be_killed_are_remembered_while_it_is_unknown_who_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited_for: list[ProcessStat] = []
+    monkeypatch.setattr(unowned, "kill_and_wait", waited_for.extend)
+    hung = cast(ProcessStat, SimpleNamespace(pid=1 << 30, parent=1, started=5))
+    looks: list[list[ProcessStat] | None] = [[hung], [hung], None, [hung]]
+    finder = SimpleNamespace(inits={}, unowned=lambda units: looks.pop(0))
+    processes = UnownedProcesses(cast(Finder, finder))
+    for _ in range(3):
+        processes.end([])
+    assert waited_for == [hung]
+
+
 def test_nothing_is_remembered_of_orphans_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unowned, "kill_and_wait", lambda processes: None)
     found: list[ProcessStat] = []
