@@ -76,11 +76,12 @@ class PreciseTimer:
     def _near(self, loop: asyncio.AbstractEventLoop, when: float, call: Callable[[], None]) -> None:
         try:
             self._descriptor = syscalls.timer(when)
-        except OSError:  # no descriptor is left: late is better than never
+            loop.add_reader(self._descriptor, self._due, call)
+        except (OSError, ImportError):  # no descriptor or watch is left, or no ctypes there: late is better than never
+            self.cancel()
             self._handle = loop.call_at(when, self._due, call)
             return
         self._handle = None
-        loop.add_reader(self._descriptor, self._due, call)
 
     def _due(self, call: Callable[[], None]) -> None:
         self.cancel()

@@ -144,7 +144,7 @@ class KeeperConnection:
         if self._channel.fileno() >= 0:
             self._loop.remove_reader(self._channel.fileno())
             self._loop.remove_writer(self._channel.fileno())
-            self._channel.close()
+        self._channel.close()  # again, too: frames may have been queued since, with descriptors
 
     def _readable(self) -> None:
         try:
@@ -298,14 +298,10 @@ class KeeperConnection:
         launcher.wait()  # hardly blocks: the pipe has ended, and the launcher keeps it open until it is about to end
         if ready.get("status") != "ready":
             raise KeeperLost(ready.get("message", "it ended at once"))
-        self._check_alive()
         await self._hand_over()
-        self._check_alive()
-        return int(ready["pid"])
-
-    def _check_alive(self) -> None:
         if self._channel.fileno() < 0:  # closed by `_readable`, which starts no other keeper meanwhile
             raise KeeperLost("it died at once")
+        return int(ready["pid"])
 
     async def _hand_over(self) -> None:
         """Give the new keeper every unit, in as many frames as the descriptors need, and wait for its word."""

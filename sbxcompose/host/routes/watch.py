@@ -156,8 +156,8 @@ class WatchConnection:
         for name, log in self._source.logs().items():
             if self._is_wanted(name):
                 self._attach(name, log, self._place(name))
-        if self._source.changes.is_suspended:
-            self.suspension_changed()
+        # Also that it is not: the client may have heard of a suspension before its stream broke.
+        self.suspension_changed()
         if self._request.states:
             for row in self._source.rows():
                 self._wake.notify(row.handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal as signals
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -43,7 +44,7 @@ class CommandsBeside:
         self, handle: int, command: list[str], grace: float, report: Callable[[StopCommandEnded], None]
     ) -> Coroutine[Any, Any, None]:
         """Let the keeper hold the grace (in seconds), and begin the command, whose end is reported."""
-        self._stopping = _StopCommand(handle, asyncio.get_running_loop().time() + grace)
+        self._stopping = _StopCommand(handle)
         return self._begin_stop(self._stopping, command, grace, report)
 
     async def _begin_stop(
@@ -55,6 +56,8 @@ class CommandsBeside:
     ) -> None:
         # The grace is kept by the keeper, also if this server is killed; SIGCONT disturbs nothing.
         await self._owner.keeper.stop(self._owner.unit(stopping.handle), signals.SIGCONT, grace)
+        # From now on, as the keeper counts it: a keeper that had to be replaced first has taken nothing off.
+        stopping.shorten(asyncio.get_running_loop().time() + grace)
         self._owner.keeper.tasks.start(self._stop(stopping, command, report))
 
     async def _stop(
@@ -78,20 +81,20 @@ class CommandsBeside:
         if self._stopping is not None and self._stopping.handle == handle:
             self._stopping.shorten(asyncio.get_running_loop().time() + grace)
 
-    @property
-    def stop_output(self) -> str | None:
-        """What the stop command that runs has printed until now; None if that is nothing, or none runs."""
-        return None if self._stopping is None else self._stopping.running.output
+    def stop_output(self, handle: int) -> str | None:
+        """Return what the stop command of a run has printed until now; None if that is nothing, or it has ended."""
+        stopping = self._stopping
+        return stopping.running.output if stopping is not None and stopping.handle == handle else None
 
 
 class _StopCommand:
-    """A stop command under way, of which run, and until when, by the clock of the event loop."""
+    """A stop command under way, of which run, and until when, by the clock of the event loop; without end at first."""
 
     __slots__ = ("deadline", "handle", "running", "time_limit")
 
-    def __init__(self, handle: int, deadline: float) -> None:
+    def __init__(self, handle: int) -> None:
         self.handle = handle
-        self.deadline = deadline
+        self.deadline = math.inf
         self.running = RunningCommand()
         self.time_limit: asyncio.Timeout | None = None
 

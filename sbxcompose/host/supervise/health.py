@@ -99,7 +99,7 @@ def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int, took_m
     """Return the pause before the next check: short until something answers, growing with the time waited.
 
     A server that answers, even with an error, is there: asking it more often than the interval fills its log. A
-    command costs more than a look at a port, namely what the last check `took_ms`.
+    command costs more than a look at a port: it rests in proportion to what the last one took, `took_ms`.
     """
     if health.status != "starting" or health.answered:
         return config.interval_ms

@@ -89,7 +89,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: ProcessContext) 
         begun(record, state, run),
         health=health.at_start(record.request.health_check),
         stop_output=None,
-        stop_reason=None,
+        stop_reason=None if state.ending is None else record.stop_reason,
     )
     return running, [AttachOutput(event.number), *supervise(running, run.started_at, now)]
 

@@ -254,7 +254,7 @@ class LifecycleDriver(ProcessRow):
         """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""
         state = self.record.state
         if isinstance(state, Running) and state.ending is not None:
-            printed = self._beside.stop_output
+            printed = self._beside.stop_output(handle)
             if printed is not None:
                 self._report(StopCommandEnded(handle, None, printed))
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import selectors
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,17 @@ def test_without_a_descriptor_it_calls_all_the_same(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(syscalls, "timer", none_left)
     _waits(lambda: _until_due(PreciseTimer(), 0.005))
+
+
+def test_where_the_loop_cannot_wait_for_a_descriptor_it_calls_all_the_same_and_keeps_none() -> None:
+    class Full(selectors.EpollSelector):
+        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+            if self.get_map():  # the first is the loop's own
+                raise OSError(28, "No space left on device")
+            return super().register(fileobj, events, data)
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Full())) as runner:
+        runner.run(asyncio.sleep(0))
+        before = len(os.listdir("/proc/self/fd"))
+        runner.run(_until_due(PreciseTimer(), 0.005))
+        assert len(os.listdir("/proc/self/fd")) == before

@@ -537,6 +537,16 @@ def test_what_a_stop_command_has_printed_is_kept_until_the_next_run() -> None:
     assert transition(starting, RunStarted(3, 4712, 6, 99_000), NOW)[0].stop_output is None
 
 
+def test_the_reason_of_a_stop_outlives_the_start_that_it_met() -> None:
+    asked, _ = transition(STATES["starting"], StopRequested(reason="the project was taken down"), NOW)
+    after, _ = transition(asked, RunStarted(3, 4712, 6, 99_000), NOW)
+    assert after.stop_reason == "the project was taken down"
+    anew, _ = transition(
+        replace(STATES["starting"], stop_reason="of the last run"), RunStarted(3, 4712, 6, 99_000), NOW
+    )
+    assert anew.stop_reason is None
+
+
 def test_a_clock_that_is_set_back_does_not_prolong_the_grace_of_a_stop() -> None:
     earlier = replace(NOW, ms=NOW.ms - 3_600_000)
     started = RunAdopted(RunStarted(2, 4712, 6, 99_000))

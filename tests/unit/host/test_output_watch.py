@@ -122,7 +122,7 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
             return decode(client)
 
     found = asyncio.run(exchange())
-    assert kinds(found)[:3] == ["Log", "State", "Synced"]
+    assert kinds(found)[:4] == ["Log", "Suspension", "State", "Synced"]
     assert (outputs(found, 1), outputs(found, 2)) == (b"now\n", b"first\n")
     assert kinds(found).index("RunEnded") < len(found) - 2
     ends = [item.info["status"] for item in found if isinstance(item, frames.StateFrame) and item.info["log"] == "new"]
