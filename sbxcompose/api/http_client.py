@@ -40,4 +40,4 @@ class HttpClient(Protocol):
         """Send one request and hand out its response before the body has come."""
 
     async def socket(self, path: str, *, headers: Mapping[str, str]) -> Socket:
-        """Open a WebSocket, with a limit for messages if wished; to be closed by the caller. Raises `Refused`, too."""
+        """Open a WebSocket, to be closed by the caller. Raises `Refused`, too."""

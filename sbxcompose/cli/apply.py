@@ -30,7 +30,7 @@ def check_wait(wait: bool, timeout: float | None) -> None:
 def run_and_wait(shell: Shell, project: Project, intent: Intent, options: PlanOptions, timeout: float | None) -> int:
     """Apply a plan and wait until all that it is about is ready; the exit code of the verdict."""
     from sbxcompose.cli.publish import Publisher
-    from sbxcompose.cli.up_request import echo_notes
+    from sbxcompose.cli.up_request import STARTED_KEEP_RUNNING, echo_notes
     from sbxcompose.cli.view.report import HowToWait
     from sbxcompose.engine.apply import apply
     from sbxcompose.engine.instance_states import InstanceStates
@@ -56,8 +56,7 @@ def run_and_wait(shell: Shell, project: Project, intent: Intent, options: PlanOp
             try:
                 return await interrupts.guard(wait(session, reporter))
             except Interrupted:
-                shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
-                raise
+                raise Interrupted(STARTED_KEEP_RUNNING) from None
 
     return run_command(main)
 

@@ -9,7 +9,7 @@ from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.confirm import confirm_replacing
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
-from sbxcompose.cli.up_request import UpRequest, echo_notes
+from sbxcompose.cli.up_request import STARTED_KEEP_RUNNING, UpRequest, echo_notes
 from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates
@@ -69,8 +69,7 @@ class _BackgroundUp:
             try:
                 return await interrupts.guard(self._bring_up(session, options))
             except Interrupted:
-                words = "interrupted; started processes keep running, `sbxcompose down` stops them"
-                raise Interrupted(words) from None
+                raise Interrupted(STARTED_KEEP_RUNNING) from None
 
     async def _bring_up(self, session: Session, options: PlanOptions) -> int:
         async with InstanceStates(session, self._wanted, readiness=self._request.wait) as states:

@@ -18,6 +18,8 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.up_terms import EndRule, UpTerms
 from sbxcompose.spec.project import Project
 
+STARTED_KEEP_RUNNING = "interrupted; started processes keep running, `sbxcompose down` stops them"
+
 
 class UpRequest(Struct, frozen=True, kw_only=True):
     """What the command line of `up` says."""

@@ -56,7 +56,6 @@ class CloudProvider:
         """The ids of the sandboxes that were found or made, by their names."""
         self._unanswered: dict[str, str] = {}
         """What may have been made all the same, by the name of the sandbox: how its request was answered."""
-        """The names of those that we may have made: the answers to their creation were lost."""
         self._ended: set[str] = set()
         """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
         self._prepared: set[tuple[str, str]] = set()

@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from sbxcompose import signals
 from sbxcompose.clock import wall_time
 from sbxcompose.command_line import command_line
@@ -209,6 +211,7 @@ class FileWatch:
         shown = command_line(command)
         self._notify(instance, f"runs `{shown}`: {self._why(reaction)}")
         request, base = self._session.command_request(process, instance, command)
+        request = replace(request, beside=None)  # no command of a person's, which `down` would end and tell of
         one_off = await OneOff.start(connection, request, base)
         lines = _Lines(lambda line: self._notify(instance, line))
         try:
