@@ -85,7 +85,7 @@ class SandboxConnection(KnownRows):
         self._is_told = False
         """Whether the watch tells what happens now: it is not being made again."""
         self.error: Exception | None = None
-        """Why it is no longer watched, if it is not."""
+        """Why it is no longer watched; None while it is."""
 
     @property
     def has_notes(self) -> bool:
