@@ -91,9 +91,12 @@ class SpecNotFound(SpecError):
 class UnknownName(UsageError):
     """A process or sandbox named on the command line that the file does not define."""
 
+    relation = "named"
+
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
         names = ", ".join(f"`{known_name}`" for known_name in sorted(known))
-        super().__init__(f"no {kind} named `{name}`", hint=hint or (f"the file defines {names}" if names else None))
+        listed = f"the file defines {names}" if names else None
+        super().__init__(f"no {kind} {self.relation} `{name}`", hint=hint or listed)
         self.name = name
 
 
@@ -107,6 +110,12 @@ class UnknownReplica(UnknownName):
             hint = f"`{process}` has {'one replica' if replicas else 'no replicas'} in the file"
             hint += f"; `sbxcompose scale {process}=2` adds another"
         super().__init__("replica", name, (), hint=hint)
+
+
+class UnknownPattern(UnknownName):
+    """A pattern on the command line that no name matches."""
+
+    relation = "matches"
 
 
 class InactiveNeed(SpecError):

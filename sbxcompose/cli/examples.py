@@ -19,11 +19,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "stop": (
         ("stop web", "stop web; everything else keeps running"),
+        ("stop 'api/*'", "stop all processes of the sandbox api"),
         ("stop -t 1 web worker", "kill them if they have not stopped after 1 s"),
     ),
     "restart": (
         ("restart web", "restart web with the definition now in the file"),
         ("restart web.2", "restart the second replica only"),
+        ("restart '*-worker'", "restart all processes whose names match"),
     ),
     "scale": (
         ("scale web=3", "run three replicas of web"),
@@ -40,6 +42,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "pause": (
         ("pause", "suspend all sandboxes"),
         ("pause app", "suspend the sandbox app"),
+        ("pause 'api-*'", "suspend all sandboxes whose names match"),
     ),
     "unpause": (
         ("unpause", "resume all sandboxes"),
@@ -78,6 +81,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "ps": (
         ("ps -a", "also list processes of inactive profiles, and orphans that have ended"),
+        ("ps 'api/*'", "list the processes of the sandbox api"),
         ("ps --json web", "print web as JSON"),
         ("ps --filter status=exited", "list what has exited"),
         ("ps --format '{{.Name}} {{.State}}'", "print only these fields"),

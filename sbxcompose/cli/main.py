@@ -171,6 +171,8 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
 
     `up` starts what is missing, in dependency order, and follows all logs in one stream; what is already up to date is
     left running. No account is needed: by default everything runs on this machine.
+
+    A PROCESS is `web`, `app/web`, `web.2` for a replica, or a pattern where several can be named: `'api/*'`.
     """
     choose_color("never" if no_color else color)
     name = ctx.invoked_subcommand or "COMMAND"

@@ -93,7 +93,7 @@ class ProjectTools:
     ) -> str:
         """Show the newest log lines, each behind the name of its process (`!` marks standard error).
 
-        Names may be patterns (`web*`). `since` is a time span (`10m`, `30s`) or a date and time; without it, output
+        `since` is a time span (`10m`, `30s`) or a date and time; without it, output
         since the last `up`. `grep` is a regular expression. `run` chooses one run by its number, where 1 is the first.
         At most `limit` lines are returned, and at most 50000 characters.
         """

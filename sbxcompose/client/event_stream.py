@@ -62,7 +62,7 @@ class EventStream:
     async def recorded(self, since: float | None, until: float | None) -> list[ProjectEvent]:
         """Look at what there is, and return what is recorded between two moments; nothing without `since`.
 
-        Raises `UnknownName`, or `UsageError` for a pattern that matches nothing.
+        Raises `UnknownName`.
         """
         begin = LogStart(since_ms=None if since is None else round(since * 1000))
         selected = await select_output(self._session, self._names, begin, everything=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from sbxcompose.clock import wall_time
-from sbxcompose.engine.listing import listing, named
+from sbxcompose.engine.listing import named_listing
 from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.tail import last_lines
@@ -65,7 +65,7 @@ async def explain(session: Session, names: Sequence[str]) -> Explanations:
     observed = await session.observe()
     ready = await probe_readiness(session, commands=True)
     now = wall_time()
-    entries = named(listing(session.project, observed, everything=bool(names)), session.project, names)
+    entries = named_listing(session.project, observed, names)
     found = [with_disk(why(session.project, observed, entry.instance, now, ready), observed) for entry in entries]
     return Explanations(tuple(found), observed)
 

@@ -98,7 +98,7 @@ class InspectableProject:
     ) -> AsyncGenerator[OutputLine, None]:
         """Lines of output since the last `up`, merged by time; with `follow` also what comes, without end.
 
-        Names may be patterns: `web*`. `all`: older output, too. `since` (seconds since 1970) or `run` (the number of a
+        `all`: older output, too. `since` (seconds since 1970) or `run` (the number of a
         run) says where to begin; these reach beyond the last `up`. `tail`: the last lines of each process, of those
         since `since` if that is given, and not with `run`. What was written after `until` is left out.
 

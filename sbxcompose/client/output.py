@@ -56,7 +56,7 @@ async def select_output(
 ) -> OutputSelection:
     """Observe, and choose by names and patterns; without `everything` only output since the last `up` counts.
 
-    Raises `UnknownName`, or `UsageError` for a pattern that matches nothing.
+    Raises `UnknownName`.
     """
     observed = await session.observe()
     instances = _instances(session.project, observed, names, session.notes)

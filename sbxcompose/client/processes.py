@@ -7,7 +7,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from sbxcompose.clock import wall_time
-from sbxcompose.engine.listing import ListedInstance, listing, named, readiness_of, with_readiness
+from sbxcompose.engine.listing import ListedInstance, named_listing, readiness_of, with_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.observed import Observed
 
@@ -22,13 +22,13 @@ class ProcessListing(Struct, frozen=True):
 
 async def list_processes(session: Session, names: Collection[str], *, everything: bool) -> ProcessListing:
     """Return the instances with these names, or without names all that `everything` covers, see
-    `engine.listing.listing`.
+    `engine.listing.named_listing`.
 
     Raises `UnknownName`.
     """
     project = session.project
     observed = await session.observe()
-    entries = named(listing(project, observed, everything=everything or bool(names)), project, names)
+    entries = named_listing(project, observed, names, everything=everything)
     seen = await readiness_of(session, entries)
     now = wall_time()
     return ProcessListing(tuple(with_readiness(entries, project, seen, now)), observed, now)

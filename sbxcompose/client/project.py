@@ -55,9 +55,9 @@ from sbxcompose.spec.project import Process
 class OpenProject(InspectableProject):
     """A project to start, watch and stop; made by `open_project`.
 
-    Names are those of the command line (`web`, `app/web`, `web.2`); without any, all processes are meant. Durations are
-    in seconds. Leaving the block closes streams of output that were not read to their end. It stops no process: that
-    is what `down` is for. Errors are those of `sbxcompose.errors`.
+    Names are those of the command line (`web`, `app/web`, `web.2`, `web*`); without any, all processes are meant.
+    Durations are in seconds. Leaving the block closes streams of output that were not read to their end. It stops no
+    process: that is what `down` is for. Errors are those of `sbxcompose.errors`.
     """
 
     # -- starting and stopping -----------------------------------------------------------------------------

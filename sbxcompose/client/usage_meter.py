@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sbxcompose.client.commands import nothing_running
 from sbxcompose.client.stats import FIRST_INTERVAL, INTERVAL, NOTHING, UsageReport, report
-from sbxcompose.engine.listing import listing, named
+from sbxcompose.engine.listing import named_listing
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.usage import SandboxSample, anything_runs, sample_all
 from sbxcompose.plan.observed import Instance
@@ -81,5 +81,5 @@ async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator
 def running_instances(session: Session, names: Sequence[str]) -> Mapping[Instance, str]:
     """Return the names of the instances asked for that run. Raises `UnknownName`."""
     project, observed = session.project, session.observed()
-    entries = named(listing(project, observed, everything=bool(names)), project, names)
+    entries = named_listing(project, observed, names)
     return {entry.instance: entry.label for entry in entries if entry.row is not None and entry.row.pid is not None}

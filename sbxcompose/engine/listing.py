@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.names import ProcessNames, is_pattern, matches
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, SandboxState, StartFailure
 from sbxcompose.plan.stability import ready_now
 from sbxcompose.spec.project import Process, Project
@@ -73,16 +73,26 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[L
     return list(entries.values())
 
 
-def named(entries: Iterable[ListedInstance], project: Project, names: Collection[str]) -> list[ListedInstance]:
-    """Return the entries with one of these names, all if there are none; orphans have the name they were started with.
+def named_listing(
+    project: Project, observed: Observed, names: Collection[str], *, everything: bool = False
+) -> list[ListedInstance]:
+    """Return the entries of `listing` with one of these names, all if there are none; orphans have the name they were
+    started with. A pattern means what is not listed without `everything` only if it matches nothing else.
 
-    Raises as `ProcessNames.resolve`.
+    Raises as `ProcessNames.resolve_all`.
     """
-    listed = list(entries)
+    usual = listing(project, observed, everything=everything)
     if not names:
-        return listed
+        return usual
+    listed = usual if everything else listing(project, observed, everything=True)
     known, found = ProcessNames(project), dict[Instance, ListedInstance]()
     for name in names:
+        if is_pattern(name):
+            called = _matching(usual, name) or _matching(listed, name)
+            if not called:
+                raise known.no_match(name)
+            found.update((entry.instance, entry) for entry in called)
+            continue
         called = [entry for entry in listed if entry.is_called(name)]
         try:
             target = known.resolve(name)
@@ -92,6 +102,10 @@ def named(entries: Iterable[ListedInstance], project: Project, names: Collection
                 raise
         found.update((entry.instance, entry) for entry in called)
     return [entry for entry in listed if entry.instance in found]
+
+
+def _matching(entries: Iterable[ListedInstance], pattern: str) -> list[ListedInstance]:
+    return [entry for entry in entries if matches(entry.instance, pattern)]
 
 
 async def readiness_of(session: Session, entries: Iterable[ListedInstance]) -> Mapping[Instance, bool | None]:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UnknownName
-from sbxcompose.plan.names import Target, resolve_all
+from sbxcompose.plan.names import Target, is_pattern, resolve_all
 
 
 async def resolve_running(session: Session, texts: Sequence[str]) -> frozenset[Target] | None:
     """Return the targets that the arguments name, also of what runs and is not in the file; None if there are none.
 
-    Raises as `ProcessNames.resolve`.
+    Raises as `ProcessNames.resolve_all`.
     """
+    if any(map(is_pattern, texts)):
+        return resolve_all(session.project, texts, await session.observe())
     try:
         return resolve_all(session.project, texts)
     except UnknownName as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from sbxcompose.engine.providers import Provider
-from sbxcompose.errors import SbxError, UnknownName
+from sbxcompose.errors import SbxError, UnknownName, UnknownPattern
+from sbxcompose.plan.names import is_pattern
 from sbxcompose.spec.project import Project, Sandbox
 from sbxcompose.tasks import finish_all
 
@@ -24,12 +26,18 @@ PauseReport = Callable[[Sandbox, Change | SbxError], None]
 
 
 def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
-    """Return the sandboxes that `names` mean, by their names in the file; all without names. Raises `UnknownName`."""
+    """Return the sandboxes that names and patterns mean, by their names in the file; all without names.
+
+    Raises `UnknownName`.
+    """
     known = {sandbox.name: sandbox for sandbox in project.sandboxes}
-    for name in names:
-        if name not in known:
-            raise UnknownName("sandbox", name, known)
-    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+    found: dict[str, None] = {}
+    for name in names or known:
+        selected = [other for other in known if other == name or fnmatchcase(other, name)]
+        if not selected:
+            raise (UnknownPattern if is_pattern(name) else UnknownName)("sandbox", name, known)
+        found.update(dict.fromkeys(selected))
+    return [known[name] for name in found]
 
 
 async def pause(at: Callable[[Sandbox], Provider], sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:

@@ -5,11 +5,12 @@ first command of `setup`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
+from sbxcompose.errors import UnknownName, UnknownPattern, UnknownReplica, UsageError
 from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.spec.project import Process, Project
 
@@ -24,6 +25,19 @@ def shown_name(process: str) -> str:
         return process
     found = _SETUP.fullmatch(process)
     return process if found is None else f"setup:{found[1]}"
+
+
+def is_pattern(text: object) -> bool:
+    """Return whether a name is a pattern of the shell: it has `*`, `?` or `[`, which no name has."""
+    return isinstance(text, str) and any(char in text for char in "*?[")
+
+
+def matches(instance: Instance, pattern: str) -> bool:
+    """Return whether a pattern matches a name of an instance or of its process, with or without the sandbox."""
+    name = shown_name(instance.process)
+    numbered = f"{name}.{instance.replica}"
+    called = (name, f"{instance.sandbox}/{name}", numbered, f"{instance.sandbox}/{numbered}")
+    return any(fnmatchcase(text, pattern) for text in called)
 
 
 class Target(Struct, frozen=True):
@@ -45,7 +59,8 @@ class ProcessNames:
     """The short names of a project's processes, and back. What is observed counts too: orphans have names."""
 
     def __init__(self, project: Project, observed: Observed | None = None) -> None:
-        self._processes = [*project.processes(), *project.inactive]
+        self._active = list(project.processes())
+        self._processes = [*self._active, *project.inactive]
         self._several: set[tuple[str, str]] = set()
         self._sandboxes: dict[str, str] = {}
         self._ambiguous: set[str] = set()
@@ -114,6 +129,25 @@ class ProcessNames:
             raise UsageError(f"`{text}` is in several sandboxes", hint=f"say which one: {full}")
         return Target(places[0], name, int(replica) if replica else None)
 
+    def resolve_all(self, text: str) -> list[Target]:
+        """Return what a name or a pattern such as `api/*` means.
+
+        A pattern means processes that start by themselves or run. Only if it matches none of these it means others: of
+        inactive profiles, with `autostart: false`, and commands of `setup`. Raises as `resolve`.
+        """
+        if not is_pattern(text):
+            return [self.resolve(text)]
+        usual = [process for process in self._active if not process.name.startswith("@")]
+        found = [*_matching(usual, text), *(_target(row) for row in self._live if matches(row, text))]
+        if found := found or list(_matching(self._processes, text)):
+            return found
+        raise self.no_match(text)
+
+    def no_match(self, pattern: str) -> UnknownPattern:
+        """Return the error for a pattern that matches no name."""
+        known = self.known
+        return UnknownPattern("process", pattern, known if len(known) <= _LISTED else ())
+
     def _running(self, sandbox: str, name: str, replica: str) -> list[str]:
         """Return the sandboxes in which a process of that name runs, whatever the file says."""
         found = [
@@ -131,10 +165,13 @@ class ProcessNames:
                 return UnknownReplica(text, f"{sandbox}{slash}{name}", process.replicas)
         if "," in text:
             return UnknownName("process", text, (), hint="separate names by blanks")
+        if is_pattern(text):
+            return UnknownName("process", text, (), hint="one process is expected here, and not a pattern")
         inside = [self.process(text, process.name) for process in self._processes if process.sandbox == text]
-        if 0 < len(inside) <= _LISTED:
-            listed = ", ".join(f"`{name}`" for name in inside)
-            return UnknownName("process", text, (), hint=f"`{text}` is a sandbox; its processes: {listed}")
+        if inside:
+            listed = f" ({', '.join(f'`{name}`' for name in inside)})" if len(inside) <= _LISTED else ""
+            whole = f"`{text}` is a sandbox; `{text}/*` means its processes{listed}"
+            return UnknownName("process", text, (), hint=whole)
         known = self.known
         if len(known) <= _LISTED:
             return UnknownName("process", text, known)
@@ -149,10 +186,26 @@ def _has(process: Process, replica: str) -> bool:
     return replica.isascii() and replica.isdecimal() and 1 <= int(replica[:6]) <= process.replicas
 
 
+def _matching(processes: Iterable[Process], pattern: str) -> Iterator[Target]:
+    """Yield the processes that a pattern matches, or those of their replicas (`*.2`)."""
+    for process in processes:
+        name = shown_name(process.name)
+        if fnmatchcase(name, pattern) or fnmatchcase(f"{process.sandbox}/{name}", pattern):
+            yield Target(process.sandbox, process.name)
+            continue
+        for replica in range(1, process.replicas + 1):
+            if matches(Instance(process.sandbox, process.name, replica), pattern):
+                yield Target(process.sandbox, process.name, replica)
+
+
+def _target(instance: Instance) -> Target:
+    return Target(instance.sandbox, instance.process, instance.replica)
+
+
 def resolve_all(project: Project, texts: Iterable[str], observed: Observed | None = None) -> frozenset[Target] | None:
     """Return the targets that the arguments of a command name; None, which means all, if there are none.
 
-    Raises as `ProcessNames.resolve`.
+    Raises as `ProcessNames.resolve_all`.
     """
     names = ProcessNames(project, observed)
-    return frozenset(names.resolve(text) for text in texts) or None
+    return frozenset(target for text in texts for target in names.resolve_all(text)) or None

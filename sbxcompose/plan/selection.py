@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from fnmatch import fnmatchcase
 
-from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.names import ProcessNames, shown_name
+from sbxcompose.errors import UnknownName
+from sbxcompose.plan.names import ProcessNames, is_pattern, matches
 from sbxcompose.plan.observed import Instance
-
-
-def is_pattern(text: str) -> bool:
-    """Return whether a name is a pattern of the shell: it has `*`, `?` or `[`, which no name has."""
-    return any(char in text for char in "*?[")
 
 
 def select(
@@ -26,20 +20,13 @@ def select(
     found: dict[Instance, None] = {}
     for text in texts:
         if is_pattern(text):
-            selected = [instance for instance in known if matches(instance, text, label)]
+            selected = [instance for instance in known if matches(instance, text)]
             if not selected:
-                raise UsageError(f"no process matches `{text}`", hint="`sbxcompose ps -a` lists the processes")
+                raise names.no_match(text)
         else:
             selected = _named(known, text, names, label)
         found.update(dict.fromkeys(selected))
     return list(found)
-
-
-def matches(instance: Instance, pattern: str, label: Callable[[Instance], str]) -> bool:
-    """Return whether a pattern matches what an instance is called, or the name of its process."""
-    name = shown_name(instance.process)
-    called = (label(instance), name, f"{instance.sandbox}/{name}")
-    return any(fnmatchcase(name, pattern) for name in called)
 
 
 def _named(

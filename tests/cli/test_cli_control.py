@@ -28,6 +28,42 @@ def test_stop_and_start_by_name(sbx: Sbx) -> None:
     assert runs(sbx) == {"db": 1, "web": 2, "job": 1}
 
 
+def test_a_pattern_names_processes_in_every_command(sbx: Sbx) -> None:
+    sbx.write(
+        f"""
+        sandboxes:
+          api: {{processes: {{web: {{command: {FOREVER}}}, worker: {{command: {FOREVER}}}}}}}
+          ui: {{processes: {{web: {{command: {FOREVER}}}, debug: {{command: {FOREVER}, profiles: [dev]}}}}}}
+        """
+    )
+    sbx.run("up", "-d", "--wait", "api/*")
+    assert set(pids(sbx)) == {"api/web", "worker"}
+    sbx.run("up", "-d", "--wait", "ui/*")
+    before = pids(sbx)
+    assert set(before) == {"api/web", "ui/web", "worker"}, "a pattern activates no profile where it matches others"
+    assert sbx.run("ps", "-q", "*/web").stdout == "api/web\nui/web\n"
+    assert "web" not in sbx.run("why", "work*").stdout
+    sbx.run("restart", "api/*")
+    assert same(before, pids(sbx)) == {"ui/web"}
+    sbx.run("wait", "*/w*")
+    sbx.run("stop", "api/*")
+    assert set(pids(sbx)) == {"ui/web"}
+    sbx.run("start", "w*", "--wait")
+    assert set(pids(sbx)) == {"api/web", "ui/web", "worker"}
+    sbx.run("scale", "ui/w*=2")
+    assert set(pids(sbx)) == {"api/web", "ui/web.1", "ui/web.2", "worker"}
+    sbx.run("stop", "*.2")
+    assert set(pids(sbx)) == {"api/web", "ui/web", "worker"}
+    sbx.run("kill", "*/web")
+    sbx.run("down", "wor*")
+    assert "worker" not in pids(sbx)
+    for command in ("up -d", "down", "start", "stop", "restart", "kill", "ps", "stats", "logs", "why", "plan", "wait"):
+        said = refused(sbx, *command.split(), "x*")
+        assert said == (
+            "error: no process matches `x*`\nhint: the file defines `api/web`, `debug`, `ui/web`, `worker`\n"
+        )
+
+
 def test_stop_without_names_stops_all_in_order_and_start_starts_all(sbx: Sbx) -> None:
     sbx.write(THREE)
     sbx.run("up", "-d")

@@ -141,7 +141,7 @@ def command(
 ) -> int:
     """Show log output since the last `up`, merged by time; with -f, follow it.
 
-    Names may be patterns: `web*`. Output is kept across restarts, changes of the file and `down`, and runs are
+    Output is kept across restarts, changes of the file and `down`, and runs are
     numbered: --all, --since, --until and --run show older output, too. --tail counts lines before --grep;
     with --since it counts those since then.
     """
