@@ -24,6 +24,8 @@ async def show_events(
     secrets = KnownSecrets(secret_values(project))
 
     def show(event: ProjectEvent) -> None:
+        if event.only_confirms and not as_json:
+            return
         hidden = event.without_secrets(secrets)
         shell.print(json.dumps(hidden.to_json(), separators=(",", ":")) if as_json else hidden.line())
         sys.stdout.flush()

@@ -16,7 +16,7 @@ Label = Callable[[Instance], str]
 
 
 class ProjectEvent(Struct, frozen=True):
-    """One event of a process (`type` is `process`) or a step that a command carried out (`decision`).
+    """One event of a process (`type` is `process`), or the begin or end of a step of a command (`decision`).
 
     `time` is in seconds since 1970; `fields` are those of `events --json`; `text` is one line for people.
     """
@@ -43,6 +43,11 @@ class ProjectEvent(Struct, frozen=True):
     def name(self) -> str:
         """The process, as the command line calls it; for a step the sandbox, if it concerns no process."""
         return str(self.fields["name"])
+
+    @property
+    def only_confirms(self) -> bool:
+        """Whether it is the success of a step whose begin was an event, too: that is for programs."""
+        return self.fields.get("result") == "done" and self.fields.get("began") is not None
 
     @property
     def run(self) -> int | None:
@@ -73,8 +78,9 @@ class ProjectEvent(Struct, frozen=True):
 def decided(entry: Mapping[str, Any], label: Label) -> ProjectEvent:
     """Return the event of an entry of the engine's record."""
     result, title = entry.get("result"), str(entry.get("title", entry.get("action", "?")))
-    words = {"done": title, "failed": f"{title}: failed", "skipped": f"{title}: skipped"}.get(str(result), title)
-    reason = entry.get("error") or entry.get("reason")
+    ended = result in ("failed", "skipped", "interrupted") or (result == "done" and entry.get("began") is not None)
+    words = f"{title}: {result}" if ended else title
+    reason = entry.get("error") or (None if ended else entry.get("reason"))
     fields = {name: value for name, value in entry.items() if name not in ("time", "title")}
     instance = None
     if entry.get("process"):
@@ -97,7 +103,10 @@ def changed(event: EngineEvent, label: Label, now: float) -> Iterator[ProjectEve
 def _row_changes(row: ObservedRow, before: ObservedRow | None, label: Label, now: float) -> Iterator[ProjectEvent]:
     instance = row.instance
     if row.exit is not None and row.exit != (before.exit if before is not None else None):
-        run = before.run if before is not None else row.run
+        run = row.run if row.pid is None or row.run == 1 else row.run - 1
+        if row.pid is None and (before is None or before.pid is None or before.run != run):  # it has ended since
+            at = row.started_at or row.exit.at or now
+            yield _event(at, instance, label, "started", f"started (run {run})", run=run)
         action = "exited"
         if row.phase is Phase.STOPPED:
             action = "stopped"

@@ -1,6 +1,7 @@
 """The record of what the engine decided and did in a project: a file of JSON lines that `events` reads.
 
-Every command that carries out a plan adds a line for each step that has ended. The file is the user's alone, and its
+Every command that carries out a plan adds a line for each step when it begins, before it has any effect that could be
+seen, and one when it has ended. The file is the user's alone, and its
 older half is left out when it has grown. What cannot be written is left: it would be no reason not to start.
 """
 
@@ -15,7 +16,16 @@ from typing import Any
 from urllib.parse import quote
 
 from sbxcompose.clock import wall_time
-from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
+from sbxcompose.engine.events import (
+    BecameReady,
+    EngineEvent,
+    EventHandler,
+    StepBegun,
+    StepCancelled,
+    StepDone,
+    StepFailed,
+    StepHeldUp,
+)
 from sbxcompose.errors import SbxError
 from sbxcompose.file_writing import append_lines
 from sbxcompose.paths import state_directory, state_path
@@ -23,7 +33,7 @@ from sbxcompose.plan.steps import Step
 
 FOLDER = "events"
 MOST = 1024 * 1024
-"""Bytes of a file after which its older half is left out: about 4000 steps."""
+"""Bytes of a file after which its older half is left out: about 2000 steps."""
 
 
 class EventRecord:
@@ -45,11 +55,17 @@ class EventRecord:
         self.path: Path = state_path(environ) / FOLDER / f"{quote(project, safe='')}.jsonl"
 
     def recording(self, emit: EventHandler) -> EventHandler:
-        """Return a handler that records how steps end, and hands every event on."""
+        """Return a handler that records when steps begin and how they end, and hands every event on."""
+        begun: dict[int, float] = {}
 
         def record(event: EngineEvent) -> None:
-            entry = entry_of(event, self._clock())
+            now = round(self._clock(), 3)
+            entry = entry_of(event, now)
             if entry is not None:
+                if isinstance(event, StepBegun):
+                    begun[event.step.number] = now
+                elif isinstance(event, StepDone | StepFailed | StepCancelled):
+                    entry["began"] = begun.get(event.step.number)
                 self._add(entry)
             emit(event)
 
@@ -107,12 +123,16 @@ class EventRecord:
 
 
 def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:
-    """Return what is recorded of an event; None for one that ends no step. Pure."""
+    """Return what is recorded of an event; None for one that neither begins nor ends a step. Pure."""
     match event:
+        case StepBegun(step):
+            return _entry(step, "begun", now)
         case StepDone(step):
             return _entry(step, "done", now)
         case StepFailed(step, error):
             return _entry(step, "failed", now) | {"error": error.message}
+        case StepCancelled(step):
+            return _entry(step, "interrupted", now)
         case StepHeldUp(step, by):
             return _entry(step, "skipped", now) | {"error": f"{by.title} failed or was skipped"}
         case _:
@@ -122,7 +142,7 @@ def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:
 def _entry(step: Step, result: str, now: float) -> dict[str, Any]:
     told = step.to_json()
     return {
-        "time": round(now, 3),
+        "time": now,
         "type": "decision",
         "action": told["action"],
         "result": result,

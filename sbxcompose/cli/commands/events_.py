@@ -20,8 +20,9 @@ from sbxcompose.clock import wall_time
 def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
     """Show what happens to processes and what sbxcompose decides, as it happens, until Ctrl-C.
 
-    Starts, exits, restarts and changes of health come from the host; lines with `*` are steps that a command of this
-    machine carried out, with their reasons. --since begins with what is recorded: the runs in the logs, and the steps.
+    Starts, exits, restarts and changes of health come from the host; lines with `*` are steps of commands of this
+    machine as they begin, with their reasons, and again if they fail. --json tells the end of each step, too. --since
+    begins with what is recorded: the runs in the logs, and the steps.
     """
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.events import show_events

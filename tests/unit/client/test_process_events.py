@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from msgspec.structs import replace
 
 from sbxcompose.client.process_events import ProjectEvent, changed, decided
 from sbxcompose.engine.event_record import MOST, EventRecord, entry_of
-from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.events import (
+    EngineEvent,
+    RowChanged,
+    RunBegan,
+    RunEnded,
+    StepBegun,
+    StepCancelled,
+    StepDone,
+    StepFailed,
+)
 from sbxcompose.errors import Refused
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Step, Stop
@@ -35,6 +45,17 @@ def events(event: EngineEvent) -> list[ProjectEvent]:
     [
         (None, RUNS, ["web started (run 2)"]),
         (None, replace(RUNS, phase=Phase.STARTING, pid=None), []),
+        (None, FAILED, ["web started (run 2)", "web exited with code 3 (run 2)", "web restarts in 0.5s"]),
+        (
+            replace(RUNS, run=1),
+            FAILED,
+            ["web started (run 2)", "web exited with code 3 (run 2)", "web restarts in 0.5s"],
+        ),
+        (
+            replace(RUNS, phase=Phase.STARTING, pid=None),
+            replace(FAILED, phase=Phase.EXITED),
+            ["web started (run 2)", "web exited with code 3 (run 2)"],
+        ),
         (RUNS, FAILED, ["web exited with code 3 (run 2)", "web restarts in 0.5s"]),
         (FAILED, replace(FAILED, phase=Phase.STOPPED), ["web stopped"]),
         (FAILED, replace(RUNS, run=3, exit=FAILED.exit), ["web started (run 3)"]),
@@ -83,20 +104,25 @@ def test_what_the_log_records_is_known_again_when_it_is_reported_live() -> None:
     assert [event.key for event in recorded] == [event.key for event in live]
 
 
-def test_steps_are_recorded_when_they_have_ended(tmp_path: Path) -> None:
-    record = EventRecord("a/b", {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}, clock=lambda: 9.0)
+def test_steps_are_recorded_when_they_begin_and_when_they_have_ended(tmp_path: Path) -> None:
+    moments = itertools.count(9.0)
+    record = EventRecord("a/b", {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}, clock=lambda: next(moments))
     heard: list[EngineEvent] = []
     emit = record.recording(heard.append)
     refused = Refused("no such file", status=500, code="SPAWN_FAILED")
-    for event in (StepBegun(STEP), StepDone(STEP), StepFailed(STEP, refused)):
+    for event in (StepBegun(STEP), StepDone(STEP), StepFailed(STEP, refused), StepCancelled(STEP)):
         emit(event)
-    assert len(heard) == 3
+    assert len(heard) == 4
     entries, end = record.read()
-    assert [decided(entry, label).text for entry in entries] == [
-        "* stop web: restart was asked for",
-        "* stop web: failed: no such file",
+    told = [decided(entry, label) for entry in entries]
+    assert [(event.time, event.only_confirms, event.text) for event in told] == [
+        (9.0, False, "* stop web: restart was asked for"),
+        (10.0, True, "* stop web: done"),
+        (11.0, False, "* stop web: failed: no such file"),
+        (12.0, False, "* stop web: interrupted"),
     ]
-    assert decided(entries[0], label).to_json()["result"] == "done"
+    assert [event.to_json()["result"] for event in told] == ["begun", "done", "failed", "interrupted"]
+    assert [event.to_json().get("began") for event in told] == [None, 9.0, 9.0, 9.0]
     assert record.read(end) == ([], end)
     assert record.path.stat().st_mode & 0o777 == 0o600
     assert record.path.parent.name == "events"
@@ -123,5 +149,12 @@ def test_the_record_does_not_grow_without_end(tmp_path: Path) -> None:
     assert record.read()[0][-1]["title"] == "stop web"
 
 
-def test_events_that_end_no_step_are_not_recorded() -> None:
-    assert entry_of(StepBegun(STEP), 1.0) is None
+def test_a_step_that_an_earlier_version_recorded_at_its_end_is_shown() -> None:
+    entry = entry_of(StepDone(STEP), 1.0)
+    assert entry is not None
+    event = decided(entry, label)
+    assert (event.text, event.only_confirms) == ("* stop web: restart was asked for", False)
+
+
+def test_other_events_than_those_of_steps_are_not_recorded() -> None:
+    assert entry_of(RunBegan(WEB, 2, 5.0), 1.0) is None
