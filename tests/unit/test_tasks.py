@@ -19,6 +19,7 @@ from sbxcompose.tasks import (
     run_until,
     task_group,
 )
+from tests.support.cases import each_case
 
 Log = list[str]
 
@@ -172,7 +173,7 @@ def test_a_block_ends_its_tasks_however_it_is_left() -> None:
     assert run(main) == ("raised the block", ["cleaned up"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "error, said",
     [
         (SbxError("refused"), []),

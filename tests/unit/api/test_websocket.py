@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol
 
 from sbxcompose.api.websocket import Closed, WebSocket
+from tests.support.cases import each_case
 
 
 class Wire:
@@ -90,7 +91,7 @@ def test_a_close_without_a_code() -> None:
     assert received(Wire(bytes(client().close())))[1].code == 1005
 
 
-@pytest.mark.parametrize(
+@each_case(
     "data, code",
     [
         (bytes(client().send_data("text")), 1003),

@@ -211,7 +211,7 @@ def test_bash_replaces_only_what_stands_behind_its_last_break() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["a b", " a  'b c' d\\ e ", "--x='y z' \"w\" ''", "a 'b", 'a "b c'])
+@each_case("line", ["a b", " a  'b c' d\\ e ", "--x='y z' \"w\" ''", "a 'b", 'a "b c'])
 def test_lines_are_split_as_shells_do(line: str) -> None:
     words, unfinished = split_line(line)
     closed = line + "".join(quote for quote in "'\"" if line.count(quote) % 2)
@@ -244,7 +244,7 @@ def test_that_there_is_nothing_is_kept_until_a_file_is_written(tmp_path: Path, m
     assert names("up d") == "plain,db\n"
 
 
-@pytest.mark.parametrize("value", [None, "", "bash", "bash_source", "tcsh_complete"])
+@each_case("value", [None, "", "bash", "bash_source", "tcsh_complete"])
 def test_another_request_has_no_answer(value: str | None) -> None:
     assert quick_answer({} if value is None else {VARIABLE: value, "COMP_WORDS": "sbxcompose up "}) is None
 

@@ -9,6 +9,7 @@ import pytest
 from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.main import cli, run
 from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, OPTIONS_ELSEWHERE
+from tests.support.cases import each_case
 
 PROGRAM = "sbxcompose"
 
@@ -21,7 +22,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
     return captured.err.splitlines()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line,message,hint",
     [
         ("list", "no command named `list`", "`sbxcompose ps` lists what runs"),
@@ -169,7 +170,7 @@ watch --no-up
 """
 
 
-@pytest.mark.parametrize("line", VOCABULARY.strip().splitlines())
+@each_case("line", VOCABULARY.strip().splitlines())
 def test_options_known_from_other_tools_are_answered(capsys: pytest.CaptureFixture[str], line: str) -> None:
     name, *options = line.split()
     unanswered = [option for option in options if f"{PROGRAM} {name} --help" in said(capsys, f"{name} {option}")[1]]

@@ -12,6 +12,7 @@ from sbxcompose.client.process_status import process_status
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
+from tests.support.cases import each_case
 
 
 def entry(name: str, phase: Phase, **fields: object) -> ListedInstance:
@@ -29,7 +30,7 @@ ENTRIES: Mapping[str, ListedInstance] = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pairs, selected",
     [
         ([], "web worker crash gone"),
@@ -51,7 +52,7 @@ def test_values_of_a_key_are_alternatives_and_keys_must_all_match(pairs: list[st
     assert bool(wanted) is bool(pairs)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pair, hint",
     [
         ("web", "expected KEY=VALUE"),

@@ -10,6 +10,7 @@ import pytest
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.spec.nodes import Document
+from tests.support.cases import each_case
 
 
 def converted(text: str, files: Mapping[str, str] | None = None) -> ProjectDraft:
@@ -26,7 +27,7 @@ def notes(draft: ProjectDraft, kind: NoteKind) -> list[str]:
     return [str(note) for note in draft.notes if note.kind is kind]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, expected",
     [
         ("command: npm start", {"command": "npm start"}),
@@ -67,7 +68,7 @@ def test_a_key_becomes(keys: str, expected: dict[str, Any]) -> None:
     assert {key: process[key] for key in expected} == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "test, expected",
     [
         ("[CMD, curl, -f, 'http://localhost:80/up']", {"http": {"port": 80, "path": "/up"}}),
@@ -149,7 +150,7 @@ def test_names_of_services_become_this_machine() -> None:
     assert sum(note.startswith("web.environment: `") for note in notes(found, NoteKind.CHANGED)) == 7
 
 
-@pytest.mark.parametrize(
+@each_case(
     "image, program, port",
     [
         ("postgres:16-alpine", "postgres -D data/web -p 5432", 5432),
@@ -169,7 +170,7 @@ def test_a_known_image_becomes_a_native_program(image: str, program: str, port: 
     assert process["health_check"]["tcp"] == port
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, command",
     [
         ("image: grafana/grafana-oss:11", "grafana server --homepath"),
@@ -192,7 +193,7 @@ def test_a_server_takes_its_files_and_arguments_along(keys: str, command: str) -
     assert "/x" not in process["command"], "an option that is set here is not given twice"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "image, given, command",
     [
         ("acme/agent", "--verbose", "agent --verbose"),
@@ -228,7 +229,7 @@ def test_a_variable_without_a_proper_name_is_left_out() -> None:
     assert "web.environment: `A B` is an invalid variable name, and is left out" in notes(found, NoteKind.MANUAL)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "keys, kind, words",
     [
         ("storage_opt: {size: 1g}", NoteKind.MANUAL, "web.storage_opt: no counterpart; check whether the process"),

@@ -12,6 +12,7 @@ from sbxcompose.api.follow import Broken, FollowEvent, FollowSynced, RowSeen
 from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo, RestartConfig
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.sandbox_connection import ConnectionHub, SandboxConnection
+from tests.support.cases import each_case
 
 DONE, DIED = LastExit(exit_code=0, ended_at=9), LastExit(signal=15, ended_at=9)
 
@@ -94,7 +95,7 @@ def test_once_connected_again_the_host_tells_each_change() -> None:
     assert lists_of(Client(["watch"]), FollowSynced(), Broken("cut"), FollowSynced()) == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     "rows, marked",
     [
         ([], False),

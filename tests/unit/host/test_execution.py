@@ -11,6 +11,7 @@ from sbxcompose.host.keeper.client import Spawn
 from sbxcompose.host.keeper.execution import BaseEnvironment, ExecContext, Program
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.supervise.spawn_request import Workdir, describe
+from tests.support.cases import each_case
 from tests.support.counting import lines
 
 
@@ -51,7 +52,7 @@ def test_what_a_program_has_of_its_own_hides_what_all_of_a_request_have() -> Non
     assert second.environment == {b"PATH": b"/b", b"A": b"1", b"B": b"2"}
 
 
-@pytest.mark.parametrize("values", [{"": "x"}, {"A=B": "x"}, {"A\0": "x"}, {"A": "x\0"}])
+@each_case("values", [{"": "x"}, {"A=B": "x"}, {"A\0": "x"}, {"A": "x\0"}])
 def test_a_variable_that_all_of_a_request_have_is_refused_each_time(values: dict[str, str]) -> None:
     base = BaseEnvironment(values)
     for _ in range(2):

@@ -14,6 +14,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.files.read import problem, resolve
 from sbxcompose.host.routes import common
 from sbxcompose.host.routes.common import query_bytes
+from tests.support.cases import each_case
 
 PARTS = st.lists(st.binary(min_size=1, max_size=8).filter(lambda part: not set(part) & {0, 0x2F} and part != b".."))
 
@@ -39,7 +40,7 @@ def test_no_path_at_all(given: bytes | None) -> None:
     assert (refused.value.status, refused.value.code) == (400, "BAD_PATH")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "number, status, code",
     [
         (errno.ENOENT, 404, "NOT_FOUND"),
@@ -70,7 +71,7 @@ def test_a_query_keeps_its_bytes(value: bytes) -> None:
     assert query_bytes(request(b"a=b&path=" + encoded + b"&c"), "path") == value
 
 
-@pytest.mark.parametrize(
+@each_case(
     "query, value",
     [
         (b"path=a+b%20c%2Bd", b"a b c+d"),

@@ -11,6 +11,7 @@ from sbxcompose.host.isolation.accounts import SandboxAccounts
 from sbxcompose.host.isolation.facts import hint, mount_points
 from sbxcompose.host.isolation.plan import MachineFacts, PathMount, layer_of, mount_plan, overlays, path_hint
 from sbxcompose.host.supervise.users import UserError, resolve
+from tests.support.cases import each_case
 
 
 def facts(**fields: Any) -> MachineFacts:
@@ -57,7 +58,7 @@ def test_without_rights_a_directory_with_mounts_below_it_is_only_read() -> None:
     assert mount_plan(known, disk="/d", hostname="h", workspace=None)["user"] == {"uid": 1000, "gid": 1000}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "project, mounts, hidden",
     [
         (None, (), [["hide", "opt/homes/me"]]),

@@ -24,6 +24,7 @@ from sbxcompose.host.keeper.unit import Unit
 from sbxcompose.host.keeper.unit_cache import CachedUnit, KnownUnits
 from sbxcompose.host.keeper.unowned import may_descend_from
 from sbxcompose.linux.processes import ProcessStat
+from tests.support.cases import each_case
 
 REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
 
@@ -79,7 +80,7 @@ def test_meta_travels_as_text_that_the_keeper_need_not_read() -> None:
     assert json.loads(Spawn("a", ["x"], {}, meta=meta).write({})["meta"]) == meta
 
 
-@pytest.mark.parametrize(
+@each_case(
     "counts, groups",
     [
         ([], [0]),
@@ -105,7 +106,7 @@ def test_a_command_is_looked_up_on_its_own_path() -> None:
 FULL = "resource temporarily unavailable (no more processes are allowed, see `ulimit -u`)"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "failure, message, errno",
     [
         (b"OSError:2:noexec", "no such directory: /nowhere", 2),
@@ -160,9 +161,7 @@ def stat(pid: int, name: str, state: str = "S", parent: int = 1, group: int = 1,
     return f"{pid} ({name}) {state} {parent} {group} {session} {' '.join(rest)}\n".encode()
 
 
-@pytest.mark.parametrize(
-    "ticks, may", [([], False), ([4710], True), ([4712], True), ([4713], False), ([9, 5000], True)]
-)
+@each_case("ticks, may", [([], False), ([4710], True), ([4712], True), ([4713], False), ([9, 5000], True)])
 def test_a_process_can_only_be_of_a_unit_that_began_before_it(ticks: list[int], may: bool) -> None:
     units = [Unit("a", 1, 0.0, "{}") for _ in ticks]
     for unit, moment in zip(units, ticks, strict=True):
@@ -170,7 +169,7 @@ def test_a_process_can_only_be_of_a_unit_that_began_before_it(ticks: list[int], 
     assert may_descend_from(ProcessStat(7, stat(7, "x")), units) is may
 
 
-@pytest.mark.parametrize("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])
+@each_case("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])
 def test_a_process_is_read_whatever_it_calls_itself(name: str) -> None:
     process = ProcessStat(12, stat(12, name, "Z", 5, 6, 7))
     assert (process.parent, process.group, process.session) == (5, 6, 7)
@@ -216,8 +215,8 @@ def test_a_new_keeper_knows_that_the_leader_was_sent_sigkill(sent: dict[str, Any
     assert Unit.handed_over(told, {}).sigkilled
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("stop", [False, True])
+@each_case("number", [signal.SIGKILL, signal.SIGTERM])
+@each_case("stop", [False, True])
 def test_a_server_remembers_whom_it_had_killed(number: int, stop: bool) -> None:
     known = KnownUnits()
     known.learn(Unit("a", 12, 1.5, "{}").describe(), [])

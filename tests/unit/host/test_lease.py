@@ -13,6 +13,7 @@ from sbxcompose.clock import wall_time
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.sandboxes.lifecycle_driver import SandboxDriver
 from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
+from tests.support.cases import each_case
 
 QUIET = Traffic(under_way=0, last=100.0)
 
@@ -21,7 +22,7 @@ def info(**fields: Any) -> SandboxInfo:
     return SandboxInfo(**{"id": "x", "status": "running", "timeout_secs": 60, **fields})
 
 
-@pytest.mark.parametrize(
+@each_case(
     "age, left",
     [(0.0, 60.0), (59.0, 1.0), (60.0, 0.0), (1e9, 0.0)],
 )
@@ -30,7 +31,7 @@ def test_a_sandbox_without_a_name_has_a_lifetime_whatever_its_traffic(age: float
     assert seconds_left(info(), Traffic(3, 100.0), age=age, now=100.0) == left
 
 
-@pytest.mark.parametrize("now, left", [(100.0, 60.0), (130.0, 30.0), (160.0, 0.0), (500.0, 0.0)])
+@each_case("now, left", [(100.0, 60.0), (130.0, 30.0), (160.0, 0.0), (500.0, 0.0)])
 def test_a_named_one_has_a_time_without_traffic_whatever_its_age(now: float, left: float) -> None:
     assert seconds_left(info(name="box"), QUIET, age=1e9, now=now) == left
 
@@ -39,7 +40,7 @@ def test_an_open_stream_is_traffic() -> None:
     assert seconds_left(info(name="box"), Traffic(1, 0.0), age=0.0, now=1e9) is None
 
 
-@pytest.mark.parametrize("status", ["suspending", "suspended", "snapshotting", "pending", "terminated"])
+@each_case("status", ["suspending", "suspended", "snapshotting", "pending", "terminated"])
 def test_only_a_running_one_is_suspended(status: str) -> None:
     assert seconds_left(info(name="box", status=status), QUIET, age=0.0, now=1e9) is None
 
@@ -48,8 +49,8 @@ def test_nothing_happens_after_the_end() -> None:
     assert seconds_left(info(status="terminated"), QUIET, age=1e9, now=0.0) is None
 
 
-@pytest.mark.parametrize("timeout", [0, None])
-@pytest.mark.parametrize("name", ["box", None])
+@each_case("timeout", [0, None])
+@each_case("name", ["box", None])
 def test_without_a_timeout_nothing_is_due(timeout: int | None, name: str | None) -> None:
     assert seconds_left(info(name=name, timeout_secs=timeout), QUIET, age=1e9, now=1e9) is None
 

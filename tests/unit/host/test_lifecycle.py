@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from signal import SIGCONT
 
-import pytest
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
@@ -52,6 +51,7 @@ from sbxcompose.host.supervise.state import (
     SuspendedBackoff,
 )
 from sbxcompose.linux.processes import TICK_MS
+from tests.support.cases import each_case
 
 NOW = ProcessContext(100_000, next_handle=9, log_end=77)
 STARTED_AT = 90_000
@@ -95,8 +95,8 @@ def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
     assert transition(plain, RestartRequested(), NOW)[0].failed_runs == 0
 
 
-@pytest.mark.parametrize("clock_set_ms", [-3_600_000, 0, 3_600_000])
-@pytest.mark.parametrize("ran_ms, failed_runs", [(100, 3), (5_000, 0)])
+@each_case("clock_set_ms", [-3_600_000, 0, 3_600_000])
+@each_case("ran_ms, failed_runs", [(100, 3), (5_000, 0)])
 def test_how_long_a_run_has_lasted_does_not_depend_on_the_wall_clock(
     clock_set_ms: int, ran_ms: int, failed_runs: int
 ) -> None:
@@ -321,7 +321,7 @@ TABLE = {
 """What an event does in a state; one that is not named changes nothing."""
 
 
-@pytest.mark.parametrize("state", TABLE)
+@each_case("state", TABLE)
 def test_every_event_in_every_state(state: str) -> None:
     before = STATES[state]
     outcomes = {name: text(before, transition(before, event, NOW)) for name, event in events(before.state).items()}
@@ -367,7 +367,7 @@ def test_an_exit_is_recorded() -> None:
     assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", RestartHistory(1, 1))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "request_, starts",
     [
         (replace(REQUEST, restart=RestartConfig(policy="always")), True),
@@ -386,7 +386,7 @@ def test_a_run_that_was_lost_with_the_host_begins_again_if_failures_restart_it(
     assert (after.last_error, after.tally, after.failed_runs) == ("the host ended while it ran", RestartHistory(), 0)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "end, failed",
     [
         (LastExit(exit_code=5, ended_at=99_500), False),
@@ -482,7 +482,7 @@ def test_an_input_that_was_closed_is_closed_again_after_adoption() -> None:
     assert transition(closed, adopted, NOW)[1][-1] == CloseInput(2)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "state, event, expected",
     [
         ("running", RunExited(2, LastExit(exit_code=1, ended_at=99_500)), SuspendedBackoff(500)),

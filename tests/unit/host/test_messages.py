@@ -14,6 +14,7 @@ from sbxcompose.api.sandbox_models import CreateRequest
 from sbxcompose.host.http.validation import Invalid, read, read_object
 from sbxcompose.host.routes.batch import Batch
 from sbxcompose.host.routes.run import RunOptions
+from tests.support.cases import each_case
 
 M = TypeVar("M", bound=Message)
 
@@ -52,7 +53,7 @@ def test_null_stands_for_the_default_and_unknown_fields_are_ignored() -> None:
     assert read_value(StartRequest, body) == StartRequest(command="x")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields, words",
     [
         ({"command": None}, "command is missing"),
@@ -100,14 +101,14 @@ def test_lists_of_objects_and_booleans() -> None:
         read_value(CreateRequest, {"file_systems": [1], "exposed_ports": 1, "wait": "no"})
 
 
-@pytest.mark.parametrize("body", [b"{", b"nope", b"\xff", b"[" * 100_000, b'{"a": }'])
+@each_case("body", [b"{", b"nope", b"\xff", b"[" * 100_000, b'{"a": }'])
 def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(Invalid, match="the body is not JSON") as raised:
         read_object(body)
     assert raised.value.status == 400
 
 
-@pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
+@each_case("body", [b"[]", b"1", b'"x"', b"null"])
 def test_what_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object"):
         read_object(body)
@@ -123,7 +124,7 @@ def test_numbers_that_json_does_not_have_are_named() -> None:
         read(RunOptions, b'{"timeout": NaN}')
 
 
-@pytest.mark.parametrize("value", [0, -1, True, "1", 1e12])
+@each_case("value", [0, -1, True, "1", 1e12])
 def test_a_float_has_its_limits_named(value: object) -> None:
     with pytest.raises(Invalid, match="timeout must be a number above 0, at most 315360000"):
         read_value(RunOptions, {"timeout": value})

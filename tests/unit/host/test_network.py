@@ -11,6 +11,7 @@ import pytest
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper import namespaces
 from sbxcompose.host.supervise import network
+from tests.support.cases import each_case
 
 NOWHERE = {"allow_internet_access": False}
 
@@ -23,9 +24,7 @@ def untried() -> Iterator[None]:
     network._try.cache_clear()
 
 
-@pytest.mark.parametrize(
-    "policy", [None, {}, {"allow_internet_access": True, "allow_out": [], "deny_out": []}, {"allow_out": None}]
-)
+@each_case("policy", [None, {}, {"allow_internet_access": True, "allow_out": [], "deny_out": []}, {"allow_out": None}])
 def test_what_forbids_nothing_is_open(policy: dict[str, Any] | None) -> None:
     assert network.policy_of(policy) == "open"
     network.check(policy)
@@ -43,7 +42,7 @@ def test_what_allows_nothing_is_closed(policy: dict[str, Any]) -> None:
     assert network.policy_of(policy) == "closed"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "policy, which",
     [
         ({"deny_out": ["10.0.0.0/8"]}, "deny_out"),

@@ -16,6 +16,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import follow
 from sbxcompose.host.logs.segments import STDERR
 from sbxcompose.host.routes.output import routes
+from tests.support.cases import each_case
 from tests.support.output import Client, FakeSource, asking
 
 
@@ -79,7 +80,7 @@ def test_a_row_shows_its_own_runs_only_even_where_two_write_to_one_log(source: F
     assert lines(ask(source, "new/output/follow")) == ["new", "new again", "EOF"]
 
 
-@pytest.mark.parametrize("which", ["stdout", "stderr", "output", "stdout/follow", "output/follow"])
+@each_case("which", ["stdout", "stderr", "output", "stdout/follow", "output/follow"])
 def test_an_unknown_process_is_a_problem(source: FakeSource, which: str) -> None:
     with pytest.raises(Problem) as problem:
         ask(source, f"nobody/{which}")

@@ -19,6 +19,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs.segments import STDERR
 from sbxcompose.host.routes import watch as route
 from sbxcompose.host.routes.watch import routes
+from tests.support.cases import each_case
 from tests.support.output import Client, FakeSource, asking
 
 
@@ -326,7 +327,7 @@ def test_what_the_client_has_not_acknowledged_is_kept(tmp_path: Path) -> None:
     source.close()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",

@@ -19,6 +19,7 @@ from sbxcompose.host.sandboxes.listing import PageQuery
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.rules import check_name, refuse_unsupported, resources
 from sbxcompose.tasks import TaskOwner
+from tests.support.cases import each_case
 
 NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
@@ -28,12 +29,12 @@ def request(**fields: Any) -> CreateRequest:
     return CreateRequest(**{"timeout_secs": 0, **fields})
 
 
-@pytest.mark.parametrize("name", ["a", "web", "my-box-2", "a" * 63, "a" * 20, "a" * 22, "abc-defghij-klmnopqrs"])
+@each_case("name", ["a", "web", "my-box-2", "a" * 63, "a" * 20, "a" * 22, "abc-defghij-klmnopqrs"])
 def test_names_that_are_allowed(name: str) -> None:
     check_name(name)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     ["", "A", "1a", "-a", "a-", "a_b", "a.b", "a" * 64, "a" * 21, "abcdefghij0123456789z", "ä", "a\n", "a b"],
 )
@@ -51,7 +52,7 @@ def test_ids_differ() -> None:
     assert len({new_id() for _ in range(1_000)}) == 1_000
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields, words",
     [
         ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
@@ -87,7 +88,7 @@ def test_resources_have_what_the_newest_clients_insist_on() -> None:
     assert resources({"cpus": 2, "disk_mb": 5}) == {**whole, "cpus": 2, "disk_mb": 5, "ephemeral_disk_mb": 5}
 
 
-@pytest.mark.parametrize("value", [0, -1, "1", True, float("inf"), float("nan")])
+@each_case("value", [0, -1, "1", True, float("inf"), float("nan")])
 def test_resources_are_positive_numbers(value: object) -> None:
     with pytest.raises(Problem, match="cpus must be a positive number"):
         resources({"cpus": value})

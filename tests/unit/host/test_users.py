@@ -8,6 +8,7 @@ import pwd
 import pytest
 
 from sbxcompose.host.supervise.users import BadUser, RequestedUser, UserError, resolve
+from tests.support.cases import each_case
 
 ROOT = pwd.getpwuid(0)
 
@@ -18,7 +19,7 @@ def test_without_a_user_it_is_ourselves_and_nothing_is_switched() -> None:
     assert who.home
 
 
-@pytest.mark.parametrize("wanted", ["root", "0", "0:0", "root:0", {"name": "root"}, {"uid": 0}, {"uid": 0, "gid": 0}])
+@each_case("wanted", ["root", "0", "0:0", "root:0", {"name": "root"}, {"uid": 0}, {"uid": 0, "gid": 0}])
 def test_every_form_names_the_same_user(wanted: RequestedUser) -> None:
     who = resolve(wanted, own_uid=0)
     assert (who.uid, who.gid, who.name, who.home) == (0, 0, "root", ROOT.pw_dir)
@@ -31,7 +32,7 @@ def test_a_number_without_an_account_is_a_user_all_the_same() -> None:
     assert (who.uid, who.gid, who.groups, who.name, who.home) == (54321, 54322, [54322], "54321", "/")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wanted, words",
     [
         ("no-such-user", "user not found: no-such-user"),
@@ -48,7 +49,7 @@ def test_what_cannot_be_found_is_reported(wanted: RequestedUser, words: str) -> 
     assert str(raised.value) == words
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wanted, words",
     [
         ("", "invalid user ''"),

@@ -20,6 +20,7 @@ from sbxcompose.plan.stability import (
     stop_counts_in,
 )
 from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
+from tests.support.cases import each_case
 from tests.unit.plan.plan_worlds import CHECK, FAILED, GOOD, V2, done, process, project, row
 
 BEGAN = 1000.0
@@ -50,7 +51,7 @@ def judge(shop: Project, found: ObservedRow, now: float, mode: Mode | None = Non
     return Judge(shop, mode or Mode()).verdict([state], now, began=BEGAN)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "age, left",
     [(0.0, 1.0), (0.75, 0.25), (1.0, 0.0), (3600.0, 0.0)],
 )
@@ -89,8 +90,8 @@ def test_the_verdict_does_not_depend_on_when_one_looks() -> None:
         assert isinstance(judge(WEB, backing_off(1, BEGAN + 0.1), now), Pending)
 
 
-@pytest.mark.parametrize("wanted", [LINE, CHECKED])
-@pytest.mark.parametrize("replica", [1, 2])
+@each_case("wanted", [LINE, CHECKED])
+@each_case("replica", [1, 2])
 def test_a_check_that_succeeds_between_two_crashes_makes_nothing_ready(wanted: Process, replica: int) -> None:
     """As without a check: once a run has failed, the next one has to last."""
     shop = project(replace(wanted, replicas=replica))
@@ -208,7 +209,7 @@ def test_a_run_with_a_check_is_a_good_one_if_it_was_healthy_and_lasted() -> None
     assert failed_runs_after(healthy, replace(healthy, phase=Phase.UNHEALTHY)) == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wanted, job, found, seen, ready",
     [
         (PLAIN, False, None, None, False),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sbxcompose.watch.rules import Root
 from sbxcompose.watch.watcher import SHORTEST_STEP, STEP, step_of
+from tests.support.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     "debounces,step",
     [
         ([0.05], STEP),

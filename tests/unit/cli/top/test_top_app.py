@@ -13,6 +13,7 @@ from sbxcompose.cli.top.draw import screen
 from sbxcompose.cli.top.requests import TopAction, TopRequest
 from sbxcompose.cli.top.spans import plain
 from sbxcompose.plan.observed import Instance
+from tests.support.cases import each_case
 from tests.unit.cli.top.project import NOW, model
 
 Script = Callable[[TopApp, Pilot[str]], Awaitable[None]]
@@ -65,7 +66,7 @@ def shown(app: TopApp) -> list[str]:
     return ["".join(segment.text for segment in app._surface.render_line(y)) for y in range(app.size.height)]
 
 
-@pytest.mark.parametrize("size", [(20, 10), (60, 20), (80, 24), (200, 30)])
+@each_case("size", [(20, 10), (60, 20), (80, 24), (200, 30)])
 def test_what_is_on_the_screen_is_what_was_decided(size: tuple[int, int]) -> None:
     async def script(app: TopApp, pilot: Pilot[str]) -> None:
         assert shown(app) == [plain(line) for line in screen(app.model, *size, NOW)]
