@@ -13,7 +13,10 @@ from sbxcompose.host.logs.lines import KEEP_ALIVE
 from sbxcompose.host.routes.run import _event
 
 
-@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers())), st.lists(st.integers(0, 500)))
+@given(
+    st.lists(st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers(), max_size=3), max_size=5),
+    st.lists(st.integers(0, 300), max_size=9),
+)
 def test_events_come_whole_wherever_they_are_cut(events: list[dict[str, str | int]], cuts: list[int]) -> None:
     wire = KEEP_ALIVE.join(map(_event, events))
     places = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})

@@ -162,9 +162,7 @@ def click_answers(line: str) -> dict[str, str]:
 def test_it_says_what_click_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Completion, "__call__", by_click)
     monkeypatch.setattr(type(cli), "shell_complete", by_name)
-    commands = [name for name in COMMANDS if name != "host"]
     lines = ["", "s", "host ", "host s", "host -", "host --"]
-    lines += [f"{name} {rest}" for name in commands for rest in ("", "w", "web ", "web w", "zz", "-", "--", "--w")]
     lines += [
         "-",
         "--p",
@@ -189,6 +187,9 @@ def test_it_says_what_click_says(monkeypatch: pytest.MonkeyPatch) -> None:
     lines += ["up --scale w", "up --attach ", "kill -s ", "ps --filter ", "port ", "convert ", "exec web ", "-f x "]
     for line in lines:
         assert {shell: quick_answer(asked(shell, line)) for shell in SHELLS} == click_answers(line), line
+    commands = [name for name in COMMANDS if name != "host"]
+    for line in [f"{name} {rest}" for name in commands for rest in ("", "w", "web ", "web w", "zz", "-", "--", "--w")]:
+        assert names(line) == click_answers(line)["bash"], line
 
 
 def test_the_table_of_options_is_that_of_the_commands() -> None:

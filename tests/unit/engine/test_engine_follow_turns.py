@@ -27,7 +27,7 @@ PROCESSES = 7
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("SILENT", 0.02), ("TURN", 0.04), ("MIN_POLL_INTERVAL", 0.02), ("MAX_POLL_INTERVAL", 0.1)):
+    for name, seconds in (("SILENT", 0.01), ("TURN", 0.02), ("MIN_POLL_INTERVAL", 0.01), ("MAX_POLL_INTERVAL", 0.05)):
         monkeypatch.setattr(follow_places, name, seconds)
     monkeypatch.setattr(module, "NOTICE", 0.0)
 
@@ -215,8 +215,8 @@ def test_each_line_comes_once_and_in_order_over_few_streams(breaks: int) -> None
         async with reading(reader):
             await reader.wait_until(lambda: reader.shown == wanted(daemon))
             daemon.breaks = breaks
-            for number in range(60):  # all write, then one alone, then another
-                names = daemon.names if number < 20 else daemon.names[number % 2 :: 5]
+            for number in range(30):  # all write, then one alone, then another
+                names = daemon.names if number < 10 else daemon.names[number % 2 :: 5]
                 for name in names:
                     await daemon.write(name, f"line {number}")
                 await asyncio.sleep(0)

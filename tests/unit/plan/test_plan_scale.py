@@ -61,7 +61,7 @@ def _row(process: Process) -> ObservedRow:
 
 
 def test_a_plan_for_ten_times_as_many_sandboxes_costs_ten_times_as_much() -> None:
-    few, many = project(40, chain=4), project(400, chain=4)
+    few, many = project(20, chain=4), project(200, chain=4)
     counted = calls(lambda: plan_up(few, Observed())), calls(lambda: plan_up(many, Observed()))
     assert counted[1] < 10.5 * counted[0], counted
 
@@ -120,6 +120,6 @@ def test_what_is_observed_of_one_of_many_is_found_without_a_look_at_all(
     ids=["up from nothing", "up with nothing to do", "up after a change of everything", "down", "restart"],
 )
 def test_twice_as_many_sandboxes_cost_twice_as_much(plan: Callable[[Project], object]) -> None:
-    few, many = project(10), project(20)
+    few, many = project(10, chain=8), project(20, chain=8)
     counted = lines(lambda: plan(few)), lines(lambda: plan(many))
     assert counted[1] < 2.2 * counted[0], counted

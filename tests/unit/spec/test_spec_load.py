@@ -470,13 +470,12 @@ def test_setup_is_there_even_where_nothing_else_is() -> None:
     assert second.depends_on == (Dependency("app", "@setup1", Condition.COMPLETED),)
 
 
-def test_a_thousand_processes_in_a_row_and_in_a_cycle() -> None:
+def test_a_thousand_processes_in_a_row_and_a_hundred_in_a_cycle() -> None:
     lines = [f"  p{n}: {{command: run, depends_on: [{f'p{n - 1}' if n else ''}]}}" for n in range(1000)]
     assert len(load("processes:\n" + "\n".join(lines)).sandboxes[0].processes) == 1000
-    circle = [*lines, "  first: {command: run}"]
-    circle[0] = "  p0: {command: run, depends_on: [p999]}"
+    circle = ["  p0: {command: run, depends_on: [p99]}", *lines[1:100], "  first: {command: run}"]
     (mistake,) = mistakes("processes:\n" + "\n".join(circle))
-    assert mistake.startswith("2:34: dependency cycle: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
+    assert mistake.startswith("2:34: dependency cycle: p0 -> p99 -> p98 -> p97 -> p96 -> p95 -> … ->")
 
 
 @each_case(

@@ -42,9 +42,9 @@ def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
     assert shown == path.read_text()
 
 
-@each_case("height", [1, 2, 3, 5, 10, 24, 60])
+@each_case("height", [1, 3, 10, 60])
 def test_every_size_is_filled_exactly(height: int) -> None:
-    for width in (1, 2, 5, 20, 33, 60, 80, 120, 200, 250):
+    for width in (1, 2, 20, 33, 80, 250):
         shown = model()
         shown.logs.add("web", 1, "wide 漢字漢字漢字漢字漢字漢字 é \x1b[31mred", "wide 漢字漢字漢字漢字漢字漢字 é red")
         for key in ("", "z", "w", "?", "f"):
