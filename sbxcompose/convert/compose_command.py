@@ -15,8 +15,8 @@ from sbxcompose.convert.daemon_ports import given_port, without_port
 from sbxcompose.convert.draft import ProcessDraft, placeholder
 from sbxcompose.convert.hosts import command_with_local_hosts
 from sbxcompose.convert.paths import Paths
-from sbxcompose.convert.values import optional, strings, text
-from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+from sbxcompose.convert.values import optional, split, text
+from sbxcompose.spec.nodes import Mapping, Scalar
 
 Words = str | list[str]
 """A text for a shell, or words."""
@@ -112,6 +112,8 @@ class ServiceCommand:
 
     def _daemon(self, image: str, environment: dict[str, str | None], ports: dict[int, int]) -> Daemon | None:
         arguments = split(self._node.get("command")) or []
+        if self._image.server is None:
+            return None
         if arguments[:1] in _SHELLS or split(self._node.get("entrypoint")) or self._is_script(arguments):
             return None
         family = daemons.family(image)
@@ -155,13 +157,3 @@ class ServiceCommand:
             except ValueError:
                 return written
         return written
-
-
-def split(node: Node | None) -> list[str] | None:
-    """Return the words of a command in either form; None for none."""
-    if isinstance(node, Scalar):
-        try:
-            return shlex.split(node.text) if node.value is not None else None
-        except ValueError:
-            return [node.text]
-    return strings(node) if isinstance(node, Sequence) else None

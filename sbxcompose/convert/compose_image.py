@@ -7,7 +7,7 @@ import posixpath
 from sbxcompose.convert import daemons
 from sbxcompose.convert.compose_files import ComposeFiles, project_path
 from sbxcompose.convert.dockerfile import Image, parse_dockerfile
-from sbxcompose.convert.values import get, text
+from sbxcompose.convert.values import get, split, text
 from sbxcompose.spec.nodes import Mapping, Node, Scalar
 
 
@@ -19,6 +19,7 @@ class ServiceImage:
         self.is_built = build is not None
         self.context = "."
         self._file = ""
+        self._first = next(iter(split(node.get("command")) or []), "")
         self.dockerfile: Image | None = None
         self.name: str | None = None if self.is_built else files.filled(text(node.get("image")) or "") or None
         if build is not None:
@@ -46,7 +47,12 @@ class ServiceImage:
     @property
     def is_known(self) -> bool:
         """Whether a native program is known for it."""
-        return daemons.is_known(self.name)
+        return daemons.is_known(self.server)
+
+    @property
+    def server(self) -> str | None:
+        """The image, if its server runs; None where the service runs a client of it, or anything else."""
+        return None if self.name is None or daemons.is_other_program(self.name, self._first) else self.name
 
     @property
     def environment(self) -> dict[str, str]:

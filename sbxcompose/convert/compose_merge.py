@@ -12,13 +12,18 @@ _DEEPEST = 5
 _NAMED = frozenset(("environment", "labels", "depends_on"))
 """Lists that mean mappings."""
 _REPLACED = frozenset(("command", "entrypoint", "test", "args"))
+RESET, OVERRIDE = "!reset", "!override"
+"""Tags of Compose: take back what a lower file says; take the value as it is, merged with nothing."""
 
 
 def merged(base: Mapping, over: Mapping, without: Iterable[str] = (), depth: int = 0) -> Mapping:
     """Return `over` laid over `base`, which loses the keys in `without`: mappings key by key, lists joined."""
     entries = {key: value for key, value in base.entries.items() if key not in without}
     for key, (place, node) in over.entries.items():
-        earlier = base.get(key) if key in entries else None
+        if (tag := _tag(node)) == RESET:
+            entries.pop(key, None)
+            continue
+        earlier = base.get(key) if key in entries and tag != OVERRIDE else None
         entries[key] = (place, node if earlier is None else _laid_over(key, earlier, node, depth))
     return Mapping(over.document, over.line, over.column, entries)
 
@@ -46,3 +51,9 @@ def _as_mapping(node: Node) -> Node:
         given = value if equals else None
         entries[name] = (item, Scalar(item.document, item.line, item.column, value, given))
     return Mapping(node.document, node.line, node.column, entries)
+
+
+def _tag(node: Node) -> str:
+    """Return the tag that is written before a value, "" for none: a value's place is that of its tag."""
+    before = node.document.source(node.line)[node.column - 1 :]
+    return before.split(maxsplit=1)[0] if before.startswith("!") else ""

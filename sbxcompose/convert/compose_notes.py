@@ -43,7 +43,7 @@ _CONVERTED = frozenset(
             "links",
         ),
         *("healthcheck", "restart", "profiles", "labels", "tty", "stdin_open", "working_dir", "user", "stop_signal"),
-        *("stop_grace_period", "scale", "secrets", "configs", "extends"),
+        *("stop_grace_period", "scale", "secrets", "configs", "extends", "develop"),
     )
 )
 _LIMITS = ("deploy", "mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_shares", "cpuset", "pids_limit")
@@ -65,8 +65,6 @@ def add_notes(process: ProcessDraft, node: Mapping) -> None:
             _limit_notes(process, key, value)
         elif key in _PRIVILEGES:
             process.dropped(key, "the process has the rights of the user who runs it", value)
-        elif key == "develop":
-            process.todo(key, "name the folders in `watch`, and use `up --watch`", value)
         elif key not in _CONVERTED and not key.startswith("x-"):
             process.todo(key, "no counterpart; check whether the process needs it", value)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sbxcompose.convert import daemons, health
 from sbxcompose.convert.compose_build import add_build_steps
-from sbxcompose.convert.compose_command import ServiceCommand, split
+from sbxcompose.convert.compose_command import ServiceCommand
 from sbxcompose.convert.compose_files import ComposeFiles, project_path
 from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.compose_mounts import add_mount_notes
@@ -29,10 +29,12 @@ from sbxcompose.convert.values import (
     optional,
     pairs,
     plain_names,
+    split,
     strings,
     text,
     whole,
 )
+from sbxcompose.convert.watching import add_compose_watch
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.units import parse_duration
 
@@ -93,7 +95,7 @@ class Service:
 
     def _movable(self) -> list[int]:
         """Return the ports in the container on which the process can be told not to listen."""
-        image = self._image.name or ""
+        image = self._image.server or ""
         given = given_port(daemons.family(image), split(self._node.get("command")) or [])
         environment = {**self._image.environment, **pairs(self._node.get("environment"))}
         return [port for port in (given or daemons.default_port(image), whole(environment.get("PORT"))) if port]
@@ -152,6 +154,8 @@ class Service:
         self._dependencies(process, services)
         self._convert_remaining(process)
         add_notes(process, self._node)
+        if (develop := self._node.get("develop")) is not None:
+            add_compose_watch(process, develop, self.paths, hosts)
         shared = {source for source, count in volumes.items() if count > 1}
         add_mount_notes(process, self._node, self.paths, is_daemon=self._image.is_known, shared=shared)
         add_build_steps(draft, process, self._image, self._node.get("build"))

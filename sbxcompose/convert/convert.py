@@ -6,6 +6,7 @@ import configparser
 from collections.abc import Callable
 
 from sbxcompose.convert.compose import convert_compose
+from sbxcompose.convert.compose_merge import OVERRIDE, RESET
 from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.mprocs import convert_mprocs
 from sbxcompose.convert.pm2 import convert_pm2, exported_object, without_comments
@@ -18,6 +19,7 @@ from sbxcompose.spec.yaml import Malformed, read_yaml
 
 FORMATS = ("compose", "process-compose", "procfile", "supervisord", "mprocs", "pm2")
 """What can be converted, as `--from` names it."""
+_MERGE_TAGS = (f"unknown tag `{RESET}`", f"unknown tag `{OVERRIDE}`")
 
 
 def convert(document: Document, source: str, read: Callable[[str], str | None]) -> ProjectDraft:
@@ -32,6 +34,7 @@ def convert(document: Document, source: str, read: Callable[[str], str | None]) 
             draft = convert_pm2(_pm2(document, mistakes))
         case "compose":
             draft = convert_compose(_mapping(document, mistakes), read)
+            mistakes = [mistake for mistake in mistakes if mistake.message not in _MERGE_TAGS]
         case "process-compose":
             draft = convert_process_compose(_mapping(document, mistakes))
         case _:

@@ -31,6 +31,17 @@ def is_known(image: str | None) -> bool:
     return image is not None and family(image) in _KNOWN
 
 
+def is_other_program(image: str, first: str) -> bool:
+    """Return whether a command that begins with `first` runs something else than the server of an image.
+
+    Images of many servers pass options on to the server, and run any other command as it is.
+    """
+    servers = _SERVERS.get(family(image))
+    if servers is None or not first or first.startswith(("-", "$")) or first.endswith((".conf", ".cnf")):
+        return False
+    return first.rpartition("/")[2] not in (*servers, "docker-entrypoint.sh")
+
+
 def makes_users(image: str) -> bool:
     """Return whether the variables of an image's server name users and databases to create."""
     return family(image) in ("postgres", "mysql", "mariadb")
@@ -151,6 +162,13 @@ def _fixed(command: str) -> Callable[[Request], Daemon]:
     return lambda request: made(Request(request.name, request.data, request.port, request.env))
 
 
+_SERVERS = {
+    "postgres": ("postgres",), "mysql": ("mysqld", "mysqld_safe"), "redis": ("redis-server",),
+    "valkey": ("valkey-server",), "keydb": ("keydb-server",), "mongo": ("mongod", "mongos"),
+    "mariadb": ("mariadbd", "mysqld", "mariadbd-safe", "mysqld_safe"), "memcached": ("memcached",),
+    "nginx": ("nginx", "nginx-debug"), "rabbitmq": ("rabbitmq-server",), "mosquitto": ("mosquitto",),
+}  # fmt: skip
+"""Images whose entry point runs any command: the programs that are their servers."""
 _PORTS = {
     "postgres": 5432, "redis": 6379, "valkey": 6379, "keydb": 6379, "mysql": 3306, "mariadb": 3306, "nats": 4222,
     "rabbitmq": 5672, "nginx": 80, "caddy": 80, "haproxy": 80, "traefik": 80, "prometheus": 9090, "memcached": 11211,

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sbxcompose import signals
+from sbxcompose.convert.compose_merge import merged
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import (
     entries,
@@ -21,6 +22,8 @@ from sbxcompose.convert.values import (
     text,
     whole,
 )
+from sbxcompose.convert.watching import add_process_compose_watch
+from sbxcompose.errors import InvalidSpec
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
 
@@ -48,6 +51,7 @@ _CONVERTED = frozenset(
         *("command", "entrypoint", "description", "working_dir", "environment", "env_file", "is_tty", "is_interactive"),
         *("replicas", "disabled", "availability", "ready_log_line", "readiness_probe", "liveness_probe", "depends_on"),
         *("shutdown", "vars", "success_exit_codes", "name", "disable_env_expansion"),
+        *("watch", "extends"),
     )
 )
 _DROPPED = {
@@ -58,6 +62,12 @@ _DROPPED = {
     "launch_timeout_seconds": "commands are supervised in the foreground",
     "is_dotenv_disabled": "list the variables in `env`",
 }
+_INNER = {
+    ("availability", "exit_on_skipped"): "`up --wait` and `--exit-code-from` fail if something cannot start",
+    ("shutdown", "parent_only"): "what a process has started always ends with it",
+    ("shutdown", "send_keys"): "write a `stop.command`, or `sbxcompose attach NAME` and type them",
+}
+"""Keys inside of others that have no counterpart."""
 _MISTAKEN = {
     "restart": "availability.restart",
     "env": "environment",
@@ -98,10 +108,29 @@ def convert_process_compose(root: Mapping) -> ProjectDraft:
         process = draft.process(names[process_name])
         if process.name != process_name:
             process.changed("", f"was called `{process_name}`, which cannot be the name of a process", node)
-        _Process(process, node, variables, names, is_literal).convert()
+        _Process(process, _extended(draft, process_name, listed), variables, names, is_literal).convert()
     for name, keys in draft.processes.items():
         _check_needs(draft, name, keys.get("depends_on", {}))
     return draft
+
+
+def _extended(draft: ProjectDraft, name: str, listed: dict[str, Mapping]) -> Mapping:
+    """Return a process laid over those that it extends. Raises `InvalidSpec` if they extend each other."""
+    found, trail = listed[name], {name}
+    while (extends := found.get("extends")) is not None:
+        base = listed.get(text(extends) or "")
+        if base is None:
+            draft.process(name).todo("extends", f"no such process `{text(extends)}`: copy its keys", extends)
+            return found
+        if text(extends) in trail:
+            raise InvalidSpec([extends.mistake(f"`{text(extends)}` extends itself", "remove one `extends`")])
+        trail.add(text(extends) or "")
+        found = merged(base, Mapping(found.document, found.line, found.column, _without(found, "extends")))
+    return found
+
+
+def _without(node: Mapping, key: str) -> dict[str, tuple[Node, Node]]:
+    return {name: entry for name, entry in node.entries.items() if name != key}
 
 
 def _check_needs(draft: ProjectDraft, name: str, needs: dict[str, Any]) -> None:
@@ -163,6 +192,8 @@ class _Process:
         self._checks()
         self._dependencies()
         self._shutdown()
+        if (watch := node.get("watch")) is not None:
+            add_process_compose_watch(process, watch)
         self._notes()
 
     def _plain(self, value: str | None) -> str | None:
@@ -257,9 +288,14 @@ class _Process:
         if "{{" in path or not re.fullmatch(r"\d{1,5}|\$\{?\w+.*", port):
             self._process.todo("readiness_probe", f"`{port}{path}` cannot be converted: write `health_check`", request)
             return None
-        if scheme.lower() != "http" or host not in ("127.0.0.1", "localhost", "0.0.0.0", "::1"):
+        if request.get("status_code") is not None:
+            words = "any status from 200 to 399 is a success: write `exec` to look for another one"
+            self._process.todo("readiness_probe.status_code", words, request)
+        headers = [f"{name}: {value}" for name, value in pairs(request.get("headers")).items()]
+        if headers or scheme.lower() != "http" or host not in ("127.0.0.1", "localhost", "0.0.0.0", "::1"):
             url = f"{scheme}://{host}:{port}{path}"
-            return {"exec": ["curl", "-fsk", "-o", "/dev/null", self._plain(url)]}
+            given = [word for header in headers for word in ("-H", self._plain(header) or "")]
+            return {"exec": ["curl", "-fsk", "-o", "/dev/null", *given, self._plain(url)]}
         if not path.startswith("/"):
             path = f"/{path}"
         return {"http": {"port": int(port) if port.isdecimal() else port, "path": self._plain(path)}}
@@ -299,6 +335,9 @@ class _Process:
     def _notes(self) -> None:
         process, node = self._process, self._node
         for key, value in entries(node):
+            for inner, _ in entries(value):
+                if (words := _INNER.get((key, inner))) is not None:
+                    process.todo(f"{key}.{inner}", words, value)
             if key in _DROPPED:
                 process.dropped(key, _DROPPED[key], value)
             elif key == "namespace":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
@@ -40,6 +41,16 @@ def strings(node: Node | None) -> list[str]:
         return [word for item in node.items if (word := text(item)) is not None]
     word = text(node)
     return [] if word is None else [word]
+
+
+def split(node: Node | None) -> list[str] | None:
+    """Return the words of a command in either form; None for none."""
+    if isinstance(node, Scalar):
+        try:
+            return shlex.split(node.text) if node.value is not None else None
+        except ValueError:
+            return [node.text]
+    return strings(node) if isinstance(node, Sequence) else None
 
 
 def entries(node: Node | None) -> Iterator[tuple[str, Node]]:

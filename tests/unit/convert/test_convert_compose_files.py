@@ -125,3 +125,28 @@ def test_service_names_in_files_of_variables_are_left_to_a_person() -> None:
     words = ":0: a.env: `URL` names a service: make it `postgres://db:secret@127.0.0.1:5433/db`"
     assert words in places(converted(files), NoteKind.MANUAL)
     assert sum("a.env" in place for place in places(converted(files), NoteKind.MANUAL)) == 1
+
+
+@each_case(
+    "tagged, expected",
+    [
+        ("ports: !reset []", None),
+        ("ports: !reset null", None),
+        ("ports: !override ['81:81']", 81),
+        ("ports: ['81:81']", 81),
+    ],
+)
+def test_the_tags_of_compose_take_back_and_replace(tagged: str, expected: int | None) -> None:
+    files = {
+        "compose.yaml": "services: {web: {command: x, ports: ['80:80'], environment: {A: 1}}}",
+        "compose.override.yaml": f"services:\n  web:\n    environment: !override\n      B: 2\n    {tagged}\n",
+    }
+    found = converted(files)
+    assert (found.processes["web"].get("port"), found.processes["web"]["env"]) == (expected, {"B": "2"})
+
+
+def test_a_tag_beside_extends_is_followed_and_no_mistake() -> None:
+    text = "services:\n  api: {command: x, ports: ['80:80']}\n  worker: {extends: api, ports: !reset []}\n"
+    found = converted({"compose.yaml": text})
+    assert "port" not in found.processes["worker"]
+    assert places(found, NoteKind.MANUAL) == []

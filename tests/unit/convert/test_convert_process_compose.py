@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sbxcompose.convert.draft import NoteKind
+from sbxcompose.errors import InvalidSpec
 from tests.support.cases import each_case
 from tests.unit.convert.test_convert_others import converted, subjects
 
@@ -35,6 +38,11 @@ from tests.unit.convert.test_convert_others import converted, subjects
          {"health_check": {"exec": "test -f $$F", "initial_delay": "2s", "timeout": "3s"}}),
         ("command: x, shutdown: {command: stop it, signal: 2, timeout_seconds: 4}",
          {"stop": {"command": "stop it", "signal": "SIGINT", "grace": "4s"}}),
+        ("command: x, readiness_probe: {http_get: {port: 80, path: /up, headers: {A: b}}}",
+         {"health_check": {"exec": ["curl", "-fsk", "-o", "/dev/null", "-H", "A: b", "http://127.0.0.1:80/up"]}}),
+        ("command: x, working_dir: api, watch: {debounce: 1s, cascade: true, paths: [{path: b, exclude: ['*_t.go']}]}",
+         {"watch": [{"path": "api/b", "ignore": ["*_t.go"], "debounce": "1s"}], "restart_dependents": True}),
+        ("command: x, watch: {paths: [{path: .}]}", {"watch": ["."]}),
     ],
 )  # fmt: skip
 def test_process_compose(keys: str, expected: dict[str, Any]) -> None:
@@ -102,3 +110,30 @@ def test_what_process_compose_does_not_read_is_named_with_what_may_be_meant() ->
         "a.env: process-compose does not know it; it may mean `environment`",
         "b.readiness_probe: has neither `http_get` nor `exec.command`: write `health_check`",
     }
+
+
+def test_a_process_extends_others_as_process_compose_does() -> None:
+    base = "base: {command: x, environment: ['A=1', 'B=1'], availability: {restart: always}}"
+    found = converted("process-compose", f"processes: {{{base}, web: {{extends: base, environment: ['B=2']}}}}")
+    assert found.processes["web"] == {"command": "x", "env": {"A": "1", "B": "2"}, "restart": "always"}
+
+
+def test_processes_that_extend_each_other_are_refused() -> None:
+    with pytest.raises(InvalidSpec, match="`a` extends itself"):
+        converted("process-compose", "processes: {a: {extends: b}, b: {extends: a}}")
+
+
+@each_case(
+    "keys, subject",
+    [
+        ("availability: {exit_on_skipped: true}", "web.availability.exit_on_skipped"),
+        ("shutdown: {parent_only: true}", "web.shutdown.parent_only"),
+        ("readiness_probe: {http_get: {port: 80, status_code: 204}}", "web.readiness_probe.status_code"),
+        ("watch: {paths: [{path: ., include: ['*.go']}]}", "web.watch.include"),
+        ("watch: {paths: [{path: .}], disable_default_excludes: true}", "web.watch.disable_default_excludes"),
+        ("extends: gone", "web.extends"),
+    ],
+)
+def test_what_a_key_loses_is_named(keys: str, subject: str) -> None:
+    found = converted("process-compose", f"processes: {{web: {{command: x, {keys}}}}}")
+    assert subject in subjects(found, NoteKind.MANUAL)
