@@ -65,7 +65,7 @@ class Assembler:
     def assemble(self) -> Project:
         """Return the project. Raises `UsageError` for what the command line has wrong."""
         request, variable = self._reader.request, self._reader.variable
-        needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
+        needs = Needs(self._entries, self._places, self._reader.mistakes_of_names).resolve()
         self._scale = Scale(request.scale, self._entries)
         self._wanted = wanted_of(self._entries, needs, self._scale.named)
         unknown_profiles = self._check_profiles()
@@ -76,7 +76,7 @@ class Assembler:
         ports = self._ports()
         forced = forced_provider(request, variable)
         checks = ProjectChecks(self._model, self._sandboxes, self._entries, self._places, self._reader.mistakes)
-        connections = ConnectionNames(self._sandboxes, self._entries, self._places, self._reader.mistakes)
+        connections = ConnectionNames(self._sandboxes, self._entries, self._places, self._reader.mistakes_of_names)
         for key, (model, _) in self._sandboxes.items():
             checks.provider(key, forced or model.provider or provider)
             maker = _SandboxMaker(self, key, base, needs, ports)
@@ -112,7 +112,7 @@ class Assembler:
             self._wrong(("processes",), message, "move them together")
         if self._model.processes and MAIN not in found:
             found[MAIN] = (SandboxModel(), ("sandboxes", MAIN))
-        if not found and not self._reader.procfile:
+        if not found and not self._reader.procfile and not self._reader.lacks_names:
             self._wrong((), "the file defines neither `sandboxes` nor `processes`", None)
         elif not found and not self._reader.mistakes:
             self._wrong((), "the file defines no process", "each line of a Procfile is `name: command`")
@@ -144,7 +144,7 @@ class Assembler:
             if name not in known:
                 raise UnknownName("profile", name, names, hint=None if names else "the file has no profiles")
         for place, name in enumerate(self._model.profiles):
-            if name not in known:
+            if name not in known and not self._reader.lacks_names:
                 hint = did_you_mean(name, names, "list it in the `profiles` of a process, or leave it out here")
                 self._wrong(("profiles", place), f"no process has the profile `{name}`", hint)
         return tuple(sorted(self._profiles - known))

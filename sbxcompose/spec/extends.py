@@ -87,8 +87,10 @@ class _Resolver:
         if address in self._resolved:
             return self._resolved[address]
         own = _shallow(written)
-        _, node = own.entries.pop("extends")
+        key, node = own.entries.pop("extends")
         target = self._target(address, node)
+        if target is None:  # a mistake, because of which a command is not missing besides
+            own.entries.setdefault("command", (key, Scalar(node.document, node.line, node.column, "true", "true")))
         self._path.append(address)
         merged: Node = own if target is None else merge(self.resolve(target, self._written[target]), own)
         self._path.pop()

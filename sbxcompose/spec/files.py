@@ -101,6 +101,13 @@ class ProjectReader:
     """Characters in all files of the project."""
     incomplete: bool = False
     """Whether a file could not be read, so that what it defines is unknown."""
+    lacks_names: bool = False
+    """Whether a part with processes stands under a wrong key, so that names in it are unknown."""
+
+    @property
+    def mistakes_of_names(self) -> list[Mistake]:
+        """Where mistakes in references go: nowhere if the names are not known."""
+        return [] if self.lacks_names else self.mistakes
 
     def variable(self, name: str) -> str | None:
         """Return what `${NAME}` is: the environment beats `.env`."""

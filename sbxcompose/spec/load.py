@@ -11,6 +11,7 @@ from sbxcompose.spec.assemble import Assembler
 from sbxcompose.spec.extends import extend
 from sbxcompose.spec.files import ProjectReader, find_files, raise_mistakes
 from sbxcompose.spec.locations import Places
+from sbxcompose.spec.lost_sections import has_lost_section
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest
 from sbxcompose.spec.sources import Sources
@@ -33,7 +34,9 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     found = find_files(request, sources)
     reader = ProjectReader(request, sources)
     reader.read_dotenv(found)
-    root = extend(reader.read_all(found), reader.mistakes)
+    root = reader.read_all(found)
+    reader.lacks_names = has_lost_section(root)
+    root = extend(root, reader.mistakes_of_names)
     places = Places(root)
     converter = Converter(reader.variable, reader.size)
     values = converter.convert(root)

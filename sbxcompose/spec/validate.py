@@ -16,7 +16,7 @@ from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, ResourcesModel
 from sbxcompose.spec.process_models import RestartModel, StopModel, WatchModel
-from sbxcompose.spec.similar import did_you_mean
+from sbxcompose.spec.similar import did_you_mean, similar
 from sbxcompose.spec.unresolved import level_of
 from sbxcompose.spec.unresolved_part import ScopeOfMistake
 from sbxcompose.spec.values import Path
@@ -35,8 +35,24 @@ def validate(
         return ProjectModel.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    mistakes.extend(_mistake(details, places, values) for details in found if not _follows(details, incomplete))
+    meant = _misspelt(found)
+    mistakes.extend(
+        _mistake(details, places, values)
+        for details in found
+        if not _follows(details, incomplete) and not (details["type"] == "missing" and details["loc"] in meant)
+    )
     return _sound_part(values, found)
+
+
+def _misspelt(found: list[ErrorDetails]) -> set[Path]:
+    """Return the paths of keys that unknown ones were probably meant to be: these are not missing besides."""
+    meant: set[Path] = set()
+    for path in (details["loc"] for details in found if details["type"] == "extra_forbidden"):
+        model = model_at(path[:-1])
+        near = similar(str(path[-1]), _keys_of(model), 1) if model is not None else []
+        # What a process extends has its command, too.
+        meant.update((*path[:-1], "command" if key == "extends" else key) for key in near)
+    return meant
 
 
 def _sound_part(values: Any, found: list[ErrorDetails]) -> ProjectModel | None:

@@ -139,6 +139,40 @@ def test_a_mistake_at_the_top(text: str, expected: list[str]) -> None:
     assert mistakes(text) == expected
 
 
+@each_case(
+    "text,expected",
+    [
+        ("sandboxs: {a: {processes: {x: {command: y}}}}", ["1:1: unknown key `sandboxs`"]),
+        ("web: {command: x}", ["1:1: unknown key `web`"]),
+        ("name: x\nfoo: 3", ["1:1: the file defines neither `sandboxes` nor `processes`", "2:1: unknown key `foo`"]),
+        (
+            "profiles: [dev]\nsandboxs: {a: {processes: {x: {command: y, profiles: [dev]}}}}\n"
+            "processes: {q: {extends: base, depends_on: [a/x]}}\nsandboxes: {c: {connect: {x: 80}}}",
+            ["2:1: unknown key `sandboxs`"],
+        ),
+        (
+            "sandboxes: {a: {process: {x: {command: y}}, processes: {z: {command: y, depends_on: [x]}}}}",
+            ["1:17: unknown key `process`"],
+        ),
+        ("processes: {web: {comand: x}}", ["1:19: unknown key `comand`"]),
+        ("processes: {web: {extnds: db}, db: {command: x}}", ["1:19: unknown key `extnds`"]),
+        ("processes: {web: {extends: bd}, db: {command: x}}", ["1:28: no process is named `bd`"]),
+        (
+            "processes: {web: {extends: {service: db}}, db: {command: x}}",
+            ["1:28: `extends` must be the name of a process"],
+        ),
+        ("processes: {web: {user: x, foo: y}}", ["1:13: `command` is missing", "1:28: unknown key `foo`"]),
+        ("processes: {web: {command: x, watch: [{pth: x}]}}", ["1:40: unknown key `pth`"]),
+        (
+            "x-shared: {a: b}\nprocesses: {web: {command: x, depends_on: [q]}}",
+            ["2:44: no process is named `q`"],
+        ),
+    ],
+)
+def test_what_follows_from_a_wrong_key_is_not_a_mistake_besides(text: str, expected: list[str]) -> None:
+    assert mistakes(text) == expected
+
+
 def test_a_value_that_could_not_be_made_is_one_mistake() -> None:
     text = "processes: {web: {command: $X, replicas: $Y, health_check: {tcp: $Z}}}"
     assert mistakes(text) == [
@@ -232,7 +266,6 @@ processes:
     }
     assert mistakes(text, {}, files) == [
         ".env:1:1: a line must be `NAME=value`",
-        "4:3: `command` is missing",
         "4:9: unknown key `comand`",
         "4:29: `sometimes` is not one of `never`, `on_failure`, `always`",
         "4:53: no process is named `nobody`",

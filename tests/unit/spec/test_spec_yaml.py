@@ -181,7 +181,7 @@ def test_crlf_and_a_byte_order_mark_change_nothing() -> None:
     unix = "processes:\n  web:\n    command: |\n      a\n      b\n"
     dos = "\ufeff" + unix.replace("\n", "\r\n")
     assert load(dos.encode()) == load(unix)
-    assert mistakes("\ufeffprocesses:\r\n  web: {comand: x}\r\n")[1:] == ["2:9: unknown key `comand`"]
+    assert mistakes("\ufeffprocesses:\r\n  web: {comand: x}\r\n") == ["2:9: unknown key `comand`"]
 
 
 @each_case(
