@@ -176,8 +176,14 @@ class Shell:
                 self.write(part)
 
     def note(self, text: str) -> None:
-        """Print a remark that needs no action."""
-        self.echo(f"{self.err.dim('note:')} {text}")
+        """Print a remark that needs no action; on a terminal that is too narrow for it broken between words."""
+        lines = [f"note: {harmless(text)}"]
+        if (width := self.err_width) is not None:
+            from sbxcompose.text_width import in_rows
+
+            lines = in_rows(lines[0], width)
+        lines[0] = lines[0].replace("note:", self.err.dim("note:"), 1)
+        self.echo("\n".join(lines))
 
     def print(self, text: str) -> None:
         """Print data: a line on stdout."""

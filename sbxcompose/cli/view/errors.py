@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -52,11 +53,15 @@ def _mistakes(error: InvalidSpec, style: Style, width: int | None) -> str:
 
 
 def _labelled(label: str, color: Literal["red", "cyan"], message: str, style: Style, width: int | None) -> str:
+    return _fitted([Colored(label, color), f" {harmless(message)}"], style, width)
+
+
+def _fitted(parts: Sequence[str | Colored], style: Style, width: int | None) -> str:
     if width is None:
-        return f"{style.colored(Colored(label, color))} {harmless(message)}"
+        return "".join(part if isinstance(part, str) else style.colored(part) for part in parts)
     from sbxcompose.cli.view.drawn import fitted_lines
 
-    return "\n".join(fitted_lines([Colored(label, color), f" {harmless(message)}"], width, colors=style.enabled))
+    return "\n".join(fitted_lines(parts, width, colors=style.enabled))
 
 
 def _annotate(error: SbxError) -> None:
@@ -77,6 +82,8 @@ def _annotate(error: SbxError) -> None:
 
 def mistake_words(error: SbxError, width: int | None = None) -> str:
     """Say what is wrong with the file, with its places where they are known."""
+    style = style_of(sys.stderr)
     if isinstance(error, InvalidSpec):
-        return _mistakes(error, style_of(sys.stderr), width)
-    return "\n".join(filter(None, [error.message, error.hint]))
+        return _mistakes(error, style, width)
+    hint = _labelled("hint:", "cyan", error.hint, style, width) if error.hint else None
+    return "\n".join(filter(None, [_fitted([harmless(error.message)], style, width), hint]))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 
+import pytest
+
+from sbxcompose.cli.context import GlobalOptions, Shell
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.drawn_errors import mistake_lines
-from sbxcompose.cli.view.errors import error_text
-from sbxcompose.errors import InvalidSpec, Mistake, UnknownName
+from sbxcompose.cli.view.errors import error_text, mistake_words
+from sbxcompose.errors import InvalidSpec, Mistake, SpecError, UnknownName
 from sbxcompose.spec.report import render
 from sbxcompose.text_width import text_width
 from tests.support.cases import each_case
@@ -94,6 +97,31 @@ def test_a_pipe_gets_the_lines_without_rich() -> None:
     mistake = InvalidSpec([wrong("\ta: oops", 5, hint="mend it")])
     assert error_text(mistake, Style(False), None).startswith(render(mistake))
     assert "12 | \ta: oops\n   | \t   ^" in error_text(mistake, Style(False), None)
+
+
+def test_a_file_that_cannot_be_applied_is_shown_with_the_remedy() -> None:
+    hint = "run `sbxcompose down` with the old file, then `up` with the new one"
+    error = SpecError("the name has changed", hint=hint)
+    assert mistake_words(error) == f"the name has changed\nhint: {hint}"
+    assert mistake_words(error, 40).splitlines() == [
+        "the name has changed",
+        "hint: run `sbxcompose down` with the old",
+        "  file, then `up` with the new one",
+    ]
+
+
+def test_a_note_is_broken_between_words_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(GlobalOptions())
+    said: list[str] = []
+    monkeypatch.setattr(shell, "write", said.append)
+    for width in (None, 60, 20):
+        monkeypatch.setattr(Shell, "err_width", width)
+        shell.note("main is suspended; its events follow")
+    assert said == [
+        "note: main is suspended; its events follow\n",
+        "note: main is suspended; its events follow\n",
+        "note: main is\n  suspended; its\n  events follow\n",
+    ]
 
 
 def test_an_error_is_broken_beside_its_first_line() -> None:
