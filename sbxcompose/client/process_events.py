@@ -78,14 +78,16 @@ class ProjectEvent(Struct, frozen=True):
 def decided(entry: Mapping[str, Any], label: Label) -> ProjectEvent:
     """Return the event of an entry of the engine's record."""
     result, title = entry.get("result"), str(entry.get("title", entry.get("action", "?")))
-    ended = result in ("failed", "skipped", "interrupted") or (result == "done" and entry.get("began") is not None)
-    words = f"{title}: {result}" if ended else title
-    reason = entry.get("error") or (None if ended else entry.get("reason"))
     fields = {name: value for name, value in entry.items() if name not in ("time", "title")}
     instance = None
     if entry.get("process"):
         instance = Instance(str(entry.get("sandbox")), str(entry["process"]), int(entry.get("replica") or 1))
         fields["name"] = label(instance)
+        # As in other events: it was `worker`, and is `worker.1` now that there are more.
+        title = " ".join(fields["name"] if word == entry.get("name") else word for word in title.split(" "))
+    ended = result in ("failed", "skipped", "interrupted") or (result == "done" and entry.get("began") is not None)
+    words = f"{title}: {result}" if ended else title
+    reason = entry.get("error") or (None if ended else entry.get("reason"))
     return ProjectEvent(float(entry["time"]), fields, f"* {words}: {reason}" if reason else f"* {words}", instance)
 
 

@@ -156,5 +156,12 @@ def test_a_step_that_an_earlier_version_recorded_at_its_end_is_shown() -> None:
     assert (event.text, event.only_confirms) == ("* stop web: restart was asked for", False)
 
 
+def test_a_step_has_the_name_that_its_process_has_now() -> None:
+    entry = entry_of(StepBegun(STEP), 1.0)
+    assert entry is not None
+    event = decided(entry, lambda instance: f"{instance.process}.{instance.replica}")
+    assert (event.name, event.text) == ("web.1", "* stop web.1: restart was asked for")
+
+
 def test_other_events_than_those_of_steps_are_not_recorded() -> None:
     assert entry_of(RunBegan(WEB, 2, 5.0), 1.0) is None
