@@ -1,9 +1,11 @@
 """Commands over a network that misbehaves, many projects beside each other against one host.
 
 Each step of a round (`up`, `logs -f`, `restart`, `exec`, `cp`, watching, `down`) has a schedule of faults of its own,
-drawn from its seed. `NETWORK_SCHEDULES=3000` tries as many, `NETWORK_FIRST=900` begins with that seed, and
-`NETWORK_SEED=17` tries the round of that one alone. Every failure names its seed and what went wrong on the way. Every
-other command that has the contract alone follows with a single stream, at which its processes take turns.
+drawn from its seed. A commit tries a quarter of 48 rounds (tests/support/parts.py), twice in each of the six ways of a
+round: through h11, and through httpx with TLS, each with all extensions, and with the contract alone.
+`NETWORK_SCHEDULES=3000` tries as many, `NETWORK_FIRST=900` begins with that seed, and `NETWORK_SEED=17` tries the round
+of that one alone. Every failure names its seed and what went wrong on the way. Every other command that has the
+contract alone follows with a single stream, at which its processes take turns.
 """
 
 from __future__ import annotations
@@ -29,25 +31,32 @@ from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
 from tests.support.certificate import make_certificate
 from tests.support.home import MARKER, Home
+from tests.support.parts import name_of, parts
 from tests.support.plain_cloud import KEY, PlainCloud
 from tests.support.rough_network import FAULTS, RoughNetwork, Schedule
 
-SCHEDULES = int(os.environ.get("NETWORK_SCHEDULES", "306"))
+SCHEDULES = int(os.environ.get("NETWORK_SCHEDULES", "0"))
 FIRST = int(os.environ.get("NETWORK_FIRST", "0"))
 SEED = os.environ.get("NETWORK_SEED")
 BATCHES = 2
-AT_ONCE = 9
+"""Tests that share the schedules where their number is given."""
+ROUNDS = 12
+"""Rounds of each of four parts."""
+AT_ONCE = 12
 """Rounds that are under way beside each other."""
 TIMEOUT = "6"
 """Seconds after which a connection counts as broken; longer than a host's keep-alives of a follow take."""
 
 
-def rounds(batch: int) -> list[int]:
-    """The rounds of a batch, by number."""
+def batches() -> dict[str, range]:
+    """The rounds of each test, by number."""
     if SEED is not None:
-        return [int(SEED) // STEPS] if batch == 0 else []
-    first = FIRST // STEPS
-    return list(range(first + batch, first - (-SCHEDULES // STEPS), BATCHES))
+        return {f"seed {SEED}": range(int(SEED) // STEPS, int(SEED) // STEPS + 1)}
+    if SCHEDULES:
+        first = FIRST // STEPS
+        end = first - (-SCHEDULES // STEPS)
+        return {f"batch {batch}": range(first + batch, end, BATCHES) for batch in range(BATCHES)}
+    return {f"part {name_of(part)}": range(part * ROUNDS, (part + 1) * ROUNDS) for part in parts()}
 
 
 @pytest.fixture(scope="module")
@@ -144,13 +153,13 @@ class Runner:
         assert (info["status"], info["live_processes"]) == ("suspended", 0), info
 
 
-@pytest.mark.time_limit(600 if SCHEDULES <= 306 else 7200)
-@pytest.mark.parametrize("batch", range(BATCHES))
+@pytest.mark.time_limit(7200 if SCHEDULES else 600)
+@pytest.mark.parametrize("rounds", batches().values(), ids=batches())
 def test_nothing_is_lost_or_doubled(
-    host: LiveHost, tls: ssl.SSLContext, rotations: Callable[[], int], batch: int, tmp_path: Path
+    host: LiveHost, tls: ssl.SSLContext, rotations: Callable[[], int], rounds: range, tmp_path: Path
 ) -> None:
     async def main(runner: Runner) -> None:
-        await asyncio.gather(*(runner.run(number) for number in rounds(batch)))
+        await asyncio.gather(*map(runner.run, rounds))
 
     env = {MARKER: host.home.marker, "PATH": os.environ["PATH"]}
     with PlainCloud(host.path, env=env).serving() as plain:
@@ -158,7 +167,7 @@ def test_nothing_is_lost_or_doubled(
         asyncio.run(main(runner))
     if SEED is None:
         assert not set(FAULTS) - set(runner.faults), "each kind of fault has happened"
-        assert rotations() > 10
+        assert rotations() > 3
     left = sorted(Path("/tmp").glob(f"{leftovers.PREFIX}.{leftovers.machine()}.{os.getpid()}.*"))
     assert left == [], "archives of `cp`"
     assert not runner.failures, "\n\n".join([*runner.failures, f"{len(runner.failures)} schedules failed"])
