@@ -1,10 +1,11 @@
 """A host and a sandbox for the tests of this folder.
 
-A test that wants a `box` alone shares hosts with others of its kind, and runs three times: through the Unix socket, in
-a sandbox as programs get it, which is isolated where this machine permits it; and not isolated through TCP with a key
-and through a proxy. One marked `not_isolated` is about files, pids or programs of this machine: its box never is. One
-that wants a `host` has it to itself, and speaks to its Unix socket. To start one takes half a second of CPU time: a
-test that needs the Unix socket, but no host that is new or may be killed, wants the `kept_host`.
+A test that wants a `box` alone shares hosts with others of its kind, and runs twice: through the Unix socket, in a
+sandbox as programs get it, which is isolated where this machine permits it; and not isolated through TCP with a key and
+a proxy. (The vendor's clients, in tests/live/sdk, speak TCP without one.) One marked `not_isolated` is about files,
+pids or programs of this machine: its box never is. One that wants a `host` has it to itself, and speaks to its Unix
+socket. To start one takes half a second of CPU time: a test that needs the Unix socket, but no host that is new or may
+be killed, wants the `kept_host`, and one to which the way to the host does not matter the `kept_box`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.live.host.hosts import Box, LiveHost, client_of, live_host
 from tests.live.host.proxy import proxy_to
 from tests.support.home import Home
 
-TRANSPORTS = ("unix", "tcp", "proxy")
+TRANSPORTS = ("unix", "proxy")
 KEY = "a-key-for-tests"
 
 
@@ -73,10 +74,8 @@ def shared_host(request: pytest.FixtureRequest) -> Iterator[LiveHost | None]:
         return
     with ExitStack() as stack:
         host = stack.enter_context(_serving(stack.enter_context(Home.temporary())))
-        address = host.status["tcp"]
         if transport == "proxy":
-            address = stack.enter_context(proxy_to(int(address.rpartition(":")[2])))
-        if transport != "unix":
+            address = stack.enter_context(proxy_to(int(host.status["tcp"].rpartition(":")[2])))
             host.http.close()
             host.http = client_of(tcp=address, key=KEY)
         yield host

@@ -16,6 +16,12 @@ EAT = "import sys\nopen(sys.argv[1], 'w').write('0')\nkept = []\nwhile True: kep
 
 
 @pytest.fixture
+def box(kept_box: Box) -> Box:
+    """A sandbox, by one way to the host: which one does not matter here."""
+    return kept_box
+
+
+@pytest.fixture
 def group() -> Iterator[str]:
     with little_memory() as path:
         yield path

@@ -16,6 +16,12 @@ from tests.live.host.listeners import listening
 from tests.support.ports import free_port
 
 
+@pytest.fixture
+def box(kept_box: Box) -> Box:
+    """A sandbox, by one way to the host: which one does not matter here."""
+    return kept_box
+
+
 def backing_off(row: Row) -> bool:
     return bool(row["managed"]["status"] == "backing_off")
 
