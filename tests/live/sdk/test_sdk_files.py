@@ -29,20 +29,18 @@ def box(request: pytest.FixtureRequest, vendor_host: Host) -> Iterator[str]:
     vendor_host.delete(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_file_of_any_name_and_bytes_there_and_back(
-    sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path, name: str
-) -> None:
-    path = str(tmp_path / "new" / "folders" / name)
-    content = bytes(range(256)) * 4
-    code = f"""
-        await sb.write_file({path!r}, {content!r})
-        return await sb.read_file({path!r})
-    """
-    assert base64.b64decode(sdk(code, box)) == content
-    assert vendor_host.file(box, path) == content
-    sdk(f"await sb.delete_file({path!r})", box)
-    assert vendor_host.file(box, path) is None
+def test_a_file_of_any_name_and_bytes_there_and_back(sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
+    for name in NAMES:
+        path = str(tmp_path / "new" / "folders" / name)
+        content = bytes(range(256)) * 4
+        code = f"""
+            await sb.write_file({path!r}, {content!r})
+            return await sb.read_file({path!r})
+        """
+        assert base64.b64decode(sdk(code, box)) == content, name
+        assert vendor_host.file(box, path) == content, name
+        sdk(f"await sb.delete_file({path!r})", box)
+        assert vendor_host.file(box, path) is None, name
 
 
 def test_a_write_replaces_what_was_there(sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
@@ -79,33 +77,33 @@ def test_a_relative_path_begins_where_processes_do(sdk: Sdk, box: str) -> None:
     assert sdk(code, box) == "hi"
 
 
-@pytest.mark.parametrize(
-    "call, status, code",
-    [
-        ("read_file('{here}/nothing')", 404, "NOT_FOUND"),
-        ("read_file('{here}')", 400, "IS_DIRECTORY"),
-        ("read_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
-        ("write_file('{here}/../x', b'')", 403, "PATH_TRAVERSAL"),
-        ("delete_file('{here}/nothing')", 404, "NOT_FOUND"),
-        ("delete_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
-        ("delete_file('{here}')", 500, None),
-        ("list_directory('{here}/nothing')", 404, "NOT_FOUND"),
-        ("list_directory('{here}/file')", 400, "NOT_A_DIRECTORY"),
-        ("list_directory('{here}/..')", 403, "PATH_TRAVERSAL"),
-    ],
-)
-def test_refusals(
-    sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path, call: str, status: int, code: str | None
-) -> None:
+REFUSED = [
+    ("read_file('{here}/nothing')", 404, "NOT_FOUND"),
+    ("read_file('{here}')", 400, "IS_DIRECTORY"),
+    ("read_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
+    ("write_file('{here}/../x', b'')", 403, "PATH_TRAVERSAL"),
+    ("delete_file('{here}/nothing')", 404, "NOT_FOUND"),
+    ("delete_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
+    ("delete_file('{here}')", 500, None),
+    ("list_directory('{here}/nothing')", 404, "NOT_FOUND"),
+    ("list_directory('{here}/file')", 400, "NOT_A_DIRECTORY"),
+    ("list_directory('{here}/..')", 403, "PATH_TRAVERSAL"),
+]
+"""A call, and the status and the code with which it is refused."""
+
+
+def test_refusals(sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path) -> None:
     vendor_host.write(box, tmp_path / "file")
-    with pytest.raises(ClientError) as raised:
-        sdk(f"await sb.{call.format(here=tmp_path)}", box)
-    assert raised.value.status_code == status
-    assert code is None or raised.value.code == code
-    assert vendor_host.file(box, tmp_path / "file") == b""
+    for call, status, code in REFUSED:
+        with pytest.raises(ClientError) as raised:
+            sdk(f"await sb.{call.format(here=tmp_path)}", box)
+        assert raised.value.status_code == status, call
+        assert code is None or raised.value.code == code, call
+        assert vendor_host.file(box, tmp_path / "file") == b"", call
 
 
 @pytest.mark.time_limit(400)
+@pytest.mark.parametrize("box", ["as-it-is-made"], indirect=True)
 def test_a_large_file_there_and_back_through_little_memory(
     sync_sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path
 ) -> None:
