@@ -142,26 +142,25 @@ def test_a_head_of_a_stream_has_an_end(kept_host: LiveHost, kept_box: Box) -> No
     kept_box.delete("loud", grace_ms=0)
 
 
-@pytest.mark.parametrize("path", [b"/sandboxes", b"/api/v1/processes", b"/api/v1/processes/run", b"/api/v1/watch"])
-def test_a_body_that_never_ends_is_refused(host: LiveHost, box: Box, path: bytes) -> None:
-    head = b"POST " + path + b" HTTP/1.1\r\nHost: box.local\r\nTransfer-Encoding: chunked\r\n\r\n"
+def test_a_body_that_never_ends_is_refused(host: LiveHost, box: Box) -> None:
     piece = b"100000\r\n" + b" " * MEGABYTE + b"\r\n"
-    with connected(host) as sock:
-        sock.sendall(head)
-        with suppress(OSError):
-            for _ in range(2000):
-                sock.sendall(piece)
-        assert answer_of(sock)[0] == 413
+    for path in (b"/sandboxes", b"/api/v1/processes", b"/api/v1/processes/run", b"/api/v1/watch"):
+        with connected(host) as sock:
+            sock.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: box.local\r\nTransfer-Encoding: chunked\r\n\r\n")
+            with suppress(OSError):
+                for _ in range(2000):
+                    sock.sendall(piece)
+            assert answer_of(sock)[0] == 413, path
     assert memory(host) < MOST_MEMORY
 
 
-def test_a_body_that_does_not_come_blocks_nothing(host: LiveHost, box: Box) -> None:
+def test_a_body_that_does_not_come_blocks_nothing(kept_host: LiveHost, kept_box: Box) -> None:
     head = b"POST /api/v1/processes HTTP/1.1\r\nHost: box.local\r\nContent-Length: 1000\r\n\r\n{"
     with ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(connected(host)).sendall(head)
-        assert box.shell("exec sleep 1000", "web")["status"] == "running"
-        assert len(box.rows()) == 1
+            stack.enter_context(connected(kept_host)).sendall(head)
+        assert kept_box.shell("exec sleep 1000", "web")["status"] == "running"
+        assert len(kept_box.rows()) == 1
 
 
 @pytest.fixture
@@ -176,17 +175,17 @@ def _many_descriptors() -> Iterator[None]:
 
 @pytest.mark.time_limit(500)
 @pytest.mark.usefixtures("_many_descriptors")
-def test_ten_thousand_requests_at_once(host: LiveHost, box: Box) -> None:
+def test_thousands_of_requests_at_once(host: LiveHost, box: Box) -> None:
     row = box.shell("exec sleep 1000", "web")
     request = b"GET /api/v1/processes/web HTTP/1.1\r\nHost: box.local\r\n"
     with ExitStack() as stack:
         socks = [stack.enter_context(connected(host)) for _ in range(1000)]
         for sock in socks:
-            sock.sendall((request + b"\r\n") * 9 + request + b"Connection: close\r\n\r\n")
+            sock.sendall((request + b"\r\n") * 2 + request + b"Connection: close\r\n\r\n")
         assert box.row("web") == row
         for sock in socks:
             answers = b"".join(iter(lambda: sock.recv(65536), b""))  # noqa: B023
-            assert answers.count(b"HTTP/1.1 200") == answers.count(b'"name":"web"') == 10
+            assert answers.count(b"HTTP/1.1 200") == answers.count(b'"name":"web"') == 3
     assert memory(host) < MOST_MEMORY
 
 

@@ -114,8 +114,8 @@ def test_the_only_sandbox_is_meant_where_none_is_named(lenient: LiveHost) -> Non
         assert "there are 2" in client.get("/api/v1/processes").json()["error"]
 
 
-def test_without_that_such_requests_are_refused_with_the_remedy(host: LiveHost) -> None:
-    http, box = host.http, host.box()
+def test_without_that_such_requests_are_refused_with_the_remedy(kept_host: LiveHost) -> None:
+    http, box = kept_host.http, kept_host.box()
     told = {
         "images": http.post("/images/v4/builds", json=BUILD).json(),
         "network": http.post("/sandboxes", json={"network": LISTS}).json(),

@@ -332,8 +332,8 @@ def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder:
     assert "Traceback" not in box.host.log
 
 
-def test_a_slow_reader_blocks_nothing(host: LiveHost, folder: Path) -> None:
-    box = host.box(project_directory=str(folder))
+def test_a_slow_reader_blocks_nothing(kept_host: LiveHost, folder: Path) -> None:
+    box = kept_host.box(project_directory=str(folder))
     (folder / "big").write_bytes(b"")
     os.truncate(folder / "big", 10**11)
     with socket.socket(socket.AF_UNIX) as sock:

@@ -103,9 +103,9 @@ def test_a_stop_during_which_something_is_started_says_so(host_environ: Home, mo
         launch.stop()
 
 
-def test_the_answer_to_a_bad_stop(host: LiveHost) -> None:
-    assert host.http.post("/host/v1/stop", json={"force": "yes"}).status_code == 422
-    assert host.http.get("/host/v1/stop").status_code == 405
+def test_the_answer_to_a_bad_stop(kept_host: LiveHost) -> None:
+    assert kept_host.http.post("/host/v1/stop", json={"force": "yes"}).status_code == 422
+    assert kept_host.http.get("/host/v1/stop").status_code == 405
 
 
 def test_a_host_of_another_version_is_reported(host: LiveHost) -> None:
@@ -300,7 +300,7 @@ def test_the_light_half_is_light() -> None:
     assert told.stdout.strip() == ""
 
 
-def test_a_keep_alive_connection_serves_many_requests(host: LiveHost) -> None:
-    transport = httpx.HTTPTransport(uds=str(host.path))
+def test_a_keep_alive_connection_serves_many_requests(kept_host: LiveHost) -> None:
+    transport = httpx.HTTPTransport(uds=str(kept_host.path))
     with httpx.Client(transport=transport, base_url="http://localhost") as http:
         assert all(http.get("/host/v1/status").status_code == 200 for _ in range(200))

@@ -31,9 +31,9 @@ def groups() -> list[Path]:
     return list(Path("/sys/fs/cgroup").glob("**/sbxcompose-limits-*/*"))
 
 
-def test_a_sandbox_cannot_take_more_than_its_share(host: LiveHost) -> None:
+def test_a_sandbox_cannot_take_more_than_its_share(kept_host: LiveHost) -> None:
     for isolation in ("none", "overlay"):
-        check(host, limited(host, isolation=isolation))
+        check(kept_host, limited(kept_host, isolation=isolation))
 
 
 def check(host: LiveHost, box: Box) -> None:
@@ -97,8 +97,8 @@ def test_groups_of_a_host_that_was_killed_are_removed_by_the_next_of_this_user(h
                     pass
 
 
-def test_what_clients_send_by_default_limits_nothing(host: LiveHost) -> None:
-    box = host.box(resources={"cpus": 1.0, "memory_mb": 64})
-    assert host.http.get("/sandboxes/box").json()["limits"] is None
+def test_what_clients_send_by_default_limits_nothing(kept_host: LiveHost) -> None:
+    box = kept_host.box(resources={"cpus": 1.0, "memory_mb": 64})
+    assert kept_host.http.get("/sandboxes/box").json()["limits"] is None
     row = box.wait(box.begin("python3", "-S", "-c", HOG)["pid"], ended)
     assert box.lines(row["pid"]) == ["survived"]

@@ -40,18 +40,22 @@ def reaches(box: Box, port: int) -> bool:
     return bool(box.wait(row["pid"], ended)["exit_code"] == 0)
 
 
-def test_a_closed_sandbox_reaches_nothing_and_an_open_one_what_we_do(host: LiveHost) -> None:
-    closed, other, free = host.box("closed", network=CLOSED), host.box("other", network=CLOSED), host.box("free")
+def test_a_closed_sandbox_reaches_nothing_and_an_open_one_what_we_do(kept_host: LiveHost) -> None:
+    closed, other, free = (
+        kept_host.box("closed", network=CLOSED),
+        kept_host.box("other", network=CLOSED),
+        kept_host.box("free"),
+    )
     with listener() as port:
         assert not reaches(closed, port)
         assert reaches(free, port)
     assert len({network_of(one_closed) for one_closed in (closed, other, free)}) == 3
     assert network_of(free) == os.readlink("/proc/self/ns/net")
-    assert host.http.get("/sandboxes/closed").json()["network"] == CLOSED
+    assert kept_host.http.get("/sandboxes/closed").json()["network"] == CLOSED
 
 
-def test_a_policy_holds_in_an_isolated_sandbox_for_all_that_starts_there(host: LiveHost) -> None:
-    closed, free = isolated(host, "closed", network=CLOSED), isolated(host, "free")
+def test_a_policy_holds_in_an_isolated_sandbox_for_all_that_starts_there(kept_host: LiveHost) -> None:
+    closed, free = isolated(kept_host, "closed", network=CLOSED), isolated(kept_host, "free")
     with listener() as port:
         assert not reaches(closed, port)
         assert reaches(free, port)
@@ -67,7 +71,7 @@ def test_a_policy_holds_in_an_isolated_sandbox_for_all_that_starts_there(host: L
         # It is root there, and has a socket of its own family, but may not go back to the network outside.
         script = "nsenter --net=/proc/1/ns/net readlink /proc/self/ns/net || readlink /proc/self/ns/net"
         assert finish(closed, script)[-1] == inside[0]
-        host.kill("server")
+        kept_host.kill("server")
         assert not reaches(closed, port)
         check = {"type": "tcp", "port": port, "initial_delay_ms": 0}
         closed.begin("python3", "-c", SERVE.format(port=port), name="web", health_check=check)
@@ -75,8 +79,8 @@ def test_a_policy_holds_in_an_isolated_sandbox_for_all_that_starts_there(host: L
         assert reaches(closed, port)
 
 
-def test_its_processes_reach_each_other_and_their_health_is_checked_inside(host: LiveHost) -> None:
-    box = host.box(network=CLOSED)
+def test_its_processes_reach_each_other_and_their_health_is_checked_inside(kept_host: LiveHost) -> None:
+    box = kept_host.box(network=CLOSED)
     with listener() as port:  # taken here, and free in there
         check = {"type": "tcp", "port": port, "initial_delay_ms": 0}
         box.begin("python3", "-c", SERVE.format(port=port), name="web", health_check=check)
@@ -84,8 +88,8 @@ def test_its_processes_reach_each_other_and_their_health_is_checked_inside(host:
         assert reaches(box, port)
 
 
-def test_what_listens_outside_is_not_taken_for_a_sandbox_s_own(host: LiveHost) -> None:
-    box = host.box(network=CLOSED)
+def test_what_listens_outside_is_not_taken_for_a_sandbox_s_own(kept_host: LiveHost) -> None:
+    box = kept_host.box(network=CLOSED)
     with listener() as port:
         box.begin("sleep", "1000", name="mute", health_check={"type": "tcp", "port": port, "failure_threshold": 1000})
         row = box.wait("mute", lambda row: row["managed"]["last_check"] is not None)
@@ -105,16 +109,16 @@ def test_a_restart_is_in_the_same_network_whoever_was_killed(host: LiveHost, vic
     assert box.first_lines("web", 2) == [before, before]
 
 
-def test_the_network_ends_with_the_sandbox(host: LiveHost) -> None:
-    box = host.box(network=CLOSED)
+def test_the_network_ends_with_the_sandbox(kept_host: LiveHost) -> None:
+    box = kept_host.box(network=CLOSED)
     row = box.shell("readlink /proc/self/ns/net; exec sleep 1000")
     (network,) = box.first_lines(row["pid"], 1)
-    server = host.status["pid"]
+    server = kept_host.status["pid"]
     assert network in _networks(server)
-    host.http.delete(f"/sandboxes/{box.id}")
+    kept_host.http.delete(f"/sandboxes/{box.id}")
     assert wait_gone([row["pid"]], 0)
     assert network not in _networks(server)
-    assert network not in _networks(host.status["keeper_pid"])
+    assert network not in _networks(kept_host.status["keeper_pid"])
 
 
 def _networks(pid: int) -> set[str]:

@@ -19,7 +19,7 @@ def test_a_key_tells_its_project_and_the_project_itself(host_environ: Home) -> N
             assert (refused.status_code, refused.json()["code"]) == (401, "UNAUTHORIZED")
 
 
-def test_the_openapi_document_is_served(host: LiveHost) -> None:
-    answer = host.http.get("/openapi.json").raise_for_status()
+def test_the_openapi_document_is_served(kept_host: LiveHost) -> None:
+    answer = kept_host.http.get("/openapi.json").raise_for_status()
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["paths"]["/sandboxes"]["post"]["responses"]["200"]

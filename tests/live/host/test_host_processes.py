@@ -336,8 +336,8 @@ def test_output_that_is_not_wanted_is_not_kept(box: Box) -> None:
     assert box.lines("web") == ["err"]
 
 
-def test_where_and_as_whom_a_process_runs(host: LiveHost, tmp_path: Path) -> None:
-    box = host.box("project", project_directory=str(tmp_path))
+def test_where_and_as_whom_a_process_runs(kept_host: LiveHost, tmp_path: Path) -> None:
+    box = kept_host.box("project", project_directory=str(tmp_path))
     (tmp_path / "sub").mkdir()
     box.shell("pwd; echo $HOME; echo $EXTRA", "here", env={"EXTRA": "1 2"})
     box.shell("pwd", "below", working_dir="sub")

@@ -45,23 +45,23 @@ def test_a_sandbox_from_its_creation_to_its_end(host: LiveHost, path: str) -> No
     assert http.get(path, params={"status": "running"}).json()["sandboxes"] == []
 
 
-def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(host: LiveHost) -> None:
-    box = host.box()
+def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     polite = box.shell("trap 'echo bye; exit 0' TERM; sleep 1000 & echo up; wait", "polite")
     plain = box.shell("(setsid sleep 1000 &); sleep 1000")
     box.wait_for_line("polite", "up")
-    assert host.http.delete("/sandboxes/box").status_code == 200
+    assert kept_host.http.delete("/sandboxes/box").status_code == 200
     assert wait_gone([polite["pid"], plain["pid"]], 0)
     assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_TERMINATED")
-    directory = host.home.state / "sandboxes" / box.id
+    directory = kept_host.home.state / "sandboxes" / box.id
     assert sorted(path.name for path in directory.iterdir()) == ["logs", "processes", "sandbox.json"]
-    assert host.box().id != box.id
+    assert kept_host.box().id != box.id
 
 
-def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
-    box = host.box()
+def test_a_watch_ends_with_its_sandbox(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     box.shell("echo up; sleep 1000", "web")
-    with client_of(host.path) as http:
+    with client_of(kept_host.path) as http:
         for row in box.states():
             if row.get("status") == "running":
                 http.delete("/sandboxes/box")
@@ -87,11 +87,11 @@ def test_what_cannot_be_is_refused(host: LiveHost) -> None:
     assert host.http.get("/sandboxes").json()["sandboxes"] == []
 
 
-def test_names_are_taken_once_and_directories_keep_theirs(host: LiveHost) -> None:
-    host.box("box", project_directory="/a")
-    again = host.http.post("/sandboxes", json={"name": "box", "project_directory": "/a"})
+def test_names_are_taken_once_and_directories_keep_theirs(kept_host: LiveHost) -> None:
+    kept_host.box("box", project_directory="/a")
+    again = kept_host.http.post("/sandboxes", json={"name": "box", "project_directory": "/a"})
     assert (again.status_code, again.json()["code"]) == (409, "ALREADY_EXISTS")
-    other = host.http.post("/sandboxes", json={"name": "box", "project_directory": "/b"})
+    other = kept_host.http.post("/sandboxes", json={"name": "box", "project_directory": "/b"})
     assert (other.status_code, other.json()["code"]) == (409, "PROJECT_DIRECTORY")
     assert "/a" in other.json()["error"]
     assert "-p" in other.json()["hint"]
@@ -162,7 +162,7 @@ def test_a_patch_changes_what_it_names(host: LiveHost, prefix: str) -> None:
     assert (host.http.patch(path, json={"name": "box"}).json()["code"]) == "ALREADY_EXISTS"
 
 
-def test_what_a_patch_may_be(host: LiveHost) -> None:
+def test_what_a_patch_may_be(kept_host: LiveHost) -> None:
     patches: list[tuple[dict[str, Any], int]] = [
         ({}, 400),
         ({"name": None}, 400),
@@ -175,21 +175,21 @@ def test_what_a_patch_may_be(host: LiveHost) -> None:
         ({"resources": {"cpus": 2}}, 200),
     ]
     for body, status in patches:
-        box = host.box()
-        before = steady(host.http.get("/sandboxes/box").json())
-        answer = host.http.patch("/sandboxes/box", json=body)
+        box = kept_host.box()
+        before = steady(kept_host.http.get("/sandboxes/box").json())
+        answer = kept_host.http.patch("/sandboxes/box", json=body)
         assert answer.status_code == status, (body, answer.text)
         if status != 200:
             assert answer.json()["error"]
-            assert steady(host.http.get("/sandboxes/box").json()) == before
-        host.http.delete(f"/sandboxes/{box.id}")
+            assert steady(kept_host.http.get("/sandboxes/box").json()) == before
+        kept_host.http.delete(f"/sandboxes/{box.id}")
 
 
-def test_patches_of_what_is_not_there(host: LiveHost) -> None:
-    box = host.box()
-    host.http.delete("/sandboxes/box")
-    assert host.http.patch("/sandboxes/nope", json={"name": "x"}).status_code == 404
-    assert host.http.patch(f"/sandboxes/{box.id}", json={"name": "x"}).status_code == 409
+def test_patches_of_what_is_not_there(kept_host: LiveHost) -> None:
+    box = kept_host.box()
+    kept_host.http.delete("/sandboxes/box")
+    assert kept_host.http.patch("/sandboxes/nope", json={"name": "x"}).status_code == 404
+    assert kept_host.http.patch(f"/sandboxes/{box.id}", json={"name": "x"}).status_code == 409
 
 
 @pytest.mark.parametrize("prefix", ["/v1/namespaces/default", ""])
@@ -211,7 +211,7 @@ def test_the_archive_has_what_is_terminated(host: LiveHost, prefix: str) -> None
     assert host.http.get(f"{prefix}/sandboxes", params={"status": "gone"}).status_code == 400
 
 
-def test_what_there_is_not_says_so(host: LiveHost) -> None:
+def test_what_there_is_not_says_so(kept_host: LiveHost) -> None:
     requests = [
         ("GET", "/sandbox-pools", 404),
         ("POST", "/sandbox-pools", 404),
@@ -222,10 +222,10 @@ def test_what_there_is_not_says_so(host: LiveHost) -> None:
         ("POST", "/sandboxes/nope/file_systems", 404),
         ("PUT", "/sandboxes/box", 405),
     ]
-    host.box()
+    kept_host.box()
     for method, path, status in requests:
         for prefix in ("", "/v1/namespaces/default"):
-            answer = host.http.request(method, prefix + path)
+            answer = kept_host.http.request(method, prefix + path)
             assert answer.status_code == status, (method, path)
             assert answer.json()["error"]
 

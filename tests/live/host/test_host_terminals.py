@@ -347,24 +347,24 @@ def test_sessions_end_with_their_sandbox_and_keep_the_host_alive(host: LiveHost)
     assert not (host.home.state / "sandboxes" / box.id / "terminals").exists()
 
 
-def test_a_session_is_suspended_with_its_sandbox_and_a_socket_resumes_it(host: LiveHost) -> None:
-    box = host.box()
+def test_a_session_is_suspended_with_its_sandbox_and_a_socket_resumes_it(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     session = Session(box, "sh", "-c", "echo up; while read x; do echo got $x; done")
 
     async def body() -> None:
         view = await session.view()
         await view.wait_until(b"up\r\n")
         await view.leave()
-        answer = host.http.post(f"/sandboxes/{box.id}/suspend", params={"wait_ms": 10_000})
+        answer = kept_host.http.post(f"/sandboxes/{box.id}/suspend", params={"wait_ms": 10_000})
         assert answer.status_code == 200, answer.text
-        assert host.http.get(f"/sandboxes/{box.id}").json()["status"] == "suspended"
+        assert kept_host.http.get(f"/sandboxes/{box.id}").json()["status"] == "suspended"
         view = await session.view()
         await view.type("it\n")
         await view.wait_until(b"got it\r\n")
         await view.leave()
 
     conversation(body)
-    assert host.http.get(f"/sandboxes/{box.id}").json()["status"] == "running"
+    assert kept_host.http.get(f"/sandboxes/{box.id}").json()["status"] == "running"
 
 
 def test_over_tcp_the_key_is_needed_and_pages_are_refused(host_environ: Home) -> None:

@@ -49,21 +49,21 @@ def loop_devices(host: LiveHost) -> list[str]:
     return [path for path in shown if path.startswith(str(host.home.state))]
 
 
-def test_a_sandbox_cannot_write_more_than_its_disk_holds(host: LiveHost) -> None:
-    box = limited(host)
-    other = isolated(host, "other")
-    assert 10 << 20 < free(host) < SIZE
+def test_a_sandbox_cannot_write_more_than_its_disk_holds(kept_host: LiveHost) -> None:
+    box = limited(kept_host)
+    other = isolated(kept_host, "other")
+    assert 10 << 20 < free(kept_host) < SIZE
     box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
     box.wait_for_line("web", "up")
     assert finish(box, FILL) == ["No space left on device"]
-    assert free(host) < SIZE // 100
+    assert free(kept_host) < SIZE // 100
     assert finish(box, EVERYWHERE) == ["full"] * 6
     assert box.refused("PUT", "/files", params={"path": "/tmp/file"}, content=b"x" * 100_000)[1] == "NO_SPACE"
     box.ask("POST", "/processes/web/stdin", content=b"it\n").raise_for_status()
     box.wait_for_line("web", "got it")
     assert finish(other, "dd if=/dev/zero of=/opt/x bs=1M count=30 2>/dev/null && echo written") == ["written"]
     assert finish(box, "rm /opt/filler; echo room > /tmp/x; cat /tmp/x") == ["room"]
-    assert free(host) > 10 << 20
+    assert free(kept_host) > 10 << 20
 
 
 def test_a_limited_disk_is_kept_copied_and_let_go(host: LiveHost) -> None:
@@ -93,7 +93,7 @@ def test_a_limited_disk_is_kept_copied_and_let_go(host: LiveHost) -> None:
         assert time.monotonic() < deadline, left
 
 
-def test_what_cannot_be_limited_is_refused_or_said(host: LiveHost) -> None:
+def test_what_cannot_be_limited_is_refused_or_said(kept_host: LiveHost) -> None:
     for fields, words in (
         ({"isolation": "none"}, "limits.disk needs `isolation: overlay`"),
         (
@@ -101,13 +101,13 @@ def test_what_cannot_be_limited_is_refused_or_said(host: LiveHost) -> None:
             "a disk of 1 MiB is too small; expected at least 16 MiB",
         ),
     ):
-        answer = host.http.post("/sandboxes", json={"limits": {"disk": SIZE}, **fields})
+        answer = kept_host.http.post("/sandboxes", json={"limits": {"disk": SIZE}, **fields})
         assert answer.status_code == 400
         assert words in answer.json()["error"]
-    limited(host)
-    changed = host.http.patch("/sandboxes/box", json={"limits": {"disk": SIZE * 2}})
+    limited(kept_host)
+    changed = kept_host.http.patch("/sandboxes/box", json={"limits": {"disk": SIZE * 2}})
     assert (changed.status_code, changed.json()["error"]) == (400, "limits.disk is fixed when a sandbox is created")
-    kept = host.http.patch("/sandboxes/box", json={"limits": {"memory": 1 << 30}}).json()["limits"]
+    kept = kept_host.http.patch("/sandboxes/box", json={"limits": {"memory": 1 << 30}}).json()["limits"]
     assert (kept["disk"], kept["memory"], kept["disk_refused"]) == (SIZE, 1 << 30, None)
 
 
@@ -159,11 +159,11 @@ except OSError as error:
 """
 
 
-def test_a_sandbox_can_make_no_more_files_than_its_disk_holds(host: LiveHost) -> None:
-    box = limited(host)
-    other = isolated(host, "other")
+def test_a_sandbox_can_make_no_more_files_than_its_disk_holds(kept_host: LiveHost) -> None:
+    box = limited(kept_host)
+    other = isolated(kept_host, "other")
     assert finish(box, f"python3 -S -c '{MANY_FILES}'") == ["ENOSPC"]
-    assert free(host) == 0
+    assert free(kept_host) == 0
     assert finish(other, "touch /opt/x && echo made") == ["made"]
 
 

@@ -35,29 +35,29 @@ def look(box: Box) -> list[str]:
     return finish(box, LOOK)
 
 
-def test_snapshots_and_copies_have_the_whole_disk_and_do_not_see_each_other(host: LiveHost) -> None:
-    box = isolated(host)
+def test_snapshots_and_copies_have_the_whole_disk_and_do_not_see_each_other(kept_host: LiveHost) -> None:
+    box = isolated(kept_host)
     finish(box, CHANGE)
     seen = look(box)
     assert seen[:5] == ["one", "home", "work", "only", "one"]
     box.ask("POST", "/processes", json={"command": "sh", "args": ["-c", "while :; do date > /etc/app/clock; done"]})
     while not box.ask("GET", "/files", params={"path": "/etc/app/clock"}).is_success:
         pass
-    snapshot = take(host)
+    snapshot = take(kept_host)
     assert (snapshot["status"], snapshot["not_covered"]) == ("completed", [])
     finish(box, "echo later > /etc/app/conf; rm /root/deep/note")
-    forks = [isolated(host, name, snapshot_id=snapshot["id"]) for name in ("first", "second")]
+    forks = [isolated(kept_host, name, snapshot_id=snapshot["id"]) for name in ("first", "second")]
     assert [look(fork) for fork in forks] == [seen, seen]
     finish(forks[0], "echo mine > /etc/app/conf; touch /opt/mine; cp /bin/true /usr/bin/env")
     assert look(forks[1]) == seen
     assert finish(forks[1], "ls /opt/mine /usr/bin/env 2>/dev/null") == []
     assert finish(box, "cat /etc/app/conf") == ["later"]
-    again = take(host, "first")
-    third = isolated(host, "third", snapshot_id=again["id"])
+    again = take(kept_host, "first")
+    third = isolated(kept_host, "third", snapshot_id=again["id"])
     assert finish(third, "cat /etc/app/conf; ls /opt") == ["mine", *finish(forks[0], "ls /opt")]
-    answer = host.http.post("/sandboxes/second/copy", params={"times": 1})
+    answer = kept_host.http.post("/sandboxes/second/copy", params={"times": 1})
     assert answer.status_code in (200, 202), answer.text
-    copy = Box(host, answer.json()["sandboxes"][0]["sandbox_id"])
+    copy = Box(kept_host, answer.json()["sandboxes"][0]["sandbox_id"])
     assert look(copy) == seen
 
 
@@ -108,25 +108,25 @@ def test_a_server_that_is_killed_in_a_snapshot_leaves_no_modes_changed() -> None
         assert finish(box, "stat -c %a many") == ["0"]
 
 
-def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
-    plain = host.box("plain", isolation="none")
+def test_a_snapshot_says_what_it_does_not_cover(kept_host: LiveHost, tmp_path: Path) -> None:
+    plain = kept_host.box("plain", isolation="none")
     finish(plain, "echo note > note")
-    answer = host.http.post("/sandboxes/plain/snapshot").raise_for_status().json()
-    snapshot = wait_for(host, answer["snapshot_id"])
+    answer = kept_host.http.post("/sandboxes/plain/snapshot").raise_for_status().json()
+    snapshot = wait_for(kept_host, answer["snapshot_id"])
     assert answer["not_covered"] == snapshot["not_covered"]
     assert len(snapshot["not_covered"]) == 1
     assert snapshot["not_covered"][0].startswith("everything outside of ")
-    fork = isolated(host, "fork", snapshot_id=snapshot["id"])
+    fork = isolated(kept_host, "fork", snapshot_id=snapshot["id"])
     assert finish(fork, "cat note") == ["note"]
     claim = {"name": "p", "sandbox": "s", "directory": str(tmp_path)}
     mount = {"source": str(tmp_path), "target": "/shown"}
     fields = {"project_directory": str(tmp_path), "project": claim, "mounts": [mount]}
-    isolated(host, "project", **fields)
-    told = take(host, "project")
+    isolated(kept_host, "project", **fields)
+    told = take(kept_host, "project")
     assert told["not_covered"] == [
         f"/workspace: the project directory {tmp_path}",
         f"/shown: {tmp_path} of this machine",
     ]
-    refused = host.http.post("/sandboxes", json={"name": "none", "snapshot_id": told["id"], "isolation": "none"})
+    refused = kept_host.http.post("/sandboxes", json={"name": "none", "snapshot_id": told["id"], "isolation": "none"})
     assert refused.status_code == 400
     assert "isolation: overlay" in refused.json()["hint"]
