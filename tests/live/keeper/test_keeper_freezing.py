@@ -50,7 +50,7 @@ def state(pid: int) -> str:
 def rest(pids: list[int]) -> bool:
     """Whether they compute nothing while others do a good deal."""
     before = [spent(pid) for pid in pids]
-    subprocess.run(["sh", "-c", "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done"], check=True)
+    subprocess.run(["sh", "-c", "i=0; while [ $i -lt 15000 ]; do i=$((i+1)); done"], check=True)
     return before == [spent(pid) for pid in pids]
 
 
@@ -109,7 +109,7 @@ def test_many_are_frozen_at_once_and_only_those_that_run() -> None:
 def test_what_forks_all_the_time_does_not_get_away() -> None:
     async def check(own: Rig) -> None:
         spawned, _ = await own.shell("a", FORKS)
-        for _ in range(5):
+        for _ in range(3):
             assert await own.client.freeze("a")
             before = _members(spawned.pid)
             assert rest(list(before))

@@ -50,7 +50,7 @@ class Host:
         self.variables: dict[str, str] = dict(re.findall(r"^export (\w+)=(\S+)$", serving.out.text, re.MULTILINE))
         self.url = self.variables["TENSORLAKE_API_URL"]
         headers = {"Authorization": f"Bearer {KEY}"}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -130,6 +130,8 @@ def test_an_exposed_port_is_reached_where_the_sdk_says(sync_sdk: Sdk, box: str, 
     """
     url = httpx.URL(sync_sdk(code, box))
     assert url.host.endswith(f"-{vendor_host.id_of(box)}.localhost")
-    answer = httpx.get(url.copy_with(host="127.0.0.1"), headers={"Host": f"{url.host}:{url.port}"}, trust_env=False)
+    answer = httpx.get(
+        url.copy_with(host="127.0.0.1"), headers={"Host": f"{url.host}:{url.port}"}, trust_env=False, verify=False
+    )
     assert answer.status_code == 200
     assert "Directory listing" in answer.text
