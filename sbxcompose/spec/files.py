@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 from sbxcompose.errors import InvalidSpec, Mistake, SpecNotFound
 from sbxcompose.spec.dotenv import parse_dotenv
+from sbxcompose.spec.files_in_dotenv import files_named_in
 from sbxcompose.spec.foreign_files import Tool, by_name, by_shape, by_text, other_file
 from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.procfile import is_procfile, read_procfile
-from sbxcompose.spec.request import LoadRequest, files_of, named_env_files, named_files
+from sbxcompose.spec.request import FILE, LoadRequest, files_of, named_env_files, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_error_text
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
@@ -25,6 +26,7 @@ WRITE_ONE = "`sbxcompose init` writes a first one; `-f FILE` names another file"
 """The hint where there is no file at all."""
 NAMES = ("sbxcompose.yaml", "sbxcompose.yml", "Procfile")
 """In each folder, from the working directory upward, the first of these is the project's file."""
+DOTENV = ".env"
 OVERRIDES = ("sbxcompose.override.yaml", "sbxcompose.override.yml")
 _DEEPEST_INCLUDE = 50
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
@@ -40,6 +42,8 @@ class FoundFiles:
     paths: list[str]
     directory: str
     override: str | None = None
+    dotenv: str | None = None
+    """The file of variables that names the files."""
 
 
 def find_files(request: LoadRequest, sources: Sources) -> FoundFiles:
@@ -47,14 +51,32 @@ def find_files(request: LoadRequest, sources: Sources) -> FoundFiles:
     here = os.path.realpath(request.directory)
     files = named_files(request)
     if files:
-        paths = [name if name == "-" else os.path.join(here, name) for name in files]
-        first = here if paths[0] == "-" else os.path.realpath(os.path.dirname(paths[0]))
-        return FoundFiles(paths, here if _is_device(paths[0]) else first)
-    path = _search(here, sources)
+        return _named(files, here)
+    env_files = [os.path.join(here, name) for name in named_env_files(request)]
+    for dotenv in reversed(env_files):
+        if files := files_named_in(dotenv, sources):
+            return _named_in(dotenv, files, here, sources)
+    path = _search(here, sources, with_dotenv=not env_files)
     directory = os.path.dirname(path)
+    if os.path.basename(path) == DOTENV:
+        return _named_in(path, files_named_in(path, sources), directory, sources)
     overrides = (os.path.join(directory, name) for name in OVERRIDES)
     over = next((override for override in overrides if _exists(override, sources.read(override))), None)
     return FoundFiles([path] if over is None else [path, over], directory, over)
+
+
+def _named(files: tuple[str, ...], here: str) -> FoundFiles:
+    paths = [name if name == "-" else os.path.join(here, name) for name in files]
+    first = here if paths[0] == "-" else os.path.realpath(os.path.dirname(paths[0]))
+    return FoundFiles(paths, here if _is_device(paths[0]) else first)
+
+
+def _named_in(dotenv: str, files: tuple[str, ...], here: str, sources: Sources) -> FoundFiles:
+    found = _named(files, here)
+    found.dotenv = dotenv
+    if found.directory != os.path.normpath(os.path.dirname(found.paths[0])):
+        sources.lasting = False  # a symbolic link, which may lead elsewhere next time
+    return found
 
 
 def _is_device(path: str) -> bool:
@@ -62,9 +84,13 @@ def _is_device(path: str) -> bool:
     return path.startswith(("/dev/", "/proc/"))
 
 
-def _search(here: str, sources: Sources) -> str:
+def _search(here: str, sources: Sources, *, with_dotenv: bool) -> str:
+    """Return the first file of a project from `here` upward, or a `.env` that names some."""
     directory = here
     while True:
+        dotenv = os.path.join(directory, DOTENV)
+        if with_dotenv and files_named_in(dotenv, sources):
+            return dotenv
         for name in NAMES:
             path = os.path.join(directory, name)
             if _exists(path, sources.read(path)):
@@ -101,6 +127,7 @@ class ProjectReader:
     """Characters in all files of the project."""
     incomplete: bool = False
     """Whether a file could not be read, so that what it defines is unknown."""
+    found: FoundFiles | None = None
     lacks_names: bool = False
     """Whether a part with processes stands under a wrong key, so that names in it are unknown."""
 
@@ -119,7 +146,10 @@ class ProjectReader:
         literal = any(self._is_procfile(path) for path in found.paths)
         here = os.path.realpath(self.request.directory)
         named = [os.path.join(here, env_file) for env_file in named_env_files(self.request)]
-        for path in named or [os.path.join(found.directory, ".env")]:
+        self.found = found
+        # The one that names the files comes first for Docker Compose, too: it was asked for from where people are.
+        usual = dict.fromkeys([os.path.join(found.directory, DOTENV), *([found.dotenv] if found.dotenv else [])])
+        for path in named or usual:
             content = self.sources.read_any(path, variables=True)
             # An ignored or empty mount point often appears as a folder called `.env`.
             if not named and content in (*_ABSENT, errno.EISDIR):
@@ -246,7 +276,9 @@ class ProjectReader:
         if isinstance(content, int):
             hint = "start the program that writes to it, or remove it" if content == errno.ENXIO else None
             if content in _ABSENT and not self.request.files and name in files_of(self.request.environ):
-                hint = "it is named in the variable `SBXCOMPOSE_FILE`"
+                hint = f"it is named in the variable `{FILE}`"
+            elif content in _ABSENT and self.found is not None and self.found.dotenv and path in self.found.paths:
+                hint = f"it is named in the variable `{FILE}` of {self._name(self.found.dotenv)}"
             mistakes.append(document.mistake(f"the file {read_error_text(content)}", hint=hint))
             return None
         try:

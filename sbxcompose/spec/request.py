@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from sbxcompose.spec.sources import Pipes
 
+FILE = "SBXCOMPOSE_FILE"
+"""The variable that names the project's files, of the environment or of a `.env`."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -17,7 +19,8 @@ class LoadRequest(NamedTuple):
     """Where to look, and what the command line says on top of the file.
 
     `directory`: the search for a file begins there and goes upward; `files` and `env_files` are relative to it.
-    `files`: these instead of the search (`-` is standard input), or else those of `SBXCOMPOSE_FILE`. `env_files`:
+    `files`: these instead of the search (`-` is standard input), or else those of `SBXCOMPOSE_FILE`, of the
+    environment or of the file of variables that is met first. `env_files`:
     these instead of `.env`, or else those of `SBXCOMPOSE_ENV_FILES`. `project_name`, `provider` and `profiles` beat
     the environment, which beats the file. `scale` says how many replicas of a process (`web`, or `app/web`; `all`:
     of each) there are instead. `stdin` reads all of standard input (by default, our own). `pipes` keeps what was
@@ -43,7 +46,12 @@ def named_files(request: LoadRequest) -> tuple[str, ...]:
 
 def files_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that `SBXCOMPOSE_FILE` names."""
-    return tuple(filter(None, environ.get("SBXCOMPOSE_FILE", "").split(os.pathsep)))
+    return split_files(environ.get(FILE, ""))
+
+
+def split_files(value: str) -> tuple[str, ...]:
+    """Return the files in a value of `SBXCOMPOSE_FILE`."""
+    return tuple(filter(None, value.split(os.pathsep)))
 
 
 def named_env_files(request: LoadRequest) -> tuple[str, ...]:

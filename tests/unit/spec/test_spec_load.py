@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,46 @@ def test_the_environment_may_name_the_files() -> None:
     assert caught.value.mistakes[0].hint == "it is named in the variable `SBXCOMPOSE_FILE`"
     project = load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files, named=("a.yaml",))
     assert [one_process.name for one_process in project.processes()] == ["web"]
+
+
+NAMED = {
+    ".env": "A=outer\nSBXCOMPOSE_FILE=dev/a.yaml:dev/b.yaml\nSBXCOMPOSE_PROFILES=p",
+    "dev/a.yaml": "processes: {web: {command: a, env: {V: '$A$B'}, profiles: [p]}, no: {command: x, profiles: [q]}}",
+    "dev/b.yaml": "processes: {web: {replicas: 2}}",
+    "dev/.env": "A=inner\nB=1",
+    "other.yaml": "processes: {other: {command: x}}",
+    "more.env": "SBXCOMPOSE_FILE=other.yaml",
+}
+
+
+def named_by_dotenv(environ: Mapping[str, str] | None = None, **request: Any) -> list[str]:
+    project = load("processes: {usual: {command: x}}", environ, NAMED, **request)
+    return [one_process.name for one_process in project.processes()]
+
+
+def test_a_file_of_variables_may_name_the_files() -> None:
+    project = load("processes: {usual: {command: x}}", {}, NAMED)
+    (web,) = project.processes()
+    assert (web.replicas, project.directory) == (2, f"{FOLDER}/dev")
+    assert web.env == (("V", "outer1"),), "its own variables come first"
+    assert named_by_dotenv(directory=f"{FOLDER}/sub/sub") == ["web"], "as a file of the project it is found from below"
+    assert named_by_dotenv({"SBXCOMPOSE_FILE": "other.yaml"}) == ["other"], "the environment comes first"
+    assert named_by_dotenv(named=("other.yaml",)) == ["other"]
+    assert named_by_dotenv(env_files=("more.env",)) == ["other"]
+    assert named_by_dotenv(env_files=("dev/.env",)) == ["usual"], "`.env` is not read then"
+    nearer = {**NAMED, "sub/sbxcompose.yaml": "processes: {near: {command: x}}"}
+    assert [one.name for one in load(None, {}, nearer, directory=f"{FOLDER}/sub").processes()] == ["near"]
+    assert [one.name for one in load("processes: {usual: {command: x}}", {}, {".env": "SBXCOMPOSE_FILE="}).processes()]
+
+
+def test_a_file_that_a_file_of_variables_names_and_that_is_not_there_is_reported_with_that() -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        load("processes: {web: {command: x}}", {}, {".env": "SBXCOMPOSE_FILE=no.yaml"})
+    (mistake,) = caught.value.mistakes
+    assert (str(mistake), mistake.hint) == (
+        "no.yaml: the file does not exist",
+        "it is named in the variable `SBXCOMPOSE_FILE` of .env",
+    )
 
 
 def test_the_whole_of_a_file() -> None:
