@@ -19,14 +19,16 @@ from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
+from sbxcompose.engine.last_up import Notes
 from sbxcompose.engine.listing import newest_rows
 from sbxcompose.engine.observe import recorded_exit
 from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.names import ProcessNames, is_pattern
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, SandboxState
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
         chosen = bool(choice.names or choice.exclude)
         names = ProcessNames(project, observed)
         note_older_output(shell, names, begin, instances if choice.names else ())
+        for text in never_started(names, observed, session.notes, choice.names, instances):
+            shell.note(text)
         for text in missing_runs(names, begin.run, newest_rows(observed), instances if choice.names else ()):
             shell.note(text)
         for text in asleep(observed, "its output can be read once it is running"):
@@ -100,6 +104,30 @@ def missing_runs(
         for instance, last in latest.items()
         if last < run
     ]
+
+
+def never_started(
+    names: ProcessNames, observed: Observed, notes: Notes, texts: Sequence[str], chosen: Sequence[Instance]
+) -> list[str]:
+    """Say which of those that `texts` name have no output because they have not been started, or that nothing has.
+
+    Of those that only a pattern means, which may mean many, that is said if it holds for all.
+    """
+    if any(sandbox.state is SandboxState.SUSPENDED and not sandbox.rows for sandbox in observed.sandboxes):
+        return []
+    known = {*newest_rows(observed), *notes}
+    if not known:
+        return ["nothing has been started yet"]
+    found = [instance for instance in chosen if instance not in known] if texts else []
+    if not found or (any(map(is_pattern, texts)) and len(found) < len(chosen)):
+        return []
+    processes = list(dict.fromkeys(names.process(instance.sandbox, instance.process) for instance in found))
+    if len(found) < 4:
+        processes = [names.instance(instance) for instance in found]
+    more = [counted(len(processes) - 3, "other")] if len(processes) > 3 else []
+    listed = [*processes[:3], *more]
+    words = " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
+    return [f"{words} {'has' if len(listed) == 1 else 'have'} no output: not started yet"]
 
 
 def note_older_output(shell: Shell, names: ProcessNames, begin: LogStart, asked_for: Sequence[Instance]) -> None:

@@ -69,9 +69,12 @@ async def _follow(shell: Shell, session: Session, names: tuple[str, ...], look: 
             drawing.draw(found)
 
 
+_NOTHING = ["no processes are running"]
+
+
 def _print(shell: Shell, found: MeasuredUsage, look: StatsFormat) -> None:
     if not found.names:
-        shell.echo("no processes are running")
+        shell.echo(*_NOTHING)
         return
     for line in _lines(shell, found, look):
         shell.print(line)
@@ -94,10 +97,13 @@ class _Drawing:
 
     def draw(self, found: MeasuredUsage) -> None:
         if not self._in_place:
+            if not found.names and self._drawn == _NOTHING:
+                return  # said already: it would be repeated for as long as others run
+            self._drawn = [] if found.names else _NOTHING
             _print(self._shell, found, self._look)
             sys.stdout.flush()
             return
-        rows = _lines(self._shell, found, self._look) if found.names else ["no processes are running"]
+        rows = _lines(self._shell, found, self._look) if found.names else _NOTHING
         columns, height = shutil.get_terminal_size()
         room = max(height - 1, 2)
         if len(rows) > room:

@@ -106,6 +106,34 @@ processes:
     assert "web has had no run 9: its latest is run 3" in named.stderr
 
 
+def test_what_has_not_been_started_is_named(sbx: Sbx) -> None:
+    sbx.write(
+        f"processes: {{web: {{command: {FOREVER}}}, late: {{command: x, autostart: false, replicas: 2}}, "
+        "later: {command: x, autostart: false}}"
+    )
+    assert sbx.run("logs").stderr == sbx.run("logs", "web").stderr == "note: nothing has been started yet\n"
+    assert sbx.run("kill").stderr == "no processes are running\n"
+    sbx.run("up", "-d")
+    assert sbx.run("logs").stderr == sbx.run("logs", "*").stderr == sbx.run("logs", "web").stderr == ""
+    two = "note: late.1 and late.2 have no output: not started yet\n"
+    assert sbx.run("logs", "late", "web").stderr == two
+    assert sbx.run("logs", "late", "--run", "9").stderr == two
+    assert sbx.run("logs", "late.2").stderr == "note: late.2 has no output: not started yet\n"
+    assert sbx.run("logs", "late*").stderr == "note: late.1, late.2 and later have no output: not started yet\n"
+
+
+def test_stats_for_what_does_not_run_are_said_once(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, late: {{command: {FOREVER}, autostart: false}}}}")
+    sbx.run("up", "-d")
+    with sbx.start("stats", "late") as running:
+        running.wait_for("no processes are running")
+        sbx.run("start", "late")
+        said = running.wait_for("late .*%")
+        assert said.count("no processes are running") == 1
+        running.interrupt()
+        assert running.wait().code == 0
+
+
 def test_timestamps(sbx: Sbx) -> None:
     finished(sbx, a="echo hello")
     assert re.fullmatch(r"a \| \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z hello\n", sbx.run("logs", "-t").stdout)

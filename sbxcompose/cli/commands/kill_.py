@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from sbxcompose import signals
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import names_argument
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.observed import Observed, ObservedRow
 
 
 @click.command("kill")
@@ -46,19 +52,22 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
             observed = await session.observe()
             shown = ProcessNames(project, observed)
             rows = [
-                row
-                for sandbox in observed.sandboxes
-                for row in sandbox.rows
-                if row.pid is not None and (targets is None or any(t.covers(row.instance) for t in targets))
+                row for row in _running(observed) if targets is None or any(t.covers(row.instance) for t in targets)
             ]
             suspended = first_suspended(observed, targets)
             if not rows and suspended is not None:
                 raise not_running(suspended)
-            if targets is not None and not rows:
-                raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
+            if not rows:
+                if targets is not None:
+                    raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists those that are")
+                shell.echo("no processes are running")
             for row in rows:
                 await session.connections[row.instance.sandbox].client.signal(row.name, number)
                 shell.echo(f"sent {signals.shown(number)} to {shown.instance(row.instance)}")
             return 0
 
     return run_simply(main)
+
+
+def _running(observed: Observed) -> Iterator[ObservedRow]:
+    return (row for sandbox in observed.sandboxes for row in sandbox.rows if row.pid is not None)
