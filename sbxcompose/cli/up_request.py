@@ -98,16 +98,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     def check_plan(self) -> None:
         """Refuse options that ask for opposite plans. Raises `UsageError`."""
-        others = {
-            "--force-recreate": self.force_recreate,
-            "--always-recreate-deps": self.always_recreate_deps,
-            "--recreate-sandboxes": self.recreate_sandboxes,
-        }
-        for word, given in others.items():
-            if self.no_recreate and given:
-                raise UsageError(f"`--no-recreate` keeps what is running, so it cannot be used with `{word}`")
-        if self.always_recreate_deps and self.no_deps:
-            raise UsageError("`--no-deps` leaves dependencies alone; it cannot be used with `--always-recreate-deps`")
+        self._terms.check(lambda name: f"--{name.replace('_', '-')}")
 
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked."""

@@ -69,6 +69,7 @@ class OpenProject(InspectableProject):
         no_deps: bool = False,
         force_recreate: bool = False,
         no_recreate: bool = False,
+        always_recreate_deps: bool = False,
         remove_orphans: bool = False,
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
@@ -78,9 +79,11 @@ class OpenProject(InspectableProject):
             no_deps=no_deps,
             force_recreate=force_recreate,
             no_recreate=no_recreate,
+            recreate_needs=always_recreate_deps,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
         )
+        terms.check()
         options = terms.options(self._project)
         session, _ = self._session()
         async with session:
@@ -95,6 +98,7 @@ class OpenProject(InspectableProject):
         no_deps: bool = False,
         force_recreate: bool = False,
         no_recreate: bool = False,
+        always_recreate_deps: bool = False,
         remove_orphans: bool = False,
         recreate_sandboxes: bool = False,
         grace: float | None = None,
@@ -102,17 +106,20 @@ class OpenProject(InspectableProject):
         """Start what is missing and restart what has changed, in dependency order.
 
         With `wait`, return once everything is ready (one-shots: completed). Raises `ProcessFailed` when something fails
-        or can no longer get ready and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
+        or can no longer get ready and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`. The
+        other arguments are the options of the command line; `grace` is its `--timeout`.
         """
         terms = UpTerms(
             names=names,
             no_deps=no_deps,
             force_recreate=force_recreate,
             no_recreate=no_recreate,
+            recreate_needs=always_recreate_deps,
             remove_orphans=remove_orphans,
             recreate_sandboxes=recreate_sandboxes,
             grace=grace,
         )
+        terms.check()
         options = terms.options(self._project)
         return await self._apply_or_wait(Intent.UP, options, wait, timeout, is_up=True)
 

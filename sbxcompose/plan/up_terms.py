@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames, resolve_all
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.spec.project import Project
@@ -26,6 +28,24 @@ class UpTerms(Struct, frozen=True, kw_only=True):
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     grace: float | None = None
+
+    def check(self, called: Callable[[str], str] = str) -> None:
+        """Refuse what asks for opposite plans; `called` is how the caller writes an option. Raises `UsageError`."""
+
+        def refuse(name: str, why: str, other: str) -> None:
+            word, with_ = called(name), called(other)
+            raise UsageError(f"`{word}` {why}, so it cannot be used with `{with_}`")
+
+        others = {
+            "force_recreate": self.force_recreate,
+            "always_recreate_deps": self.recreate_needs,
+            "recreate_sandboxes": self.recreate_sandboxes,
+        }
+        for other, given in others.items():
+            if self.no_recreate and given:
+                refuse("no_recreate", "keeps what is running", other)
+        if self.recreate_needs and self.no_deps:
+            refuse("no_deps", "leaves dependencies alone", "always_recreate_deps")
 
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked. Raises `UsageError` for names that the project does not have."""

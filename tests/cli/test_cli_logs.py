@@ -122,7 +122,7 @@ def test_what_has_not_been_started_is_named(sbx: Sbx) -> None:
     assert sbx.run("logs", "late*").stderr == "note: late.1, late.2 and later have no output: not started yet\n"
 
 
-def test_stats_for_what_does_not_run_are_said_once(sbx: Sbx) -> None:
+def test_stats_say_once_that_nothing_is_running(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}, late: {{command: {FOREVER}, autostart: false}}}}")
     sbx.run("up", "-d")
     with sbx.start("stats", "late") as running:

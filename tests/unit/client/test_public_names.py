@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +100,25 @@ def test_the_synchronous_methods_keep_description_and_parameters() -> None:
         own, other = getattr(sbxcompose.sync.SyncProject, name), getattr(sbxcompose.OpenProject, name)
         assert own.__doc__ == other.__doc__
         assert inspect.signature(own) == inspect.signature(other)
+
+
+def test_the_documentation_has_every_argument_of_every_method() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
+    table = page.partition("| argument | of | as |")[2].partition("\n\n")[0]
+    documented = {
+        (method, argument)
+        for row in table.splitlines()[2:]
+        for argument in re.findall(r"`(\w+=\w+)`", row.split("|")[1])
+        for method in re.findall(r"`(\w+)`", row.split("|")[2])
+    }
+    expected = {
+        (name, f"{argument.name}={argument.default}")
+        for name, method in inspect.getmembers(sbxcompose.OpenProject, callable)
+        if not name.startswith("_")
+        for argument in inspect.signature(method).parameters.values()
+        if argument.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    assert documented == expected
 
 
 def test_loading_and_opening_take_the_same_arguments() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.errors import SpecError, UnknownName
+from sbxcompose.errors import SpecError, UnknownName, UsageError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan, Start, Stop
+from sbxcompose.plan.up_terms import UpTerms
 from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import (
     Project,
@@ -424,6 +425,20 @@ def test_of_two_equal_rows_the_newest_stays() -> None:
     assert str(step) == "1. stop web: runs twice"
     assert isinstance(step.action, Stop)
     assert step.action.row is older
+
+
+@each_case(
+    "terms, message",
+    [
+        (UpTerms(no_recreate=True, force_recreate=True), "`no_recreate` keeps what is running, .* `force_recreate`"),
+        (UpTerms(no_recreate=True, recreate_needs=True), "`no_recreate` keeps .* `always_recreate_deps`"),
+        (UpTerms(no_recreate=True, recreate_sandboxes=True), "`no_recreate` keeps .* `recreate_sandboxes`"),
+        (UpTerms(no_deps=True, recreate_needs=True), "`no_deps` leaves dependencies alone, .* `always_recreate_deps`"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused(terms: UpTerms, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        terms.check()
 
 
 def test_no_recreate_leaves_changed_definitions_running_and_names_them() -> None:
