@@ -46,13 +46,12 @@ HEADINGS = {"Start": "Start and stop", "Run": "Run and connect", "File": "Projec
 
 EPILOG = """\b
 Getting started:
-  sbxcompose up            start everything and follow the logs; Ctrl-C stops it
+  sbxcompose up            start everything, follow logs; Ctrl-C stops it
   sbxcompose up -d         the same in the background
   sbxcompose logs -f web   follow one process
   sbxcompose why web       find out what is wrong with it
   sbxcompose down          stop everything
 
-\b
 Exit codes: 0 success, 1 a process failed or did not become ready, 2 invalid
 file or command line, 3 the provider is unreachable or refused, 124 timed out,
 130 interrupted; exec, run and shell return the exit code of the command."""

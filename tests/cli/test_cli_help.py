@@ -11,7 +11,7 @@ import pytest
 from sbxcompose import __version__
 from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.examples import EXAMPLES, typed
-from sbxcompose.cli.main import cli
+from sbxcompose.cli.main import HelpContext, cli
 from tests.support.command import Sbx
 
 
@@ -34,7 +34,7 @@ def test_the_help_lists_every_command_and_teaches(dry: Sbx) -> None:
     for name, (_, text) in COMMANDS.items():
         assert f"  {name} " in shown
         assert text.split()[0] in shown
-    assert "sbxcompose logs -f web" in shown
+    assert "sbxcompose logs -f web   follow one process" in shown, "beside each other at 80 columns"
     assert "Exit codes" in shown
     assert dry.run("-h").stdout == shown
 
@@ -58,6 +58,18 @@ def test_version_for_programs(dry: Sbx) -> None:
 @pytest.mark.parametrize("name", ["serve", "status", "stop"])
 def test_the_commands_of_host_explain_themselves(dry: Sbx, name: str) -> None:
     assert dry.run("host", name, "--help").stdout.startswith(f"Usage: sbxcompose host {name} ")
+
+
+def test_help_fits_a_narrow_terminal_but_for_what_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = HelpContext(cli, info_name="sbxcompose")
+    for columns in (40, 50, 60, 70, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for name in ("", *COMMANDS):
+            command = cli.get_command(context, name) if name else cli
+            assert command is not None
+            shown = command.get_help(HelpContext(command, parent=context if name else None, info_name=name or "sbx"))
+            wide = [line for line in shown.splitlines() if len(line) > columns]
+            assert all("sbxcompose " in line and "  " not in line.strip() for line in wide), (name, columns, wide)
 
 
 def test_every_command_has_two_examples() -> None:
