@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,19 +22,36 @@ from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
 from tests.live.files.faulty import FaultyNetwork
-from tests.live.host.hosts import LiveHost, live_host
+from tests.live.host.hosts import LiveHost
 from tests.support.home import Home
 from tests.unit.files.trees import picture
 
+KEY = "a-key-for-tests"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LiveHost]:
+    """A host that listens for others, too."""
+    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        live = LiveHost(home, launch.ensure_host(port=0, key=KEY))
+        try:
+            yield live
+        finally:
+            live.close()
+
 
 @asynccontextmanager
-async def sandbox(address: HostAddress, extensions: tuple[str, ...] = ()) -> AsyncIterator[SandboxClient]:
+async def sandbox(address: HostAddress) -> AsyncIterator[SandboxClient]:
     """A client of a sandbox at the address, which the contract alone is spoken to."""
     transport = Transport(address)
+    lifecycle = Lifecycle(transport)
     try:
         request = CreateRequest(name="box", timeout_secs=0, isolation="none")  # both sides are looked at from here
-        identifier = await Lifecycle(transport).create(request)
-        yield SandboxClient(transport, identifier, extensions)
+        identifier = await lifecycle.create(request)
+        yield SandboxClient(transport, identifier)
+        await lifecycle.terminate(identifier)
     finally:
         transport.close()
 
@@ -91,43 +108,38 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     return here, there
 
 
-def test_over_the_unix_socket(host_environ: Home, sides: tuple[Path, Path]) -> None:
+def test_over_the_unix_socket(host: LiveHost, sides: tuple[Path, Path]) -> None:
     async def main() -> None:
-        async with sandbox(HostAddress(path=str(host_environ.socket))) as client:
+        async with sandbox(HostAddress(path=str(host.path))) as client:
             await keep_up(client, *sides)
 
-    with live_host(host_environ):
-        asyncio.run(main())
+    asyncio.run(main())
 
 
 def tcp_of(host: LiveHost) -> HostAddress:
     """Where the host listens for others."""
-    return HostAddress(port=int(host.status["tcp"].rpartition(":")[2]), key=launch.api_key())
+    return HostAddress(port=int(host.status["tcp"].rpartition(":")[2]), key=KEY)
 
 
-def test_over_tcp(host_environ: Home, sides: tuple[Path, Path]) -> None:
-    async def main(address: HostAddress) -> None:
-        async with sandbox(address) as client:
+def test_over_tcp(host: LiveHost, sides: tuple[Path, Path]) -> None:
+    async def main() -> None:
+        async with sandbox(tcp_of(host)) as client:
             await keep_up(client, *sides)
 
-    with live_host(host_environ, port=0) as host:
-        asyncio.run(main(tcp_of(host)))
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_over_a_faulty_network(host_environ: Home, sides: tuple[Path, Path], seed: int) -> None:
+def test_over_a_faulty_network(host: LiveHost, sides: tuple[Path, Path], seed: int) -> None:
     """A copy that is cut, wherever, goes on or starts again, and ends exact."""
 
     async def main(address: HostAddress) -> None:
-        async with sandbox(address) as honest:
-            identifier = honest.identifier
-        async with FaultyNetwork(address, seed=seed, cuts=12, every=60_000) as network:
+        async with sandbox(address) as honest, FaultyNetwork(address, seed=seed, cuts=12, every=60_000) as network:
             transport = Transport(network.address)
             try:
-                await keep_up(SandboxClient(transport, identifier), *sides)
+                await keep_up(SandboxClient(transport, honest.identifier), *sides)
             finally:
                 transport.close()
             assert network.cuts_left < 12, "the network was faulty indeed"
 
-    with live_host(host_environ, port=0) as host:
-        asyncio.run(main(tcp_of(host)))
+    asyncio.run(main(tcp_of(host)))
