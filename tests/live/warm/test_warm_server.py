@@ -144,5 +144,6 @@ def test_what_a_killed_server_has_left_is_removed(server: CodeServer) -> None:
     assert control.is_alive(path)
     server.process.kill()
     server.process.wait()
-    assert not control.is_alive(path)
+    while control.is_alive(path):  # what it had forked may have the socket for a moment
+        pass
     assert not os.path.lexists(path)

@@ -55,6 +55,13 @@ class Eye:
         found = await self.batch()
         return found
 
+    async def all_after(self, act: Callable[[], object], wanted: set[str]) -> set[str]:
+        """All batches until `wanted` have come: what a busy machine looks at later may be a batch of its own."""
+        found = await self.after(act)
+        while not wanted <= found:
+            found |= await self.batch()
+        return found
+
 
 def root(path: Path, *ignore: str) -> Root:
     return Root(str(path), (*DEFAULT_IGNORES, *ignore), QUIET)

@@ -115,9 +115,10 @@ def test_new_folders_are_watched_with_what_is_in_them(tmp_path: Path) -> None:
                 (tmp_path / "a/b/c").mkdir(parents=True)
                 (tmp_path / "a/b/c/one").write_text("1")
 
-            assert await eye.after(make) == {"a/b/c/one"}
+            assert await eye.all_after(make, {"a/b/c/one"}) == {"a/b/c/one"}
             assert await eye.after(lambda: in_place(tmp_path / "a/b/two")) == {"a/b/two"}
-            assert await eye.after(lambda: (tmp_path / "a").rename(tmp_path / "z")) == {"a", "z/b/c/one", "z/b/two"}
+            moved = {"a", "z/b/c/one", "z/b/two"}
+            assert await eye.all_after(lambda: (tmp_path / "a").rename(tmp_path / "z"), moved) == moved
             assert await eye.after(lambda: in_place(tmp_path / "z/b/c/one")) == {"z/b/c/one"}
 
     asyncio.run(main())
