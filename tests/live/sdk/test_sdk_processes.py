@@ -70,21 +70,18 @@ def test_environment_and_working_directory(sdk: Sdk, box: str) -> None:
     assert sdk(code, box)["stdout"] == "/usr\nx y"
 
 
-@pytest.mark.parametrize(
-    "call, words",
-    [
+def test_what_cannot_be_started_is_a_500_with_the_systems_words(sdk: Sdk, box: str) -> None:
+    for call, words in (
         ("start_process('no-such-command')", "command not found"),
         ("run('no-such-command')", "command not found"),
         ("start_process('true', working_dir='/no/such/place')", "no such directory"),
         ("start_process('true', user='no-such-user')", "user not found: no-such-user"),
         ("run('true', user='no-such-user')", "user not found: no-such-user"),
-    ],
-)
-def test_what_cannot_be_started_is_a_500_with_the_systems_words(sdk: Sdk, box: str, call: str, words: str) -> None:
-    status, _, message = refused(sdk, f"await sb.{call}", box)
-    assert status == 500
-    assert words in message
-    assert sdk("return await sb.list_processes()", box) == []
+    ):
+        status, _, message = refused(sdk, f"await sb.{call}", box)
+        assert status == 500, call
+        assert words in message
+        assert sdk("return await sb.list_processes()", box) == [], call
 
 
 def test_discarded_output_is_not_kept(sdk: Sdk, box: str) -> None:
@@ -111,27 +108,27 @@ def test_a_managed_process_has_all_that_the_models_ask_for(sdk: Sdk, box: str) -
     assert row_of(sdk, box, "web")["pid"] == row["pid"]
 
 
-@pytest.mark.parametrize("name", ["my web", "grüße", "a.b%2Fc", "50%", "x?y#z&=+", "[1]", "run"])
-def test_names_of_any_characters_are_addressed(sdk: Sdk, box: str, name: str) -> None:
-    row = started(sdk, box, "cat; " + LOOP, name=name, stdin_mode="pipe")
-    assert row["managed"]["name"] == name
-    assert row_of(sdk, box, name)["pid"] == row["pid"]
-    sdk(
-        f"""
-        await sb.write_stdin({name!r}, b"hello\\n")
-        await sb.close_stdin({name!r})
-        while not (await sb.get_stdout({name!r})).lines:
-            pass
-        """,
-        box,
-    )
-    again = sdk(f"return await sb.restart_process({name!r})", box)
-    assert again["pid"] != row["pid"]
-    assert again["stdin_writable"]
-    assert sdk(f"return (await sb.send_signal({name!r}, {signal.SIGCONT:d})).success", box) is True
-    sdk(f"await sb.kill_process({name!r})", box)
-    assert row_of(sdk, box, name)["managed"]["status"] == "stopped"
-    assert lines_of(sdk, box, name) == ["hello"]
+def test_names_of_any_characters_are_addressed(sdk: Sdk, box: str) -> None:
+    for name in ("my web", "grüße", "a.b%2Fc", "50%", "x?y#z&=+", "[1]", "run"):
+        row = started(sdk, box, "cat; " + LOOP, name=name, stdin_mode="pipe")
+        assert row["managed"]["name"] == name
+        assert row_of(sdk, box, name)["pid"] == row["pid"]
+        sdk(
+            f"""
+            await sb.write_stdin({name!r}, b"hello\\n")
+            await sb.close_stdin({name!r})
+            while not (await sb.get_stdout({name!r})).lines:
+                pass
+            """,
+            box,
+        )
+        again = sdk(f"return await sb.restart_process({name!r})", box)
+        assert again["pid"] != row["pid"]
+        assert again["stdin_writable"]
+        assert sdk(f"return (await sb.send_signal({name!r}, {signal.SIGCONT:d})).success", box) is True
+        sdk(f"await sb.kill_process({name!r})", box)
+        assert row_of(sdk, box, name)["managed"]["status"] == "stopped"
+        assert lines_of(sdk, box, name) == ["hello"]
 
 
 def test_a_crash_is_restarted_and_the_name_stays(sdk: Sdk, box: str) -> None:
