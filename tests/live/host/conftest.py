@@ -5,7 +5,8 @@ sandbox as programs get it, which is isolated where this machine permits it; and
 a proxy. (The vendor's clients, in tests/live/sdk, speak TCP without one.) One marked `not_isolated` is about files,
 pids or programs of this machine: its box never is. One that wants a `host` has it to itself, and speaks to its Unix
 socket. To start one takes half a second of CPU time: a test that needs the Unix socket, but no host that is new or may
-be killed, wants the `kept_host`, and one to which the way to the host does not matter the `kept_box`.
+be killed, wants the `kept_host`, or the `killed_host` if it kills one half of it, and one to which the way to the host
+does not matter the `kept_box`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,25 @@ def _kept_host() -> Iterator[LiveHost]:
 def kept_host(_kept_host: LiveHost) -> Iterator[LiveHost]:
     """A host that tests use one after the other: none kills it, and what a test has made is gone after it."""
     yield _kept_host
-    http = _kept_host.http
+    _clear(_kept_host)
+
+
+@pytest.fixture(scope="session")
+def _killed_host() -> Iterator[LiveHost]:
+    with Home.temporary() as home, _serving(home) as host:
+        yield host
+
+
+@pytest.fixture
+def killed_host(_killed_host: LiveHost) -> Iterator[LiveHost]:
+    """A host of which tests kill the server or the keeper, one after the other, which it outlives."""
+    yield _killed_host
+    _clear(_killed_host)
+
+
+def _clear(host: LiveHost) -> None:
+    """Delete all that a test has made in a host."""
+    http = host.http
     for sandbox in http.get("/sandboxes").raise_for_status().json()["sandboxes"]:
         if sandbox["status"] != "terminated":
             http.delete(f"/sandboxes/{sandbox['id']}").raise_for_status()

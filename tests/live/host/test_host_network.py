@@ -97,12 +97,12 @@ def test_what_listens_outside_is_not_taken_for_a_sandbox_s_own(kept_host: LiveHo
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
-def test_a_restart_is_in_the_same_network_whoever_was_killed(host: LiveHost, victim: str) -> None:
-    box = host.box(network=CLOSED)
+def test_a_restart_is_in_the_same_network_whoever_was_killed(killed_host: LiveHost, victim: str) -> None:
+    box = killed_host.box(network=CLOSED)
     before = network_of(box)
     box.shell("readlink /proc/self/ns/net; exec sleep 1000", "web")
     box.wait_for_line("web", before)
-    host.kill(victim)
+    killed_host.kill(victim)
     answer = box.ask("POST", "/processes/web/restart")
     assert answer.status_code == 200
     box.wait("web", running)

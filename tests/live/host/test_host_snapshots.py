@@ -102,24 +102,24 @@ def test_a_snapshot_keeps_what_there_was(kept_host: LiveHost) -> None:
     assert finish(box, "cat note") == ["after"]
 
 
-def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(host: LiveHost) -> None:
-    box, other = host.box(), host.box("other")
-    mine = [take(host)["id"], take(host)["id"]]
-    others = take(host, "other")["id"]
-    listed = [snapshot["id"] for snapshot in ask(host, "GET", "/snapshots")["snapshots"]]
+def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(killed_host: LiveHost) -> None:
+    box, other = killed_host.box(), killed_host.box("other")
+    mine = [take(killed_host)["id"], take(killed_host)["id"]]
+    others = take(killed_host, "other")["id"]
+    listed = [snapshot["id"] for snapshot in ask(killed_host, "GET", "/snapshots")["snapshots"]]
     assert listed == [*mine, others]
     for path in ("/sandboxes/box", f"/v1/namespaces/default/sandboxes/{box.id}"):
-        assert [snapshot["id"] for snapshot in ask(host, "GET", f"{path}/snapshots")["snapshots"]] == mine
-    host.http.delete("/sandboxes/other")
-    assert [snapshot["id"] for snapshot in ask(host, "GET", f"/sandboxes/{other.id}/snapshots")["snapshots"]] == [
-        others
-    ]
-    host.kill("server")
-    assert ask(host, "GET", f"/snapshots/{others}")["status"] == "completed"
-    assert host.http.delete(f"/snapshots/{others}").status_code == 200
-    assert refused(host.http.delete(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
-    assert refused(host.http.get(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
-    assert sorted(one_path.name for one_path in (host.home.state / "snapshots").iterdir()) == sorted(mine)
+        assert [snapshot["id"] for snapshot in ask(killed_host, "GET", f"{path}/snapshots")["snapshots"]] == mine
+    killed_host.http.delete("/sandboxes/other")
+    assert [
+        snapshot["id"] for snapshot in ask(killed_host, "GET", f"/sandboxes/{other.id}/snapshots")["snapshots"]
+    ] == [others]
+    killed_host.kill("server")
+    assert ask(killed_host, "GET", f"/snapshots/{others}")["status"] == "completed"
+    assert killed_host.http.delete(f"/snapshots/{others}").status_code == 200
+    assert refused(killed_host.http.delete(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
+    assert refused(killed_host.http.get(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
+    assert sorted(one_path.name for one_path in (killed_host.home.state / "snapshots").iterdir()) == sorted(mine)
 
 
 def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(kept_host: LiveHost) -> None:
@@ -216,32 +216,32 @@ def fill(host: LiveHost) -> None:
             (tree / str(directory) / str(number)).write_text("x" * 100)
 
 
-def test_a_snapshot_that_the_server_does_not_survive_has_failed(host: LiveHost) -> None:
-    box = host.box()
-    fill(host)
+def test_a_snapshot_that_the_server_does_not_survive_has_failed(killed_host: LiveHost) -> None:
+    box = killed_host.box()
+    fill(killed_host)
     pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
     box.wait_for_line("web", "up")
 
     def latest() -> dict[str, Any]:
-        found: dict[str, Any] = ask(host, "GET", "/sandboxes/box/snapshots")["snapshots"][-1]
+        found: dict[str, Any] = ask(killed_host, "GET", "/sandboxes/box/snapshots")["snapshots"][-1]
         return found
 
     kill_in_the_middle(
-        host,
+        killed_host,
         "/sandboxes/box/snapshot",
         {},
-        under_way=lambda: status(host) == "snapshotting",
+        under_way=lambda: status(killed_host) == "snapshotting",
         caught=lambda: bool(latest()["status"] == "failed"),
     )
     snapshot = latest()
     assert (snapshot["status"], snapshot["error"]) == ("failed", "the host ended while it was being taken")
-    while status(host) != "running":
+    while status(killed_host) != "running":
         pass
     row = box.row("web")
     assert (row["pid"], row["status"]) == (pid, "running")
-    answer = host.http.post("/sandboxes", json={"snapshot_id": snapshot["id"]})
+    answer = killed_host.http.post("/sandboxes", json={"snapshot_id": snapshot["id"]})
     assert refused(answer) == (400, "SNAPSHOT_NOT_READY")
-    assert host.http.delete(f"/snapshots/{snapshot['id']}").status_code == 200
+    assert killed_host.http.delete(f"/snapshots/{snapshot['id']}").status_code == 200
 
 
 def kill_in_the_middle(
@@ -269,28 +269,28 @@ def begin_and_lose(host: LiveHost, path: str, body: dict[str, Any]) -> None:
         pass
 
 
-def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) -> None:
-    host.box()
-    fill(host)
-    body = {"snapshot_id": take(host)["id"]}
+def test_a_create_that_the_server_does_not_survive_has_failed(killed_host: LiveHost) -> None:
+    killed_host.box()
+    fill(killed_host)
+    body = {"snapshot_id": take(killed_host)["id"]}
     pending: list[str] = []
 
     def under_way() -> bool:
-        found = ask(host, "GET", "/sandboxes", params={"status": "pending"})["sandboxes"]
+        found = ask(killed_host, "GET", "/sandboxes", params={"status": "pending"})["sandboxes"]
         pending[:] = [item["id"] for item in found]
         return bool(pending)
 
     def caught() -> bool:
-        return status(host, pending[0]) != "running"
+        return status(killed_host, pending[0]) != "running"
 
-    kill_in_the_middle(host, "/sandboxes", body, under_way, caught)
+    kill_in_the_middle(killed_host, "/sandboxes", body, under_way, caught)
     (number,) = pending
-    while (info := ask(host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
+    while (info := ask(killed_host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
         pass
     assert info["termination_reason"] == "Failure(CreationInterrupted)"
-    while (host.home.state / "sandboxes" / number / "workspace").exists():
+    while (killed_host.home.state / "sandboxes" / number / "workspace").exists():
         pass
-    assert finish(host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
+    assert finish(killed_host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
 
 
 def test_what_a_killed_server_has_half_made_is_removed_by_the_next(host: LiveHost) -> None:

@@ -39,13 +39,13 @@ def test_what_runs_does_not_notice(host: LiveHost, victim: str) -> None:
 
 
 @pytest.mark.time_limit(300)
-def test_no_line_is_lost_or_doubled_while_both_are_killed_in_turn(host: LiveHost) -> None:
-    box = host.box()
+def test_no_line_is_lost_or_doubled_while_both_are_killed_in_turn(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     names = [f"count-{number}" for number in range(4)]
     for name in names:
         box.shell(COUNTER.format(lines=60_000), name)
     for victim in ["server", "keeper", "server", "server", "keeper"] * 2:
-        host.kill(victim)
+        killed_host.kill(victim)
     for name in names:
         wait_for_end(box, name)
         assert box.lines(name) == [*(f"line {number}" for number in range(1, 60_001)), "end"]
@@ -63,14 +63,14 @@ def wait_for_end(box: Box, name: str) -> None:
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
 @pytest.mark.parametrize("answered", [0, 1, 8])
-def test_starts_under_way_are_done_once_or_not_at_all(host: LiveHost, victim: str, answered: int) -> None:
-    box = host.box()
+def test_starts_under_way_are_done_once_or_not_at_all(killed_host: LiveHost, victim: str, answered: int) -> None:
+    box = killed_host.box()
     script = "echo up; exec sleep 1000"
     starts = [{"op": "start", **box.start_body("sh", "-c", script, name=f"web-{number}")} for number in range(16)]
-    status = host.status
+    status = killed_host.status
     done: list[dict[str, Any]] = []
     killed = threading.Event()
-    with suppress(httpx.TransportError), client_of(host.path) as http:
+    with suppress(httpx.TransportError), client_of(killed_host.path) as http:
         request = http.build_request("POST", "/api/v1/batch", headers=box.headers, json={"operations": starts})
         for line in http.send(request, stream=True).iter_lines():
             done.append(json.loads(line))
@@ -85,12 +85,12 @@ def test_starts_under_way_are_done_once_or_not_at_all(host: LiveHost, victim: st
         box.wait_for_line(name, "up")
         assert box.lines(name) == ["up"]
     # Some may still be the shell whose last words these are.
-    alive = [pid for pid, command in alive_with(host.home.marker).items() if command.endswith("sleep 1000")]
+    alive = [pid for pid, command in alive_with(killed_host.home.marker).items() if command.endswith("sleep 1000")]
     assert sorted(alive) == sorted(row["pid"] for row in rows.values())
 
 
-def test_restart_counts_run_numbers_and_limits_continue(host: LiveHost) -> None:
-    box = host.box()
+def test_restart_counts_run_numbers_and_limits_continue(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     box.shell(
         "echo run; exit 1",
         "web",
@@ -98,31 +98,31 @@ def test_restart_counts_run_numbers_and_limits_continue(host: LiveHost) -> None:
     )
     for count in (2, 4, 6, 8):
         box.wait("web", lambda row, count=count: row["managed"]["restart_count"] >= count)  # type: ignore[misc]
-        host.kill("server")
+        killed_host.kill("server")
     row = box.wait("web", stopped)
     assert (row["managed"]["restart_count"], row["run"]) == (12, 13)
     assert box.lines("web") == ["run"] * 13
     assert row["managed"]["last_error"] == "gave up after 12 restarts"
 
 
-def test_a_backoff_is_as_long_as_it_was_to_be(host: LiveHost) -> None:
-    box = host.box()
+def test_a_backoff_is_as_long_as_it_was_to_be(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     box.shell("exit 1", "web", restart={"initial_backoff_ms": 3_600_000, "max_backoff_ms": 3_600_000})
     before = box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
-    host.kill("server")
+    killed_host.kill("server")
     assert box.row("web") == before
-    host.kill("keeper")
+    killed_host.kill("keeper")
     assert box.row("web") == before
 
 
-def test_a_process_that_ends_while_there_is_no_server_is_judged_by_the_next(host: LiveHost) -> None:
-    box = host.box(isolation="none")  # it reads from a pipe of this machine: no server could pass anything on
-    fifo = host.home.root / "fifo"
+def test_a_process_that_ends_while_there_is_no_server_is_judged_by_the_next(killed_host: LiveHost) -> None:
+    box = killed_host.box(isolation="none")  # it reads from a pipe of this machine: no server could pass anything on
+    fifo = killed_host.home.root / "fifo"
     os.mkfifo(fifo)
     box.shell(f"echo up; read line <{fifo}; echo last; exit 7", "web", restart={"policy": "never"})
     box.wait_for_line("web", "up")
     pid = box.row("web")["pid"]
-    server = host.status["pid"]
+    server = killed_host.status["pid"]
     os.kill(server, signal.SIGSTOP)
     fifo.write_text("go\n")
     assert wait_gone([pid], 60)
@@ -132,8 +132,8 @@ def test_a_process_that_ends_while_there_is_no_server_is_judged_by_the_next(host
     assert box.lines("web") == ["up", "last"]
 
 
-def test_a_stop_under_way_is_carried_through(host: LiveHost) -> None:
-    box = host.box()
+def test_a_stop_under_way_is_carried_through(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     script = "trap 'echo asked' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done"
     box.shell(script, "web", restart={"policy": "always"}, stop_grace_ms=1_000)
     box.wait_for_line("web", "up")
@@ -158,12 +158,12 @@ def delete_and_kill(box: Box, path: str) -> None:
     thread.join()
 
 
-def test_health_continues(host: LiveHost) -> None:
-    box = host.box()
+def test_health_continues(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     server = Answering(box)
     box.shell("exec sleep 1000", "web", health_check=server.check(), restart={"initial_backoff_ms": 1})
     box.wait("web", healthy)
-    host.kill("server")
+    killed_host.kill("server")
     assert healthy(box.row("web"))
     server.answer(500)
     box.wait("web", lambda row: running(row) and row["run"] == 2)
@@ -171,45 +171,45 @@ def test_health_continues(host: LiveHost) -> None:
     box.wait("web", healthy)
 
 
-def test_rows_of_ended_processes_and_their_output_stay(host: LiveHost) -> None:
-    box = host.box()
+def test_rows_of_ended_processes_and_their_output_stay(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     row = box.shell("echo plain; exit 3")
     box.wait_for_line(row["pid"], "plain")
     box.shell("echo named; exit 4", "web", restart={"policy": "never"})
     box.wait("web", stopped)
     before = box.rows()
-    host.kill("server")
+    killed_host.kill("server")
     assert box.rows() == before
     assert box.lines(row["pid"]) == ["plain"]
     assert box.lines("web") == ["named"]
 
 
-def test_a_command_whose_caller_died_with_the_server_is_killed(host: LiveHost) -> None:
-    box = host.box()
+def test_a_command_whose_caller_died_with_the_server_is_killed(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     body = box.start_body("sh", "-c", "echo up; sleep 1000")
     seen: list[dict[str, Any]] = []
 
     def read() -> None:
-        with host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
+        with killed_host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
             for event in events(answer):
                 seen.append(event)
                 if event.get("line") == "up":
-                    os.kill(host.status["pid"], signal.SIGKILL)
+                    os.kill(killed_host.status["pid"], signal.SIGKILL)
 
     with pytest.raises(httpx.TransportError):
         read()
     assert box.wait(seen[0]["pid"], ended)["signal"] == signal.SIGKILL
 
 
-def test_a_sandbox_being_terminated_is_terminated(host: LiveHost) -> None:
-    box = host.box()
+def test_a_sandbox_being_terminated_is_terminated(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     script = "trap 'echo asked' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done"
     box.shell(script, "web")
     box.wait_for_line("web", "up")
     delete_and_kill(box, "/sandboxes/box")
-    while host.http.get(f"/sandboxes/{box.id}").json()["status"] != "terminated":
-        host.http.delete(f"/sandboxes/{box.id}")
-    assert host.status["running_processes"] == 0
+    while killed_host.http.get(f"/sandboxes/{box.id}").json()["status"] != "terminated":
+        killed_host.http.delete(f"/sandboxes/{box.id}")
+    assert killed_host.status["running_processes"] == 0
 
 
 STUBBORN = "trap '' HUP PIPE TERM; echo up; sleep 1000"

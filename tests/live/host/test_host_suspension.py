@@ -197,17 +197,17 @@ def test_a_pause_between_restarts_does_not_pass(kept_host: LiveHost) -> None:
         pass
 
 
-def test_a_long_pause_continues_with_what_was_left_also_over_the_server_s_death(host: LiveHost) -> None:
-    box = host.box()
+def test_a_long_pause_continues_with_what_was_left_also_over_the_server_s_death(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     policy = {"initial_backoff_ms": 30_000, "max_backoff_ms": 30_000}
     box.shell("exit 1", "web", restart=policy)
     row = box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
     due = row["managed"]["next_restart_at"]
-    suspend(host)
-    let_time_pass(host, 0.2)
-    host.kill("server")
-    assert status(host) == "suspended"
-    resume(host)
+    suspend(killed_host)
+    let_time_pass(killed_host, 0.2)
+    killed_host.kill("server")
+    assert status(killed_host) == "suspended"
+    resume(killed_host)
     managed = box.row("web")["managed"]
     assert managed["status"] == "backing_off"
     assert managed["next_restart_at"] >= due + 200
@@ -229,18 +229,18 @@ def test_health_is_looked_at_anew(kept_host: LiveHost) -> None:
     assert row["managed"]["restart_count"] == 0
 
 
-def test_what_dies_while_suspended_is_started_again_only_afterwards(host: LiveHost) -> None:
-    box = host.box()
+def test_what_dies_while_suspended_is_started_again_only_afterwards(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     row = box.shell("echo run >> runs; exec sleep 1000", "web", restart={"initial_backoff_ms": 0})
     box.wait("web", running)
-    while not (workspace(host) / "runs").exists():
+    while not (workspace(killed_host) / "runs").exists():
         pass
-    suspend(host)
+    suspend(killed_host)
     os.kill(row["pid"], 9)
     assert wait_gone([row["pid"]], 60)
-    let_time_pass(host, 0.2)
-    assert (workspace(host) / "runs").read_text() == "run\n"
-    resume(host)
+    let_time_pass(killed_host, 0.2)
+    assert (workspace(killed_host) / "runs").read_text() == "run\n"
+    resume(killed_host)
     again = box.wait("web", lambda row: row["managed"]["restart_count"] == 1 and running(row))
     assert again["pid"] != row["pid"]
 
@@ -258,32 +258,32 @@ def test_the_end_of_a_suspended_sandbox_is_the_end_of_all_in_it(kept_host: LiveH
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
-def test_it_stays_suspended_when_a_part_of_the_host_dies(host: LiveHost, victim: str) -> None:
-    box = host.box()
+def test_it_stays_suspended_when_a_part_of_the_host_dies(killed_host: LiveHost, victim: str) -> None:
+    box = killed_host.box()
     row = box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
     box.wait_for_line("web", "up")
-    suspend(host)
-    host.kill(victim)
-    assert status(host) == "suspended"
+    suspend(killed_host)
+    killed_host.kill(victim)
+    assert status(killed_host) == "suspended"
     wait_until_held(row["pid"])
     assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
     box.wait_for_line("web", "got it")
     assert box.row("web")["pid"] == row["pid"]
 
 
-def test_a_suspension_under_way_is_completed_by_the_next_server(host: LiveHost) -> None:
-    box = host.box()
+def test_a_suspension_under_way_is_completed_by_the_next_server(killed_host: LiveHost) -> None:
+    box = killed_host.box()
     pids = [box.shell("exec sleep 1000", f"web-{number}")["pid"] for number in range(20)]
     for _ in range(5):
-        with client_of(host.path) as http:
+        with client_of(killed_host.path) as http:
             request = http.build_request("POST", "/sandboxes/box/suspend", params={"wait_ms": 0})
             http.send(request)
-        host.kill("server")
-        while status(host) != "suspended":
+        killed_host.kill("server")
+        while status(killed_host) != "suspended":
             pass
         for pid in pids:
             wait_until_held(pid)
-        resume(host)
+        resume(killed_host)
     assert sorted(row["pid"] for row in box.rows()) == sorted(pids)
 
 

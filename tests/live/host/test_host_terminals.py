@@ -277,8 +277,8 @@ def test_an_invalid_frame_is_reported_to_its_sender(box: Box) -> None:
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
-def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str) -> None:
-    box = host.box()
+def test_a_session_survives_the_death_of_either_part(killed_host: LiveHost, victim: str) -> None:
+    box = killed_host.box()
     session = Session(box, "sh", "-c", "echo before; while read x; do echo got $x; done", rows=30, cols=90)
 
     async def before() -> None:
@@ -288,7 +288,7 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
         await view.type("one\n")
         await view.wait_until(b"got one\r\n")
         info = session.info
-        host.kill(victim)
+        killed_host.kill(victim)
         assert session.info == info
         if victim == "server":
             assert (await view.end()).code == 1006
@@ -313,12 +313,12 @@ def test_a_session_survives_the_death_of_either_part(host: LiveHost, victim: str
     conversation(after)
 
 
-def test_an_end_that_no_server_saw_is_reported_by_the_next_one(host: LiveHost, tmp_path: Path) -> None:
-    box = host.box(isolation="none")
+def test_an_end_that_no_server_saw_is_reported_by_the_next_one(killed_host: LiveHost, tmp_path: Path) -> None:
+    box = killed_host.box(isolation="none")
     acceptor = tmp_path / "gate"
     os.mkfifo(acceptor)
     session = Session(box, "sh", "-c", f"read x <{acceptor}; echo last words; exit 3")
-    pid = host.status["pid"]
+    pid = killed_host.status["pid"]
     os.kill(pid, signal.SIGSTOP)  # the server hears nothing any more
     acceptor.write_text("go\n")
     os.kill(pid, signal.SIGKILL)

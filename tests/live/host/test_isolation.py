@@ -152,16 +152,16 @@ def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None
 
 
 @pytest.mark.parametrize("which", ["keeper", "server"])
-def test_it_continues_when_half_of_the_host_is_killed(host: LiveHost, which: str) -> None:
-    box, token = isolated(host), uuid.uuid4().hex
+def test_it_continues_when_half_of_the_host_is_killed(killed_host: LiveHost, which: str) -> None:
+    box, token = isolated(killed_host), uuid.uuid4().hex
     pid, before = begin(box, token), namespace(box)
-    host.kill(which)
+    killed_host.kill(which)
     assert box.row("web")["pid"] == pid
     assert namespace(box) == before
     os.kill(pid, signal.SIGKILL)
     box.wait("web", lambda row: bool(row["pid"] != pid and row["status"] == "running"))
     assert len(alive(token)) == 1
-    host.http.delete(f"/sandboxes/{box.id}").raise_for_status()
+    killed_host.http.delete(f"/sandboxes/{box.id}").raise_for_status()
     assert not alive(token)
 
 

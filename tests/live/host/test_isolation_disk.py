@@ -66,30 +66,32 @@ def test_a_sandbox_cannot_write_more_than_its_disk_holds(kept_host: LiveHost) ->
     assert free(kept_host) > 10 << 20
 
 
-def test_a_limited_disk_is_kept_copied_and_let_go(host: LiveHost) -> None:
-    box = limited(host)
+def test_a_limited_disk_is_kept_copied_and_let_go(killed_host: LiveHost) -> None:
+    box = limited(killed_host)
     finish(box, "echo one > /etc/kept; rm /usr/bin/env; useradd -u 1500 robot 2>/dev/null")
-    snapshot = take(host)
-    fork = limited(host, "fork", snapshot_id=snapshot["id"])
-    plain = isolated(host, "plain", snapshot_id=snapshot["id"])
+    snapshot = take(killed_host)
+    fork = limited(killed_host, "fork", snapshot_id=snapshot["id"])
+    plain = isolated(killed_host, "plain", snapshot_id=snapshot["id"])
     for copy in (fork, plain):
         assert finish(copy, "cat /etc/kept; ls /usr/bin/env 2>/dev/null") == ["one"]
     finish(fork, "echo two > /etc/kept")
     for half in ("server", "keeper"):
-        host.kill(half)
+        killed_host.kill(half)
         assert finish(box, "cat /etc/kept") == ["one"]
         assert finish(fork, "cat /etc/kept") == ["two"]
     finish(plain, f"dd if=/dev/zero of=/opt/large bs=1M count={SIZE >> 20} 2>/dev/null")
-    large = take(host, "plain")
-    answer = host.http.post(
+    large = take(killed_host, "plain")
+    answer = killed_host.http.post(
         "/sandboxes",
         json={"name": "small", "isolation": "overlay", "snapshot_id": large["id"], "limits": {"disk": SIZE}},
     )
     assert (answer.status_code, answer.json()["error_details"]["code"]) == (422, "NO_SPACE")
     for name in ("box", "fork", "plain"):
-        host.http.delete(f"/sandboxes/{name}").raise_for_status()
+        killed_host.http.delete(f"/sandboxes/{name}").raise_for_status()
     deadline = time.monotonic() + LIMIT
-    while left := loop_devices(host):  # the kernel lets go of them once the last mount of their namespaces is gone
+    while left := loop_devices(
+        killed_host
+    ):  # the kernel lets go of them once the last mount of their namespaces is gone
         assert time.monotonic() < deadline, left
 
 
