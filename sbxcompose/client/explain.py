@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.clock import wall_time
 from sbxcompose.engine.listing import named_listing
@@ -15,6 +16,7 @@ from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.observed import Observed
 from sbxcompose.plan.why import Cause, Explanation, why
 from sbxcompose.plan.why_disk import with_disk
+from sbxcompose.spec.project import Project
 
 _FINE = frozenset({Cause.FINE, Cause.COMPLETED})
 _LINES_HELP = frozenset({Cause.FAILED, Cause.BACKING_OFF, Cause.UNHEALTHY})
@@ -67,7 +69,23 @@ async def explain(session: Session, names: Sequence[str]) -> Explanations:
     now = wall_time()
     entries = named_listing(session.project, observed, names)
     found = [with_disk(why(session.project, observed, entry.instance, now, ready), observed) for entry in entries]
-    return Explanations(tuple(found), observed)
+    return Explanations(tuple(with_taken_port(answer, session.project) for answer in found), observed)
+
+
+def with_taken_port(found: Explanation, project: Project) -> Explanation:
+    """Return the explanation of what has not been started with the program that has its port, if there is one."""
+    instance = found.instance
+    process = project.process(instance.sandbox, instance.process)
+    if found.cause is not Cause.NOT_STARTED or process is None or process.port is None:
+        return found
+    if project.provider_of(instance.sandbox) != "local":
+        return found
+    from sbxcompose.engine.ports import TAKEN_HINT, taken_port  # late: it reads /proc
+
+    taken = taken_port(project, process, instance, ())
+    if taken is None:
+        return found
+    return replace(found, lines=(f"{found.label} has not been started: {taken}",), hint=TAKEN_HINT)
 
 
 async def process_explanation(session: Session, answer: Explanation, hide: Callable[[str], str]) -> ProcessExplanation:

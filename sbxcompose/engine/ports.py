@@ -15,6 +15,8 @@ from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.plan.steps import Plan, PlanNote, Start, Stop
 from sbxcompose.spec.project import Process, Project
 
+TAKEN_HINT = "stop it, or choose another `port`"
+
 
 def holder_of(port: int) -> str:
     """Who listens on a port of this machine, as " by node server.js (pid 12)"; empty where that cannot be seen."""
@@ -35,15 +37,20 @@ def listening() -> Collection[int]:
 
 
 def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[ObservedRow]) -> None:
-    """Raise `ProcessFailed` if another program listens on the instance's `port` of this machine.
+    """Raise `ProcessFailed` if another program listens on the instance's `port`, see `taken_port`."""
+    if (taken := taken_port(project, process, instance, rows)) is not None:
+        raise ProcessFailed(taken, hint=TAKEN_HINT)
+
+
+def taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[ObservedRow]) -> str | None:
+    """Return which program listens on the instance's `port` of this machine, if another one does.
 
     Not where one of its `rows` lives: a run that is still to be replaced may hold it.
     """
     port = process.port_of(instance.replica)
-    if port is None or process.sandbox in project.apart() or any(row.live for row in rows):
-        return
-    if _is_taken(port):
-        raise ProcessFailed(f"port {port} is in use{holder_of(port)}", hint="stop it, or choose another `port`")
+    if port is None or process.sandbox in project.apart() or any(row.live for row in rows) or not _is_taken(port):
+        return None
+    return f"port {port} is in use{holder_of(port)}"
 
 
 def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:

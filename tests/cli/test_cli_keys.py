@@ -56,6 +56,9 @@ def test_a_process_is_not_started_on_a_port_in_use(sbx: Sbx) -> None:
         sbx.write(f"processes: {{web: {{command: {FOREVER}, port: {port}}}}}")
         said = refused(sbx, "up", "-d", code=1)
         assert f"web could not be started: port {port} is in use by " in said
+        found = sbx.run("why", "web", code=1).stdout
+        assert f"web has not been started: port {port} is in use by " in found
+        assert "hint: stop it, or choose another `port`" in found
         assert f"(pid {os.getpid()})" in said
     sbx.run("up", "-d")
     assert set(pids(sbx)) == {"web"}
