@@ -19,9 +19,9 @@ from sbxcompose.warm.listen import listen
 from sbxcompose.warm.server import ForkServer
 
 PRELOADED = """
-    cli.entry cli.main cli.apply cli.attached cli.async_main cli.bring_up cli.confirm cli.examples cli.find_running
-    cli.foreground cli.keys cli.known_projects cli.ps cli.publish cli.reader_gone cli.show_logs cli.up_request cli.wait
-    cli.write_all
+    cli.entry cli.main cli.apply cli.attached cli.async_main cli.background_up cli.bring_up cli.confirm cli.examples
+    cli.find_running cli.foreground cli.keys cli.known_projects cli.ps cli.publish cli.reader_gone cli.show_logs
+    cli.up_request cli.wait cli.write_all
     cli.commands.up_ cli.commands.down_ cli.commands.start_ cli.commands.stop_ cli.commands.restart_ cli.commands.run_
     cli.commands.exec_ cli.commands.ps_ cli.commands.logs_ cli.commands.why_ cli.commands.plan_ cli.commands.wait_
     cli.commands.kill_ cli.commands.ls_

@@ -19,7 +19,8 @@ from tests.cli.looking import FOREVER
 PACKAGE = Path(__file__).parents[2] / "sbxcompose"
 FOR_LINUX = (
     *("sbxcompose.host", "sbxcompose.linux"),
-    *("sbxcompose.engine.local_host.launch", "sbxcompose.engine.local_host.recorded_runs"),
+    *("sbxcompose.engine.local_host.keeper_start", "sbxcompose.engine.local_host.launch"),
+    "sbxcompose.engine.local_host.recorded_runs",
 )
 """Not to be imported elsewhere. (`check_local`, `isolation` and `locate` are imported only together with them.)"""
 NEED_LINUX = (

@@ -7,18 +7,16 @@ from __future__ import annotations
 import json
 import os
 import select
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sbxcompose import paths
-from sbxcompose.engine.local_host import locate
+from sbxcompose.engine.local_host import keeper_start, locate
 from sbxcompose.engine.local_host.locate import PATIENCE, log_hint
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.base import damage, host_info
-from sbxcompose.host.keeper.options import KeeperPaths, keeper_argv
 from sbxcompose.version import __version__
 
 STOPS = 2
@@ -35,12 +33,6 @@ although it cannot keep it.
 IDLE = "SBXCOMPOSE_HOST_IDLE"
 """The variable by which it knows after how many idle seconds it ends."""
 _ANEW = "`sbxcompose host stop`, then start it again"
-# The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
-# less.
-_SNIPPET = (
-    "import sys; sys.modules['ssl'] = None; sys.path.insert(0, sys.argv.pop(1));"
-    " from sbxcompose.host.server import main; main()"
-)
 
 
 def ensure_host(
@@ -56,6 +48,8 @@ def ensure_host(
     are variables by which it is started. Two callers at once end up with one host. Raises `ProviderError`.
     """
     os.environ.update(options or {})
+    if keeper := keeper_start.take_started_ahead():
+        return _start(port, key, keeper)
     path = locate.find()
     if path is None or _gives_way(path, port, options or {}):
         return _start(port, key)
@@ -96,7 +90,8 @@ def serve_foreground(
     os.environ.setdefault(IDLE, "never")  # its terminal shows that it is there; a client may come tomorrow
     os.environ.update(options or {})
     read, write = os.pipe()
-    argv = _keeper(port, key, detach=False, ready_fd=write)
+    _prepare_key(port, key)
+    argv = keeper_start.keeper_command(port, detach=False, ready_fd=write)
     sys.stdout.flush()
     sys.stderr.flush()
     if (child := os.fork()) == 0:
@@ -222,12 +217,14 @@ def ask(
 # -- starting ----------------------------------------------------------------------------------------------
 
 
-def _start(port: int | None, key: str | None) -> Path:
-    """Start a host; where it listens. If another command is faster, wait for its host; should one be ending, try again
-    after it.
+def _start(port: int | None, key: str | None, keeper: keeper_start.StartedKeeper | None = None) -> Path:
+    """Start a host, unless `keeper` is one already; where it listens. If another command is faster, wait for its host;
+    should one be ending, try again after it.
     """
+    _prepare_key(port, key)
     while True:
-        told = _run_keeper(port, key)
+        told = (keeper or keeper_start.StartedKeeper(port)).answer()
+        keeper = None
         if told.get("status") == "ready":
             return Path(told["socket"])
         if told.get("status") != "taken":
@@ -241,48 +238,10 @@ def _start(port: int | None, key: str | None) -> Path:
             return path
 
 
-def _keeper(port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None) -> list[str]:
-    paths.state_directory()  # whatever is wrong with it is better said here
+def _prepare_key(port: int | None, key: str | None) -> None:
+    """Have the key in its file before a host listens on a port."""
     if port is not None:
         _ = api_key() if key is None else _write_key(key)
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    return keeper_argv(
-        KeeperPaths(paths.socket_path(), paths.lock_path(), paths.log_path(), paths.spare_socket_path()),
-        [sys.executable, "-P", "-c", _SNIPPET, root],
-        detach=detach,
-        tcp=port,
-        ready_fd=ready_fd,
-    )
-
-
-def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
-    """Start a keeper; what it says, once it listens or has found that it cannot."""
-    read, write = os.pipe()
-    try:
-        argv = _keeper(port, key, detach=True, ready_fd=write)
-        keeper = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[write],
-            # Ctrl-C goes to all of the terminal's foreground group (termios(3)), and must not reach the host before it
-            # has detached.
-            start_new_session=True,
-        )
-        # As long as this end is open, the pipe of a keeper that dies without a word never comes to its end.
-        os.close(write)
-        write = -1
-        with open(read, "rb", closefd=False) as pipe:
-            words = pipe.readline()
-        keeper.wait()  # reaps what was started here: the keeper itself lives on in a fork of it
-    except OSError as error:
-        raise ProviderError(f"the host cannot be started: {error.strerror or error}") from error
-    finally:
-        os.close(read)
-        if write >= 0:
-            os.close(write)
-    told: dict[str, Any] = json.loads(words) if words.strip() else {}
-    return told
 
 
 def _gives_way(path: Path, port: int | None, options: Mapping[str, str], *, foreground: bool = False) -> bool:

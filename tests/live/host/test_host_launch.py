@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from sbxcompose import __version__
-from sbxcompose.engine.local_host import launch
+from sbxcompose.engine.local_host import keeper_start, launch
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.keeper.hostrecord import HostRecord
 from sbxcompose.paths import PathError
@@ -38,6 +38,42 @@ def test_the_second_call_finds_the_first_ones_host(host: LiveHost) -> None:
     assert after is not None
     assert (after["pid"], after["keeper_pid"]) == (before["pid"], before["keeper_pid"])
     assert after["version"] == __version__
+
+
+def test_a_host_started_ahead_is_used(host_environ: Home) -> None:
+    keeper_start.start_ahead()
+    try:
+        path = launch.ensure_host()
+        assert launch.ensure_host() == path
+        assert keepers(host_environ) == 1
+    finally:
+        launch.stop(force=True)
+
+
+def test_no_second_host_is_started_ahead(host: LiveHost) -> None:
+    keeper_start.start_ahead()
+    assert keeper_start.take_started_ahead() is None
+    assert launch.ensure_host() == host.path
+
+
+def test_a_keeper_started_ahead_ends_when_another_has_the_lock(host: LiveHost) -> None:
+    before = host.status
+    late = keeper_start.StartedKeeper()
+    assert late.answer() == {"status": "taken"}
+    assert host.status["keeper_pid"] == before["keeper_pid"]
+
+
+def test_an_error_of_a_start_ahead_is_raised_once_the_host_is_needed(
+    host_environ: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = host_environ.root / "open"
+    place.mkdir(mode=0o755)
+    place.chmod(0o755)
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(place))
+    keeper_start.start_ahead()
+    assert keeper_start.take_started_ahead() is None
+    with pytest.raises(PathError, match="open to other users"):
+        launch.ensure_host()
 
 
 def test_many_at_once_end_up_with_one_host(host_environ: Home) -> None:
