@@ -30,7 +30,7 @@ COMMANDS_ELSEWHERE = {
     "info": "`sbxcompose doctor` shows the configuration",
     "process": "commands take names at once, for example `sbxcompose restart PROCESS`",
     "project": "`sbxcompose up` applies the file, `sbxcompose down` stops the project",
-    "namespace": "`sbxcompose up` starts processes by name, or with `--profile NAME` before it those of a profile",
+    "namespace": "`sbxcompose stop 'NAME/*'` means all processes of a sandbox, `--profile NAME` those of a profile",
     "is-ready": "`sbxcompose wait` waits until processes are ready",
     **dict.fromkeys(("commit", "export", "volumes"), "`sbxcompose cp` copies files out of a sandbox"),
     "networks": "`sbxcompose port` forwards a port of a sandbox",

@@ -29,16 +29,12 @@ from sbxcompose.spec.units import format_duration
 
 _TOP_DROPPED = {
     "version": "not needed",
-    "log_level": "see `sbxcompose logs`",
     "log_length": "logs are kept on disk",
-    "log_location": "see `sbxcompose logs`",
-    "log_configuration": "see `sbxcompose logs`",
-    "log_format": "see `sbxcompose logs`",
+    **dict.fromkeys(("log_level", "log_location", "log_configuration", "log_format"), "see `sbxcompose logs`"),
     "is_strict": "files are always checked strictly",
     "ordered_shutdown": "processes always stop in reverse dependency order",
     "disable_env_expansion": "dollar signs are literal, and left to the shell in commands",
-    "is_tui_disabled": "see `sbxcompose top`",
-    "theme": "see `sbxcompose top`",
+    **dict.fromkeys(("is_tui_disabled", "theme"), "see `sbxcompose top`"),
 }
 _TOP_CONVERTED = ("processes", "environment", "vars", "name")
 _TOP_MANUAL = {
@@ -84,6 +80,7 @@ _CONDITIONS = {
     "process_completed": "ended",
     "process_completed_successfully": "completed",
 }
+_GROUPS = "`profiles` start some processes only, and `stop 'api/*'` means those of a sandbox `api`"
 _POLICIES = {"always": "always", "on_failure": "on_failure", "exit_on_failure": "never", "no": "never"}
 
 
@@ -186,7 +183,8 @@ class _Process:
         process.set("success_exit_codes", codes if codes != [0] else None)
         replicas = self._number(node, "replicas")
         process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
-        if is_true(node.get("disabled")):
+        scheduled = node.get("schedule")
+        if is_true(node.get("disabled")) or (scheduled is not None and not is_true(get(scheduled, "run_on_start"))):
             process.keys["autostart"] = False
         self._availability()
         self._checks()
@@ -341,7 +339,9 @@ class _Process:
             if key in _DROPPED:
                 process.dropped(key, _DROPPED[key], value)
             elif key == "namespace":
-                process.changed(key, "groups are not supported; use `profiles` to start some processes only", value)
+                process.changed(key, _GROUPS, value)
+            elif key == "schedule":
+                process.todo(key, f"there are no schedules: let cron run `sbxcompose start {process.name}`", value)
             elif key == "is_daemon" and is_true(value):
                 process.todo(key, "run it in the foreground: a process that daemonizes itself is not supervised", value)
             elif key not in _CONVERTED and key != "is_daemon" and not key.startswith("x-"):

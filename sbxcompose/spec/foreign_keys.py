@@ -85,7 +85,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "memory"), _OF_A_SANDBOX),
         **dict.fromkeys(("cpus", "cpuset", "cpu_shares", "cpu_count", "cpu_percent"), _OF_A_SANDBOX),
         **dict.fromkeys(("cpu_period", "cpu_quota", "cpu_rt_runtime", "cpu_rt_period", "disk"), _OF_A_SANDBOX),
-        "namespace": "write `profiles: [NAME]`, and start them with `sbxcompose --profile NAME up`",
+        "namespace": "write `profiles: [NAME]` for `--profile NAME up`, or move it to a sandbox for `up 'NAME/*'`",
         "ready_log_line": "write `ready_when: {log: ...}`",
         "wait_ready": "write `ready_when: {log: ...}`",
         "startsecs": "remove it: a process without a check is ready once it has run for a second",

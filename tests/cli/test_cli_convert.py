@@ -22,7 +22,7 @@ def test_a_converted_file_comes_up(sbx: Sbx) -> None:
     done = sbx.run("convert", "-o", "sbxcompose.yaml")
     assert done.stdout == ""
     assert "converted 2 processes from process-compose.yaml to sbxcompose.yaml" in done.stderr
-    assert "process-compose.yaml:3: migrate.namespace: groups are not supported" in done.stderr
+    assert "process-compose.yaml:3: migrate.namespace: `profiles` start some processes only" in done.stderr
     sbx.run("config", "-q")
     sbx.run("up", "-d", "--wait")
     assert "migrate | migrated hello" in sbx.run("logs").stdout

@@ -29,6 +29,8 @@ from tests.unit.convert.test_convert_others import converted, subjects
         ("command: x, availability: {restart: exit_on_failure}", {"restart": "never", "stop_all_on": "failure"}),
         ("command: x, availability: {exit_on_end: true}", {"stop_all_on": "exit"}),
         ("command: x, disabled: true", {"autostart": False}),
+        ("command: x, schedule: {cron: '0 2 * * *'}", {"autostart": False, "restart": "never"}),
+        ("command: x, schedule: {interval: 1h, run_on_start: true}", {"autostart": None, "restart": "never"}),
         ("command: x, is_tty: true", {"tty": True}),
         ("command: x, is_interactive: true", {"tty": True, "stdin": "pipe"}),
         ("command: x, ready_log_line: 'up (now)'", {"ready_when": {"log": r"up \(now\)"}}),
@@ -55,6 +57,13 @@ def test_a_number_that_is_a_variable_is_left_to_a_person() -> None:
     found = converted("process-compose", f"processes:\n  web: {{{keys}}}\n")
     assert found.processes["web"]["restart"] == {"policy": "always", "max_restarts": 3}
     assert [str(note) for note in found.notes] == ["web.backoff_seconds: `${WAIT}` is not a number, and is left out"]
+
+
+def test_a_schedule_is_left_to_cron() -> None:
+    found = converted("process-compose", "processes:\n  web: {command: x, schedule: {cron: '0 2 * * *'}}\n")
+    assert [str(note) for note in found.notes] == [
+        "web.schedule: there are no schedules: let cron run `sbxcompose start web`"
+    ]
 
 
 def test_process_compose_conditions() -> None:
