@@ -59,11 +59,14 @@ def main() -> None:
 
 
 def preload() -> None:
-    """Import everything that a fork should find."""
+    """Import everything that a fork should find, and make what each would make anew."""
     for name in PRELOADED.split():
         importlib.import_module(f"sbxcompose.{name}")
     for name in ("difflib", "shutil"):  # click's, for each `-d` that might be a long option; the size of a terminal
         importlib.import_module(name)
+    from sbxcompose.spec.cache import entry_decoder
+
+    entry_decoder()
 
 
 def _command() -> int:

@@ -27,6 +27,12 @@ for line in ("up -d", "ps", "plan", "restart web", "exec web true", "logs", "sto
     entry.code_of()
     print("\\n", words[0], *sorted(set(sys.modules) - loaded), file=sys.stderr)
 """
+DECODER = """
+from sbxcompose.cli import warm_main
+from sbxcompose.spec.cache import entry_decoder
+warm_main.preload()
+print(entry_decoder.cache_info().currsize)
+"""
 
 
 @pytest.fixture
@@ -126,3 +132,8 @@ def test_everyday_commands_import_nothing_in_a_fork(sbx: Sbx) -> None:
     lines = [line.split() for line in done.stderr.splitlines() if line.startswith(" ")]
     assert [line[0] for line in lines] == ["up", "ps", "plan", "restart", "exec", "logs", "stop", "down"]
     assert [line for line in lines if len(line) > 1] == [], lines
+
+
+def test_a_fork_finds_the_decoder_of_cached_projects() -> None:
+    done = subprocess.run([sys.executable, "-c", DECODER], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
