@@ -30,6 +30,29 @@ def test_replicas_are_started_and_stopped_and_what_runs_is_kept(sbx: Sbx) -> Non
     assert set(running(sbx)) == {"db", "web", "other"}, "the file counts again"
 
 
+def test_an_attached_up_shows_replicas_that_are_added_elsewhere(sbx: Sbx) -> None:
+    speak = "echo here; exec sleep 1000"
+    sbx.write(f"processes: {{web: {{command: {speak!r}}}, two: {{command: {speak!r}}}, mute: {{command: {speak!r}}}}}")
+    with sbx.start("up", "--no-attach", "mute") as up:
+        up.wait_for(r"web +\| here")
+        sbx.run("scale", "web=2", "mute=2")
+        up.wait_for(r"web\.2 +\| here")
+        up.wait_for(r"\* mute\.2 started by another command")
+        sbx.run("scale", "web=1", "mute=1")
+        up.wait_for(r"\* web\.2 stopped")
+        up.interrupt()
+        said = up.wait()
+    assert "mute.2 " in said.stdout
+    assert "| here" not in "".join(line for line in said.stdout.splitlines() if line.startswith("mute"))
+    sbx.write(f"processes: {{web: {{command: {speak!r}, replicas: 2}}}}")
+    with sbx.start("up", "web.1") as up:
+        up.wait_for(r"web\.1 +\| here")
+        sbx.run("scale", "web=3")
+        sbx.run("stop", "web.1")
+        said = up.wait()
+    assert "web.3" not in said.stdout, "one replica alone was named"
+
+
 def test_bad_numbers_are_refused(sbx: Sbx) -> None:
     sbx.write(FILE)
     assert "expected PROCESS=NUMBER" in refused(sbx, "scale", "web")

@@ -63,6 +63,19 @@ class ShownOutput(Struct, frozen=True):
     hides: Callable[[Instance], bool] = lambda instance: False
 
 
+def complete(project: Project, shown: Collection[Instance]) -> dict[tuple[str, str], int]:
+    """Return the processes of which all replicas of the file are shown, with their number.
+
+    Those that `scale` adds to them in another terminal are shown, too.
+    """
+    return {
+        (process.sandbox, process.name): process.replicas
+        for process in project.every_process()
+        if process.replicas
+        and all(Instance(process.sandbox, process.name, number + 1) in shown for number in range(process.replicas))
+    }
+
+
 class LogView:
     """Shows output on stdout."""
 
@@ -79,6 +92,7 @@ class LogView:
         """`on_lost` is told when stdout can no longer be written to; without it that is raised as `NotWritten`."""
         self._names = ProcessNames(project, shown.observed)
         self._shown = None if shown.instances is None else frozenset(shown.instances)
+        self._complete = complete(project, self._shown or ())
         self._hides = shown.hides
         self._muted = False
         self._announcer = Announcer()
@@ -125,11 +139,12 @@ class LogView:
         self._names = ProcessNames(project)
         if self._shown is not None:
             self._shown = frozenset(shown) | self._shown
+            self._complete = complete(project, self._shown)
         self.secrets.add_current(secret_values(project))
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         """Take a chunk of output. Raises `NotWritten`."""
-        if self._shows(instance) and not self._hides(instance):
+        if self._shows(instance) and not self._hides(self._in_file(instance)):
             self._log.feed(self._source(instance, stream, run), data, time_ms)
             self._set_timer()
 
@@ -258,7 +273,19 @@ class LogView:
             self._on_lost(error)
 
     def _shows(self, instance: Instance) -> bool:
-        return not self._muted and (self._shown is None or instance in self._shown)
+        if self._muted:
+            return False
+        if self._shown is None or instance in self._shown:
+            return True
+        if self._in_file(instance) is instance:
+            return False
+        self._names.include([instance])
+        return True
+
+    def _in_file(self, instance: Instance) -> Instance:
+        """Return the instance, or the first replica for one that `scale` has added to those of the file."""
+        added = instance.replica > self._complete.get((instance.sandbox, instance.process), instance.replica)
+        return Instance(instance.sandbox, instance.process) if added else instance
 
     def _source(self, instance: Instance, stream: int, run: int) -> LineSource:
         key = (instance, stream, run)
