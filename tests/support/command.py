@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support import asking
+from tests.support import asking, handing
 from tests.support.home import Home
 
 COMMAND = Path(sys.executable).parent / "sbxcompose"
@@ -43,6 +43,26 @@ class Result:
 
     def __str__(self) -> str:
         return f"exit code {self.code}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
+
+
+def finished(
+    arguments: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes = b"", timeout: float = LIMIT
+) -> Result:
+    """Run a command to its end: without a client where it can be handed to the suite's fork server."""
+    handed = handing.run(arguments, cwd, env, stdin, timeout)
+    if handed is not None:
+        return Result(handed.code, handed.stdout.decode(errors="replace"), handed.stderr.decode(errors="replace"))
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        timeout=timeout,
+        start_new_session=True,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 class Capture:
@@ -227,17 +247,13 @@ class Sbx:
         cwd: Path | None = None,
     ) -> Result:
         """Run it to its end. `code` is the exit code that it must have; None takes any."""
-        done = subprocess.run(
+        result = finished(
             [str(COMMAND), *arguments],
-            cwd=cwd or self.project,
-            env={**self.env, **(env or {})},
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=timeout,
-            start_new_session=True,
-            check=False,
+            cwd or self.project,
+            {**self.env, **(env or {})},
+            stdin.encode() if isinstance(stdin, str) else stdin,
+            timeout,
         )
-        result = Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
         assert code is None or result.code == code, f"sbxcompose {' '.join(arguments)}: {result}"
         return result
 
