@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(WorkerReports())
     elif os.environ.get("WARM", "no") != "no":
-        config.add_cleanup(SuiteServer().end)
+        config.add_cleanup(SuiteServer(os.environ["WARM"]).end)
 
 
 def pytest_unconfigure() -> None:

@@ -81,6 +81,12 @@ def shared_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             asking.stop(home.socket)
 
 
+@pytest.fixture(scope="session")
+def shared_pids(shared_host: Home) -> dict[str, int]:
+    """The process ids of the shared host as the last test has left it."""
+    return asking.host_pids(shared_host.socket)
+
+
 @contextmanager
 def _used(runner: Sbx) -> Iterator[None]:
     """Clean up after a test; whatever it left running is an error."""
@@ -95,15 +101,19 @@ def _used(runner: Sbx) -> Iterator[None]:
 
 
 @pytest.fixture
-def sbx(request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
+def sbx(
+    request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home, shared_pids: dict[str, int]
+) -> Iterator[Sbx]:
     """The command in an empty project directory; whatever the test left running is an error."""
     project = _project(tmp_path)
     marker = f"{shared_host.marker}-{project.name}"
     runner = Sbx(project, shared_host, _environment(request, shared_host, **{MARKER: marker}))
-    before = runner.host_pids()
     with _used(runner):
         yield runner
-    assert runner.host_pids() == before, "the test broke the shared host: use `sbx_alone`"
+    before = dict(shared_pids)
+    shared_pids.clear()
+    shared_pids.update(runner.host_pids())
+    assert shared_pids == before, "the test broke the shared host: use `sbx_alone`"
 
 
 @contextmanager

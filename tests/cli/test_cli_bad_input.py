@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pytest
 
 from sbxcompose.cli.command_names import COMMANDS
 from tests.cli.looking import FOREVER
-from tests.support.command import COMMAND, LIMIT, Sbx
+from tests.support.command import COMMAND, LIMIT, Result, Sbx
 
 FILE = f"""
 processes:
@@ -37,43 +36,55 @@ BY_NAME = (
     "graph NAME", "scale NAME=2",
 )  # fmt: skip
 """Command lines that name a process or a sandbox."""
+CLOSED = (
+    *("ls", "ps --json", "logs", "config", "exec web echo hi", "run job", "up -d --wait"),
+    "cp web:/etc/passwd copied",
+)
+"""Some that also have to run with closed streams: cold, since those cannot be handed over, so not all of them."""
 WITHOUT_PROJECT = ("ls", "schema", "host status", "doctor", "completion bash", "version")
 """Command lines that succeed anywhere."""
-pytestmark = pytest.mark.time_limit(600)  # sixty commands one after the other, on a machine that may be busy
+pytestmark = pytest.mark.time_limit(600)  # forty commands one after the other, on a machine that may be busy
 ALONE = ("mcp", "top", "init", "convert", "host")
 """Commands with tests of their own: without their package or a terminal they end before they look at a project."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended; `stdout` is empty where nobody could read it."""
-
-    code: int
-    stdout: str
-    stderr: str
+def run(sbx: Sbx, words: str) -> Result:
+    """Run a command line without a terminal."""
+    return sbx.run(*words.split(), code=None)
 
 
-def run(sbx: Sbx, words: str, *, stdin: str = "</dev/null", stdout: str = "", pipe: int | None = None) -> Done:
-    """Run a command line without a terminal, with redirections of a shell."""
+def run_redirected(sbx: Sbx, words: str, redirections: str = "", stdout: int = subprocess.PIPE) -> Result:
+    """Run a command line with redirections of a shell, or with its output into a pipe."""
     done = subprocess.run(
-        ["sh", "-c", f'exec "$0" "$@" {stdin} {stdout}', str(COMMAND), *words.split()],
+        ["sh", "-c", f'exec "$0" "$@" {redirections}', str(COMMAND), *words.split()],
         cwd=sbx.project,
         env=sbx.env,
-        stdout=subprocess.PIPE if pipe is None else pipe,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         start_new_session=True,
         timeout=LIMIT,
         check=False,
     )
-    return Done(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
+    return Result(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
 
 
-def problems(results: Mapping[str, Done], codes: Mapping[str, int]) -> list[str]:
+def run_unread(sbx: Sbx, words: str) -> Result:
+    """Run a command line whose output nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        return run_redirected(sbx, words, stdout=write)
+    finally:
+        os.close(write)
+
+
+def problems(results: Mapping[str, Result], codes: Mapping[str, int]) -> list[str]:
     """Return what is wrong with how the command lines ended; each has to end with the code that it has in `codes`."""
     return [f"{words}: {wrong}: {done}" for words, done in results.items() if (wrong := problem(done, codes[words]))]
 
 
-def problem(done: Done, code: int) -> str | None:
+def problem(done: Result, code: int) -> str | None:
     lines = done.stderr.splitlines()
     if "Traceback" in done.stdout + done.stderr or "internal error" in done.stderr:
         return "failed by itself"
@@ -88,9 +99,10 @@ def problem(done: Done, code: int) -> str | None:
     return f"wrote {done.stdout!r}" if done.stdout else None
 
 
-def in_no_project(names: str) -> tuple[str, ...]:
-    """All command lines; those by name with a name that could be one."""
-    return (*dict.fromkeys((*WORKING, *(words.replace("NAME", names) for words in BY_NAME))), "down", "watch", "up")
+def of_each_command(name: str) -> dict[str, str]:
+    """One command line of each command, by its first word: what is refused before its options are looked at."""
+    by_name = [words.replace("NAME", name) for words in BY_NAME]
+    return {words.split()[0]: words for words in (*by_name, *WORKING, "down", "watch", "up")}
 
 
 def test_every_command_is_in_this_matrix() -> None:
@@ -99,7 +111,7 @@ def test_every_command_is_in_this_matrix() -> None:
 
 
 def test_without_a_file(sbx: Sbx) -> None:
-    results = {words: run(sbx, words) for words in in_no_project("web")}
+    results = {words: run(sbx, words) for words in of_each_command("web").values()}
     codes = {words: 0 if words in WITHOUT_PROJECT else 2 for words in results}
     assert problems(results, codes) == []
     for words, done in results.items():
@@ -118,12 +130,13 @@ def test_a_file_of_another_tool_is_offered_for_conversion(sbx: Sbx) -> None:
 
 
 def test_a_project_that_does_not_exist(sbx: Sbx) -> None:
-    results = {words: run(sbx, f"-p nonesuch {words}") for words in in_no_project("web")}
+    lines = of_each_command("web")
+    results = {words: run(sbx, f"-p nonesuch {words}") for words in lines.values()}
     assert results.pop("doctor").code == 3  # its report is its output
     codes = {words: 0 if words in WITHOUT_PROJECT else 2 for words in results}
     assert problems(results, codes) == []
-    for words in ("ps", "logs", "why", "down", "stop job", "kill -s CONT web", "stats --no-stream"):
-        assert "no project named `nonesuch`" in results[words].stderr, words
+    for name in ("ps", "logs", "why", "down", "stop", "kill", "stats"):
+        assert "no project named `nonesuch`" in results[lines[name]].stderr, name
 
 
 def test_a_name_that_does_not_exist(sbx: Sbx) -> None:
@@ -135,26 +148,28 @@ def test_a_name_that_does_not_exist(sbx: Sbx) -> None:
         assert "`wbe`" in done.stderr, words
 
 
-@pytest.mark.parametrize("streams", ["closed", "no reader", "no terminal"])
-def test_streams_that_are_not_there(sbx: Sbx, streams: str) -> None:
+def test_without_a_terminal(sbx: Sbx) -> None:
     sbx.write(FILE)
     sbx.run("up", "-d")
-    results = {}
-    for words in WORKING:
-        match streams:
-            case "closed":  # each alone: test_cli_streams.py; such a command runs cold
-                results[words] = run(sbx, words, stdin="<&-", stdout=">&-")
-            case "no reader":
-                read, write = os.pipe()
-                os.close(read)
-                results[words] = run(sbx, words, pipe=write)
-                os.close(write)
-            case _:
-                results[words] = run(sbx, words)
-    codes = dict.fromkeys(results, 0)
-    if streams == "no reader":  # what has written something ends as by SIGPIPE
-        codes = {words: 141 if done.code == 141 else 0 for words, done in results.items()}
-        assert {codes[words] for words in ("ps", "config", "plan", "exec web echo hi")} == {141}
+    results = {words: run(sbx, words) for words in WORKING}
+    assert problems(results, dict.fromkeys(results, 0)) == []
+
+
+def test_closed_streams(sbx: Sbx) -> None:
+    """Each alone: test_cli_streams.py."""
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    results = {words: run_redirected(sbx, words, "<&- >&-") for words in CLOSED}
+    assert problems(results, dict.fromkeys(results, 0)) == []
+
+
+def test_output_that_nobody_reads(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    results = {words: run_unread(sbx, words) for words in {words.split()[0]: words for words in WORKING}.values()}
+    # What has written something ends as by SIGPIPE.
+    codes = {words: 141 if done.code == 141 else 0 for words, done in results.items()}
+    assert {codes[words] for words in ("ps --json", "config", "plan", "exec web echo hi")} == {141}
     assert problems(results, codes) == []
 
 

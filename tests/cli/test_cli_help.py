@@ -11,22 +11,30 @@ import pytest
 from sbxcompose import __version__
 from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.examples import EXAMPLES, typed
-from sbxcompose.cli.main import HelpContext, cli
+from sbxcompose.cli.main import HelpContext, cli, run
+from tests.support.cases import each_case
 from tests.support.command import Sbx
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@each_case("name", COMMANDS)
 def test_every_command_has_a_help_that_says_more_than_its_options(
-    tmp_path_factory: pytest.TempPathFactory, dry: Sbx, name: str
+    name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = dry.run(name, "--help", cwd=tmp_path_factory.mktemp("nowhere"))
-    assert done.stdout.startswith(f"Usage: sbxcompose {name} ")
-    assert done.stderr == ""
-    _, _, rest = done.stdout.partition("\n\n")
+    assert run([name, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"Usage: sbxcompose {name} ")
+    assert shown.err == ""
+    _, _, rest = shown.out.partition("\n\n")
     words = rest.partition("Options:")[0].split()
-    assert len(words) >= 5, done.stdout
-    assert all(len(line) <= 80 for line in done.stdout.splitlines())
-    assert all(example in done.stdout for example, _ in EXAMPLES.get(name, ()))
+    assert len(words) >= 5, shown.out
+    assert all(len(line) <= 80 for line in shown.out.splitlines())
+    assert all(example in shown.out for example, _ in EXAMPLES.get(name, ()))
+
+
+def test_a_help_needs_no_project(tmp_path_factory: pytest.TempPathFactory, dry: Sbx) -> None:
+    done = dry.run("up", "--help", cwd=tmp_path_factory.mktemp("nowhere"))
+    assert done.stdout.startswith("Usage: sbxcompose up ")
+    assert done.stderr == ""
 
 
 def test_the_help_lists_every_command_and_teaches(dry: Sbx) -> None:
@@ -45,9 +53,9 @@ def test_without_a_command_it_shows_its_help(dry: Sbx) -> None:
     assert "Usage: sbxcompose" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["-V"], ["version"]], ids=" ".join)
-def test_version(dry: Sbx, arguments: list[str]) -> None:
-    assert dry.run(*arguments).stdout == f"sbxcompose {__version__}\n"
+def test_version(dry: Sbx) -> None:
+    for argument in ("--version", "-V", "version"):
+        assert dry.run(argument).stdout == f"sbxcompose {__version__}\n"
 
 
 def test_version_for_programs(dry: Sbx) -> None:
@@ -55,9 +63,10 @@ def test_version_for_programs(dry: Sbx) -> None:
     assert dry.run("version", "--json").json == {"version": __version__}
 
 
-@pytest.mark.parametrize("name", ["serve", "status", "stop"])
-def test_the_commands_of_host_explain_themselves(dry: Sbx, name: str) -> None:
-    assert dry.run("host", name, "--help").stdout.startswith(f"Usage: sbxcompose host {name} ")
+@each_case("name", ["serve", "status", "stop"])
+def test_the_commands_of_host_explain_themselves(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["host", name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: sbxcompose host {name} ")
 
 
 def test_help_fits_a_narrow_terminal_but_for_what_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +100,7 @@ def test_examples_can_be_typed_as_they_are_shown(dry: Sbx) -> None:
     assert not [example for example in every if not re.search(r"(^|[|(] ?|&& )sbxcompose ", example)]
 
 
-@pytest.mark.parametrize("example", [example for examples in EXAMPLES.values() for example, _ in examples])
+@each_case("example", [example for examples in EXAMPLES.values() for example, _ in examples])
 def test_every_example_is_a_valid_command_line(example: str) -> None:
     _, called, own = example.rpartition("sbxcompose ")
     words = shlex.split(re.split(r" [>|] |\)", own if called else example)[0])

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from sbxcompose.cli.main import run
 from tests.cli.looking import FOREVER, alive, pids, refused
+from tests.support.cases import each_case
 from tests.support.command import Sbx
 
 WEB = f"processes: {{web: {{command: {FOREVER}}}}}\n"
@@ -45,6 +47,7 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
 def test_status_of_no_host_and_stop_of_no_host(sbx_alone: Sbx) -> None:
     assert "is not running" in sbx_alone.run("host", "status", code=3).stdout
     assert sbx_alone.run("host", "status", "--json", code=3).json["running"] is False
+    assert "is not running" in refused(sbx_alone, "host", "status", "--env", code=3)
     assert "is not running" in sbx_alone.run("host", "stop").stderr
 
 
@@ -104,6 +107,7 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
     sbx.write(WEB)
     with sbx.start("host", "serve", "--port", "0", "--key", "sesame") as serve:
         port = int(re.findall(r"127\.0\.0\.1:(\d+)", serve.wait_for(r"http://127\.0\.0\.1:\d+\D"))[-1])
+        serve.wait_for("listening on .*host.sock")
         sbx.run("up", "-d")
         web = pids(sbx)["web"]
         assert ask(port, "/sandboxes")[0] == 401
@@ -163,6 +167,7 @@ def test_the_host_that_up_has_started_is_replaced_once_nothing_runs(sbx_alone: S
     sbx_alone.run("up", "-d")
     serve = ("host", "serve", "--detach", "--port", "0", "--key", "dev")
     assert "without a port" in refused(sbx_alone, *serve, code=3)
+    assert "no TCP address" in refused(sbx_alone, "host", "status", "--env", code=3)
     assert set(pids(sbx_alone)) == {"web"}
     sbx_alone.run("down")
     port = int(exports(sbx_alone.run(*serve).stdout)["TENSORLAKE_API_URL"].rpartition(":")[2])
@@ -170,44 +175,20 @@ def test_the_host_that_up_has_started_is_replaced_once_nothing_runs(sbx_alone: S
     assert (status, len(found["sandboxes"])) == (200, 1)
 
 
-def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
-    assert "is not running" in refused(sbx_alone, "host", "status", "--env", code=3)
-    sbx_alone.write(WEB)
-    sbx_alone.run("up", "-d")
-    assert "no TCP address" in refused(sbx_alone, "host", "status", "--env", code=3)
+@each_case("key", ["", " ", "a b", "ä", "x\n"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["host", "serve", "--port", "0", "--key", key]) == 2
+    assert "ASCII" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x\n"])
-def test_a_key_that_no_header_can_carry_is_refused(dry: Sbx, key: str) -> None:
-    assert "ASCII" in refused(dry, "host", "serve", "--port", "0", "--key", key)
-
-
-def test_serve_on_any_free_port_says_which(sbx_alone: Sbx) -> None:
-    with sbx_alone.start("host", "serve", "--port", "0") as serve:
-        seen = serve.wait_for(r"http://127\.0\.0\.1:\d+.*\n")
-        port = int(re.findall(r"127\.0\.0\.1:(\d+)", seen)[-1])
-        assert port > 0
-        serve.wait_for("listening on .*host.sock")
-        assert ask(port, "/sandboxes")[0] == 401
-
-
-def serve_on_taken_port(sbx: Sbx) -> tuple[int, str]:
-    """What `host serve` says about a port on which this process listens."""
+def test_serve_with_a_port_that_is_taken_says_by_whom_and_not_that_it_listens(sbx_alone: Sbx) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        return port, refused(sbx, "host", "serve", "--port", str(port), code=3)
-
-
-def test_serve_with_a_port_that_is_taken_says_by_whom(sbx_alone: Sbx) -> None:
-    port, said = serve_on_taken_port(sbx_alone)
+        said = refused(sbx_alone, "host", "serve", "--port", str(port), code=3)
     assert f"port {port} is in use by " in said
     assert f"(pid {os.getpid()})" in said
-
-
-def test_serve_does_not_say_that_it_listens_when_it_does_not(sbx_alone: Sbx) -> None:
-    _, said = serve_on_taken_port(sbx_alone)
     assert "listening on" not in said
 
 

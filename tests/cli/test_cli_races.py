@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.looking import FOREVER, alive, rows
 from tests.support.command import Sbx
-from tests.support.home import alive_with
+from tests.support.home import MARKER, alive_with
 
 REPLICAS = 12
 
@@ -14,22 +14,22 @@ REPLICAS = 12
 def sleepers(sbx: Sbx) -> int:
     """How many processes of the project run, found by what they inherit and not by asking the host."""
     # Some may still be the shell whose last words these are.
-    return sum(command.endswith("sleep 1000") for pid, command in alive_with(sbx.home.marker).items() if alive(pid))
+    return sum(command.endswith("sleep 1000") for pid, command in alive_with(sbx.env[MARKER]).items() if alive(pid))
 
 
 @pytest.mark.time_limit(300)
-def test_three_ups_and_three_downs_at_once_double_nothing(sbx_alone: Sbx) -> None:
-    sbx_alone.write(f"processes: {{web: {{command: {FOREVER}, replicas: {REPLICAS}}}}}\n")
+def test_three_ups_and_three_downs_at_once_double_nothing(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, replicas: {REPLICAS}}}}}\n")
     for _ in range(2):
-        sbx_alone.run("up", "-d")
-        commands = [sbx_alone.start(*arguments) for arguments in [("up", "-d"), ("down",)] * 3]
+        sbx.run("up", "-d")
+        commands = [sbx.start(*arguments) for arguments in [("up", "-d"), ("down",)] * 3]
         for command in commands:
             command.wait()
-        assert sleepers(sbx_alone) <= REPLICAS
-    sbx_alone.run("up", "-d")
-    assert sleepers(sbx_alone) == len(rows(sbx_alone)) == REPLICAS
-    sbx_alone.run("down")
-    assert sleepers(sbx_alone) == 0
+        assert sleepers(sbx) <= REPLICAS
+    sbx.run("up", "-d")
+    assert sleepers(sbx) == len(rows(sbx)) == REPLICAS
+    sbx.run("down")
+    assert sleepers(sbx) == 0
 
 
 @pytest.mark.time_limit(300)

@@ -131,7 +131,7 @@ def test_it_is_made_anew_for_another_size_and_what_the_old_one_has_become_is_tak
         up.wait()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["up", "restart"])  # the lines come after five seconds
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(sbx: Sbx, command: str) -> None:
     gate = Gate(sbx)
     sbx.write(STAGES)

@@ -29,6 +29,11 @@ sys.path.insert(0, {str(ROOT)!r})
 from sbxcompose.warm import circumstances
 print(json.dumps(circumstances.own()))
 """
+AS_TOOLS = ({"host", "status"}, {"host", "stop"}, {"doctor"})
+"""Words of commands that users run cold, in which nothing depends on that, and which tests run often.
+
+`test_cli_fork_server.py` runs them through the real client.
+"""
 SMALL = 1 << 16
 """Bytes of standard input that a pipe takes at once (pipe(7))."""
 
@@ -52,8 +57,11 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: byte
     folder = env.get(place.VARIABLE, "")
     if not folder.startswith("/") or "_SBXCOMPOSE_COMPLETE" in env or len(stdin) > SMALL:
         return None
+    if list(arguments[1:]) in (["--version"], ["-V"]):
+        return None  # these answer before they look for a server
     own, status = _circumstances(folder, env)
-    if circumstances.unsuitable(arguments[1:], [sys.executable, arguments[0]], status, terminal_input=False):
+    words = [] if any(tool <= set(arguments) for tool in AS_TOOLS) else arguments[1:]
+    if circumstances.unsuitable(words, [sys.executable, arguments[0]], status, terminal_input=False):
         return None
     with ExitStack() as stack:
         sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))

@@ -27,14 +27,17 @@ SUITE_SERVER = Path(__file__).with_name("suite_server.py")
 
 
 class SuiteServer:
-    """The fork server of a whole session of tests, in all workers; its directory is in the environment."""
+    """The fork server of a whole session of tests, in all workers; its directory is in the environment.
 
-    def __init__(self) -> None:
+    `kind`: `bare` for one whose forks import our modules themselves (`suite_server.py`).
+    """
+
+    def __init__(self, kind: str = "") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sbx-warm-", dir="/tmp"))
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ}
         self._env = {**kept, place.VARIABLE: str(self._folder)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(SUITE_SERVER)], env=self._env, start_new_session=True
+            [sys.executable, "-P", str(SUITE_SERVER), kind], env=self._env, start_new_session=True
         )
         while not control.paths(str(self._folder)):
             assert self._process.poll() is None, "the fork server has ended"
