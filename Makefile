@@ -18,7 +18,8 @@ PYTHONS ?= python3.13 python3.12 python3.11 python3
 # process takes a second or two to find all of them (WORKERS=0: one process, to debug). Nor do they run commands.
 WAITING = $(filter-out tests/unit% -%,$(or $(TESTS),tests))
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(WAITING),1,0))
-# Whether the tests run the installed command in forks of one fork server, as users do, or each time in a new Python.
+# Whether the tests run the installed command in forks of one fork server, as users do, in forks that import all of our
+# modules themselves (bare), or each time in a new Python (no).
 WARM ?= yes
 
 .PHONY: help up test test-cold lint format types imports schema schema-check openapi openapi-check options man bench ci clean

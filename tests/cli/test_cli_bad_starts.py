@@ -15,37 +15,36 @@ from tests.support.command import COMMAND, Sbx
 WAITS = f"  next: {{command: {FOREVER}, depends_on: [web]}}\n  other: {{command: {FOREVER}}}\n"
 
 
-@pytest.mark.parametrize(
-    "keys, words",
-    [
-        ("command: [no-such-command]", ["command not found: no-such-command"]),
-        ("command: [./plain.txt]", ["not executable", "plain.txt"]),
-        ("command: [./folder]", ["folder"]),
-        ("command: ['true'], workdir: nowhere", ["no such directory", "nowhere"]),
-        ("command: ['true'], workdir: plain.txt", ["plain.txt"]),
-        ("command: ['true'], user: nobody-by-this-name", ["nobody-by-this-name"]),
-        ("command: [./script]", ["script", "no-such-interpreter"]),
-        ("command: ['no such', \"\"]", ["no such"]),
-    ],
-    ids=["not found", "not executable", "directory", "workdir", "workdir is a file", "user", "interpreter", "empty"],
-)
-def test_what_cannot_be_started_is_named_and_holds_up_only_its_dependents(
-    sbx: Sbx, keys: str, words: list[str]
-) -> None:
+BAD = {
+    "not-found": ("command: [no-such-command]", ["command not found: no-such-command"]),
+    "not-executable": ("command: [./plain.txt]", ["not executable", "plain.txt"]),
+    "directory": ("command: [./folder]", ["folder"]),
+    "workdir": ("command: ['true'], workdir: nowhere", ["no such directory", "nowhere"]),
+    "workdir-is-file": ("command: ['true'], workdir: plain.txt", ["plain.txt"]),
+    "user": ("command: ['true'], user: nobody-by-this-name", ["nobody-by-this-name"]),
+    "interpreter": ("command: [./script]", ["script", "no-such-interpreter"]),
+    "empty": ("command: ['no such', \"\"]", ["no such"]),
+}
+"""By a name, the keys of a process that cannot be started, and words about it."""
+
+
+def test_what_cannot_be_started_is_named_and_holds_up_only_its_dependents(sbx: Sbx) -> None:
     sbx.write("words\n", "plain.txt")
     sbx.write("#!/no-such-interpreter\n", "script").chmod(0o755)
     (sbx.project / "folder").mkdir()
-    sbx.write(f"processes:\n  web: {{{keys}}}\n{WAITS}")
-    up = sbx.run("up", "-d", code=1)
-    assert "Traceback" not in up.stderr
-    assert "web could not be started" in up.stderr
-    for word in words:
-        assert word in up.stderr, up.stderr
-    assert "next was not started: held up by web" in up.stderr
+    needs = "".join(f"  after-{name}: {{command: {FOREVER}, depends_on: [{name}]}}\n" for name in BAD)
+    others = f"{needs}  other: {{command: {FOREVER}}}\n"
+    sbx.write("processes:\n" + "".join(f"  {name}: {{{keys}}}\n" for name, (keys, _) in BAD.items()) + others)
+    said = sbx.run("up", "-d", code=1).stderr
+    assert "Traceback" not in said
+    for name, (_, words) in BAD.items():
+        (line,) = [line for line in said.splitlines() if f"{name} could not be started" in line]
+        assert [word for word in words if word not in line] == []
+        assert f"after-{name} was not started: held up by {name}" in said
     assert set(pids(sbx)) == {"other"}
-    sbx.write(f"processes:\n  web: {{command: {FOREVER}}}\n{WAITS}")
+    sbx.write("processes:\n" + "".join(f"  {name}: {{command: {FOREVER}}}\n" for name in BAD) + others)
     sbx.run("up", "-d")
-    assert set(pids(sbx)) == {"web", "next", "other"}, "the next `up` puts it right"
+    assert set(pids(sbx)) == {*BAD, *(f"after-{name}" for name in BAD), "other"}, "the next `up` puts it right"
 
 
 def test_attached_up_names_what_cannot_be_started(sbx: Sbx) -> None:

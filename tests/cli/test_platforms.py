@@ -96,10 +96,9 @@ def test_everything_that_is_not_for_linux_is_imported(tmp_path: Path) -> None:
     assert run(script, tmp_path).stdout == "all\n"
 
 
-@pytest.mark.parametrize("provider", ["local", "tensorlake"])
-def test_what_asks_no_provider_works(tmp_path: Path, provider: str) -> None:
-    (tmp_path / "sbxcompose.yaml").write_text(FILE.format(provider=provider))
-    for _ in range(2):  # read, then from the cache
+def test_what_asks_no_provider_works(tmp_path: Path) -> None:
+    for provider in ("local", "tensorlake", "tensorlake"):  # read, and then from the cache
+        (tmp_path / "sbxcompose.yaml").write_text(FILE.format(provider=provider))
         shown = run(RUN, tmp_path, "config")
         assert shown.returncode == 0, shown.stderr
         assert "SIGUSR1" in shown.stdout
@@ -116,15 +115,15 @@ def test_a_signal_has_the_number_that_sandboxes_know(tmp_path: Path) -> None:
     assert run(script, tmp_path).stdout == "10\n"
 
 
-@pytest.mark.parametrize("command", [["up"], ["plan"], ["ps"], ["down"], ["logs"]], ids=" ".join)
-def test_the_cloud_is_asked(tmp_path: Path, command: list[str]) -> None:
+def test_the_cloud_is_asked(tmp_path: Path) -> None:
+    """Other commands, of a cloud that answers: `test_a_project_in_the_cloud_is_brought_up_and_down`."""
     (tmp_path / "sbxcompose.yaml").write_text(FILE.format(provider="tensorlake"))
-    done = run(RUN, tmp_path, *command)
+    done = run(RUN, tmp_path, "plan")
     assert done.returncode == 3
     assert "127.0.0.1:9" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["up"], ["plan"], ["ps"], ["down"], ["host", "status"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["up"], ["ps"], ["host", "status"]], ids=" ".join)
 def test_the_provider_local_is_refused_with_the_remedy(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "sbxcompose.yaml").write_text(FILE.format(provider="local"))
     done = run(RUN, tmp_path, *command)

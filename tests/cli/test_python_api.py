@@ -40,7 +40,7 @@ def blocks(text: str) -> list[str]:
 
 
 EXAMPLES = {f"docs-{number}": block for number, block in enumerate(blocks(PAGE), 1)}
-EXAMPLES |= {f"{item.__module__}.{item.__qualname__}": blocks(inspect.getdoc(item) or "")[0] for item in DOCUMENTED}
+EXAMPLES |= {f"{item.__module__}-{item.__name__}": blocks(inspect.getdoc(item) or "")[0] for item in DOCUMENTED}
 
 
 @pytest.fixture
@@ -68,19 +68,60 @@ def with_project(main: Main, **options: Any) -> None:
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_runs(sbx: Sbx, name: str) -> None:
-    sbx.write(SPEC)
-    is_test = "def test_" in EXAMPLES[name]
-    script = sbx.write(EXAMPLES[name], "test_example.py" if is_test else "example.py")
-    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "sbxcompose.pytest_plugin"] if is_test else []
-    command = [sys.executable, "-W", "error", *runner, str(script)]
-    env = {**sbx.env, "WEB_PORT": str(free_port()), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
-        command, cwd=sbx.project, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+EACH_IN_A_FORK = """
+import os, runpy, sys
+import sbxcompose.sync
+from sbxcompose import load, open_project
+
+for folder, port in zip(sys.argv[1::2], sys.argv[2::2]):
+    pid = os.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.environ["WEB_PORT"] = port
+        runpy.run_path("example.py", run_name="__main__")
+        sys.exit()
+    if os.waitpid(pid, 0)[1] != 0:
+        sys.exit(f"failed: {folder}")
+"""
+"""Runs examples one after the other, each in its folder and in a fork of a Python that has imported the API."""
+
+
+@pytest.mark.parametrize("of", ["docs-", "sbxcompose."], ids=["page", "docstrings"])
+def test_every_example_runs(sbx: Sbx, of: str) -> None:
+    arguments = []
+    for name, text in EXAMPLES.items():
+        if name.startswith(of) and "def test_" not in text:
+            folder = f"{sbx.project.name}-{name.replace('.', '-')}"
+            sbx.write(SPEC, f"{folder}/sbxcompose.yaml")
+            sbx.write(text, f"{folder}/example.py")
+            arguments += [folder, str(free_port())]
+    assert len(arguments) > 10
+    done = run_python(sbx, "-c", EACH_IN_A_FORK, *arguments, env={})
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name, text in EXAMPLES.items() if "def test_" in text])
+def test_every_example_of_a_test_runs(sbx: Sbx, name: str) -> None:
+    sbx.write(SPEC)
+    sbx.write(EXAMPLES[name], "test_example.py")
+    plugins = ("-p", "no:cacheprovider", "-p", "sbxcompose.pytest_plugin")
+    env = {"WEB_PORT": str(free_port()), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = run_python(sbx, "-m", "pytest", "-q", *plugins, "test_example.py", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def run_python(sbx: Sbx, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a Python in the project directory, to its end."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=sbx.project,
+        env={**sbx.env, **env},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def test_a_project_comes_up_is_looked_at_and_goes_down(here: Sbx) -> None:

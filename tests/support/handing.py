@@ -7,6 +7,7 @@ can send what the client would have sent (`sbxcompose/warm/client.py`).
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,10 @@ AS_TOOLS = ({"host", "status"}, {"host", "stop"}, {"doctor"})
 
 `test_cli_fork_server.py` runs them through the real client.
 """
+KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "USER")
+"""Variables that the suite's server has, and a command has them too (`Home.environment`)."""
 SMALL = 1 << 16
 """Bytes of standard input that a pipe takes at once (pipe(7))."""
-
-_described: dict[tuple[str, str], tuple[circumstances.Description, dict[str, str]]] = {}
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: byte
         return None
     if list(arguments[1:]) in (["--version"], ["-V"]):
         return None  # these answer before they look for a server
-    own, status = _circumstances(folder, env)
+    if circumstances.variables(env) != circumstances.variables(server_environment()):
+        return None
+    own, status = _circumstances()
     words = [] if any(tool <= set(arguments) for tool in AS_TOOLS) else arguments[1:]
     if circumstances.unsuitable(words, [sys.executable, arguments[0]], status, terminal_input=False):
         return None
-    with ExitStack() as stack:
-        sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
         try:
             sock.connect(place.socket_path(folder, own))
@@ -79,20 +81,29 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: byte
             "descriptors": [0, 1, 2],
             "pid": os.getpid(),
         }
-        own_ends = stack.enter_context(_handed_over(sock, request, cwd, stdin))
-        if own_ends is None:
-            return None
-        return _attend(sock, own_ends, timeout, arguments)
+        with _handed_over(sock, request, cwd, stdin) as ends:
+            return None if ends is None else _attend(sock, ends, timeout, arguments)
 
 
-def _circumstances(folder: str, env: Mapping[str, str]) -> tuple[circumstances.Description, dict[str, str]]:
-    """Return what a client with this environment would say of itself: found out by one, for each set of variables."""
-    key = folder, circumstances.variables(env)
-    if key not in _described:
-        # Not with `-c`: some flags of the interpreter are part of the description.
-        done = subprocess.run([sys.executable, "/dev/stdin"], input=DESCRIBE, env=env, capture_output=True, text=True)
-        _described[key] = json.loads(done.stdout)
-    return _described[key]
+@functools.cache
+def _circumstances() -> tuple[circumstances.Description, dict[str, str]]:
+    """Return what a client with the variables of the server would say of itself: one is asked."""
+    # Not with `-c`: some flags of the interpreter are part of the description.
+    done = subprocess.run(
+        [sys.executable, "/dev/stdin"],
+        input=DESCRIBE,
+        env=server_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own, status = json.loads(done.stdout)
+    return own, status
+
+
+def server_environment() -> dict[str, str]:
+    """Return the variables that the suite's server has."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sbxcompose.warm import control, place
+from tests.support import handing
 from tests.support.code_server import CLIENT
 from tests.support.command import LIMIT, Running
 from tests.support.home import MARKER
@@ -34,8 +35,7 @@ class SuiteServer:
 
     def __init__(self, kind: str = "") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sbx-warm-", dir="/tmp"))
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ}
-        self._env = {**kept, place.VARIABLE: str(self._folder)}
+        self._env = {**handing.server_environment(), place.VARIABLE: str(self._folder)}
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(SUITE_SERVER), kind], env=self._env, start_new_session=True
         )
