@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from sbxcompose.warm import control
-from tests.support.command import LIMIT, Sbx
+from tests.support import handing
+from tests.support.command import COMMAND, LIMIT, Sbx
+from tests.support.warm import WARM
 
 FILE = "name: shop\nprocesses: {web: {command: exec sleep 1000}}\n"
 FORKED = """
@@ -101,6 +103,12 @@ def test_a_fork_has_the_variables_of_its_client_and_a_killed_server_is_replaced(
     assert "web" in warm.run("plan", env={"WHOSE": "third"}).stdout
     wait_for_socket(warm)
     assert servers(warm)[0]["pid"] != server["pid"]
+
+
+def test_tests_hand_commands_over_themselves_where_the_suite_has_a_server(dry: Sbx) -> None:
+    ended = handing.run([str(COMMAND), "schema", "--help"], dry.project, dry.env, b"", LIMIT)
+    assert (ended is not None) == (WARM in os.environ)
+    assert ended is None or (ended.code, ended.stderr) == (0, b"")
 
 
 def test_it_is_switched_off_by_a_variable(dry: Sbx) -> None:

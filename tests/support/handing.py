@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,10 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: byte
         return None  # these answer before they look for a server
     if circumstances.variables(env) != circumstances.variables(server_environment()):
         return None
-    own, status = _circumstances()
+    if threading.current_thread() is not threading.main_thread():
+        return None  # a thread may have other rights than its process, whose are read (tests/support/rights.py)
+    inherited, status = circumstances.own()
+    own = {**inherited, **_of_client()}
     words = [] if any(tool <= set(arguments) for tool in AS_TOOLS) else arguments[1:]
     if circumstances.unsuitable(words, [sys.executable, arguments[0]], status, terminal_input=False):
         return None
@@ -86,19 +90,12 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: byte
 
 
 @functools.cache
-def _circumstances() -> tuple[circumstances.Description, dict[str, str]]:
-    """Return what a client with the variables of the server would say of itself: one is asked."""
+def _of_client() -> circumstances.Description:
+    """Return what of its circumstances a client does not inherit from its parent: one is asked."""
     # Not with `-c`: some flags of the interpreter are part of the description.
-    done = subprocess.run(
-        [sys.executable, "/dev/stdin"],
-        input=DESCRIBE,
-        env=server_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    own, status = json.loads(done.stdout)
-    return own, status
+    command, env = [sys.executable, "/dev/stdin"], server_environment()
+    done = subprocess.run(command, input=DESCRIBE, env=env, capture_output=True, text=True, check=True)
+    return {name: json.loads(done.stdout)[0][name] for name in ("interpreter", "package", "variables")}
 
 
 def server_environment() -> dict[str, str]:
