@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.up_request import UpRequest
+from sbxcompose.cli.up_request import UpRequest, note_what_is_limited
 from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions
@@ -31,6 +31,8 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
         check_resolved(project, options)  # before a host is started
     wanted = instances_in_scope(project, options)
     _start_host(project)
+    if request.wait or request.ends_itself:
+        note_what_is_limited(shell, request.grace, request.wait_timeout)
     way = _chosen_way(shell, project, request, options, wanted)
     from sbxcompose.cli.async_main import run_command
 

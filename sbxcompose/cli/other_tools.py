@@ -21,6 +21,8 @@ COMMANDS_ELSEWHERE = {
     **dict.fromkeys(("forward", "port-forward", "tunnel"), "`sbxcompose port` forwards a port"),
     **dict.fromkeys(("signal", "send"), "`sbxcompose kill -s` sends a signal"),
     **dict.fromkeys(("serve", "daemon", "server"), "`sbxcompose host serve` runs the host"),
+    **dict.fromkeys(("save", "resurrect"), "nothing has to be saved: `sbxcompose up` starts what the file names"),
+    "flush": "logs are limited in size, and `sbxcompose down --terminate` deletes them with the sandboxes",
     **dict.fromkeys(("connect", "fg"), "`sbxcompose attach` connects to a process"),
     **dict.fromkeys(("monit", "ui"), "`sbxcompose top` shows everything on the whole screen"),
     **dict.fromkeys(("env", "printenv"), "`sbxcompose exec PROCESS env` shows the variables of a process"),
@@ -71,6 +73,7 @@ _PROFILES = "`sbxcompose --profile NAME up` starts the processes of a profile"
 _ALL_KEPT = "leave it out: output is kept, and `sbxcompose logs` shows it"
 _SHOWN = "leave it out: `sbxcompose top` shows processes and logs on the whole screen"
 LINES_OR_SCREEN = "leave it out: `up` prints lines, and `--ui` shows the whole screen"
+_SCALE = "`sbxcompose up --scale web=2 --scale worker=3` sets the numbers of replicas"
 _NAMES = "names of processes select them, for example `sbxcompose up web worker`"
 
 OPTIONS_ELSEWHERE = {
@@ -139,6 +142,9 @@ OPTIONS_ELSEWHERE = {
     **dict.fromkeys(("--theme", "--sort", "--reverse", "--ref-rate", "--shortcuts", "--hide-disabled"), _SHOWN),
     "--ordered-shutdown": "leave it out: dependents are always stopped before what they need",
     **dict.fromkeys(("up -l", "up --only"), _NAMES),
-    "start -c": "`sbxcompose up --scale PROCESS=2` sets the number of replicas",
+    **dict.fromkeys(("start -c", "start -m", "up -m", "--formation", "--concurrency"), _SCALE),
+    # Those of pm2.
+    "logs --lines": "`-n 5` shows the last five lines of each process",
+    **dict.fromkeys(("logs --nostream", "logs --raw-stream"), "leave it out: `logs` ends unless `-f` is given"),
 }
 """By option, or by command and option; the root's options have the command `sbxcompose`."""

@@ -21,6 +21,12 @@ from sbxcompose.spec.project import Project
 STARTED_KEEP_RUNNING = "interrupted; started processes keep running, `sbxcompose down` stops them"
 
 
+def note_what_is_limited(shell: Shell, grace: float | None, wait_timeout: float | None) -> None:
+    """Note that `--timeout` is about stops, as in Docker Compose, where a wait without a limit was asked for."""
+    if grace is not None and wait_timeout is None:
+        shell.note("`--timeout` limits how long stopping takes; the wait has no limit without `--wait-timeout`")
+
+
 class UpRequest(Struct, frozen=True, kw_only=True):
     """What the command line of `up` says."""
 

@@ -204,3 +204,12 @@ def test_a_start_that_is_refused_shows_no_lines_of_an_earlier_run(sbx: Sbx) -> N
     refused = sbx.run("up", "-d", "--wait", code=1).stderr
     assert "web could not be started" in refused
     assert "earlier" not in refused
+
+
+def test_a_limit_of_stops_is_not_taken_for_one_of_the_wait(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}")
+    note = "note: `--timeout` limits how long stopping takes; the wait has no limit without `--wait-timeout`"
+    assert note in sbx.run("up", "--wait", "--timeout", "60s").stderr
+    assert note in sbx.run("restart", "--wait", "--timeout", "60s").stderr
+    assert "note:" not in sbx.run("up", "--wait", "--timeout", "60s", "--wait-timeout", "90s").stderr
+    assert "note:" not in sbx.run("up", "-d", "--timeout", "60s").stderr

@@ -32,5 +32,8 @@ def command(
     project = shell.project()
     options = restart_options(project, names, no_deps=no_deps, grace=grace)
     if wait:
+        from sbxcompose.cli.up_request import note_what_is_limited
+
+        note_what_is_limited(shell, grace, wait_timeout)
         return run_and_wait(shell, project, Intent.RESTART, options, wait_timeout)
     return run_and_report(shell, project, lambda session, on_plan: apply(session, Intent.RESTART, options, on_plan))
