@@ -29,6 +29,7 @@ from sbxcompose.engine.events import (
 from sbxcompose.errors import SbxError
 from sbxcompose.file_writing import append_lines
 from sbxcompose.paths import state_directory, state_path
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Step
 
 FOLDER = "events"
@@ -75,8 +76,16 @@ class EventRecord:
         """Record that an instance has become ready."""
         if isinstance(event, BecameReady):
             place = {"sandbox": event.instance.sandbox, "process": event.instance.process}
-            more = {"replica": event.instance.replica, "result": "done"}
+            more = {"replica": event.instance.replica, "run": event.run, "result": "done"}
             self._add({"time": round(self._clock(), 3), "type": "readiness", "action": "ready", **place, **more})
+
+    def became_ready(self) -> dict[Instance, tuple[int | None, float]]:
+        """Return of each instance which run was found ready last, and when."""
+        return {
+            Instance(entry["sandbox"], entry["process"], entry["replica"]): (entry.get("run"), entry["time"])
+            for entry in self.read()[0]
+            if entry.get("type") == "readiness"
+        }
 
     def decisions(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """As `read`, but only the steps."""

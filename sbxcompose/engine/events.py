@@ -77,6 +77,7 @@ class BecameReady(Struct, frozen=True):
     """The current run of an instance that has a check has become ready."""
 
     instance: Instance
+    run: int | None = None
 
 
 class WaitBegun(Struct, frozen=True):

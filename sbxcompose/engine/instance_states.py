@@ -177,7 +177,7 @@ class InstanceStates:
     def _announce(self, row: ObservedRow) -> None:
         """Announce a run as ready, unless it is about to be stopped."""
         if _run(row) not in self._to_stop:
-            self._session.emit(BecameReady(row.instance))
+            self._session.emit(BecameReady(row.instance, row.run))
 
     def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:
         """Return whether a health check that is all there is to its readiness has just succeeded for the first time."""

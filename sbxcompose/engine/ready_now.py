@@ -23,7 +23,8 @@ async def probe_readiness(
 ) -> Mapping[Instance, bool | None]:
     """Return for each running instance with a `ready_when` whether that is fulfilled; None if it is unknown.
 
-    Lines are looked for in the log of the current run. With `commands` readiness commands are run, once each.
+    Lines are looked for in the log of the current run. With `commands` readiness commands are run, once each; without,
+    it counts whether an earlier command has found the current run ready.
     """
     looks = {
         instance: _check_ready(session, process, row, commands)
@@ -53,6 +54,14 @@ async def _check_ready(session: Session, process: Process, row: ObservedRow, com
                     request = replace(request, beside=None)  # no one-off command, which `down` would stop
                     end = await connection.client.run(request, base, output=lambda line: None)
                     return end.exit_code == 0
+                case ReadyCommand():
+                    return True if _was_ready(session, row) else None
     except (TimeoutError, SbxError):
         pass
     return None
+
+
+def _was_ready(session: Session, row: ObservedRow) -> bool:
+    """Return whether an earlier command found the current run ready; a sandbox made anew counts its runs anew."""
+    run, when = session.became_ready().get(row.instance, (None, 0.0))
+    return run == row.run and row.started_at is not None and when >= row.started_at

@@ -136,6 +136,12 @@ class Session(ProjectSandboxes):
     def _place(self, name: str) -> CopyTarget:
         return CopyTarget(self.connections[name].client, workspace(self.project, self._sandboxes[name]))
 
+    def became_ready(self) -> Mapping[Instance, tuple[int | None, float]]:
+        """Return of each instance which run earlier commands found ready last, and when."""
+        from sbxcompose.engine.event_record import EventRecord  # late, as below
+
+        return EventRecord(self.project.name, self._environ).became_ready()
+
     @property
     def notes(self) -> last_up.Notes:
         """What the runs of all instances were started with."""
@@ -153,7 +159,7 @@ class Session(ProjectSandboxes):
         from sbxcompose.engine.event_record import EventRecord  # late: most commands have nothing to do
 
         record = EventRecord(self.project.name, self._environ, up=self.began if self.is_up else None)
-        if self.is_up and not self._records_readiness:
+        if not self._records_readiness:
             self._records_readiness = True
             self.listen(record.on_event)
         return await execute_steps(plan.steps, self._perform, record.recording(self._emit))

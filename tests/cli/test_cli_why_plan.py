@@ -284,3 +284,17 @@ processes:
     assert "it is ready" in sbx.run("why", "cache").stdout
     seen = {name: (row["ready"], row["status"]) for name, row in rows(sbx).items()}
     assert (seen["db"], seen["web"]) == ((True, "ready"), (True, "running"))
+
+
+def test_ps_knows_a_run_whose_readiness_command_has_succeeded(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{cache: {{command: {FOREVER}, ready_when: {{exec: [test, -e, warm]}}}}}}")
+    (sbx.project / "warm").touch()
+    sbx.run("up", "--wait")
+    assert (rows(sbx)["cache"]["ready"], rows(sbx)["cache"]["status"]) == (True, "ready")
+    sbx.run("restart")
+    assert rows(sbx)["cache"]["status"] == "running, readiness unknown", "nobody has asked this run"
+    sbx.run("restart", "--wait")
+    assert rows(sbx)["cache"]["status"] == "ready"
+    sbx.run("down", "--terminate")
+    sbx.run("up", "-d")
+    assert rows(sbx)["cache"]["ready"] is None
