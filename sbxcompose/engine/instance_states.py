@@ -285,7 +285,7 @@ class InstanceStates:
             check,
             kept=alive_before is not None,
             ended_before=alive_before is False,
-            start=None if row is not None else self._pending_starts.words(instance, newest, now),
+            start=None if row is not None else lambda: self._pending_starts.words(instance, newest, now),
         )
 
     async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:

@@ -27,8 +27,9 @@ class InstanceState(Struct, frozen=True):
     start, by whatever makes it ready. `error`: a step for it failed for good (its start was refused, say), in
     words that follow its name. `check`: what its last failed readiness check saw. `lines`: its last lines of
     output. `kept`: its run began before the command, which starts no other; `ended_before`: that run had also
-    ended by then, so that its end says nothing about what the command did. `start`: how a start stands that has
-    not been answered, in words that follow its name.
+    ended by then, so that its end says nothing about what the command did. `start` returns how a start stands that
+    has not been answered, in words that follow its name; it is called only for reports, since it looks through all
+    that the start comes after.
     """
 
     instance: Instance
@@ -39,7 +40,7 @@ class InstanceState(Struct, frozen=True):
     lines: tuple[str, ...] = ()
     kept: bool = False
     ended_before: bool = False
-    start: str | None = None
+    start: Callable[[], str | None] | None = None
 
 
 class Goal(StrEnum):

@@ -230,7 +230,9 @@ class Progress:
         if state.error is not None:
             return state.error
         if row is None:
-            return f"waits for {_shortened(waits)}" if waits else state.start or "has not been started"
+            if waits:
+                return f"waits for {_shortened(waits)}"
+            return (state.start and state.start()) or "has not been started"
         process = self._graph.processes[node]
         words = [crash_loop_text(row, row.failed_runs) if self._loops(row) else self._age(row) or doing(row, self._now)]
         if row.phase is Phase.RUNNING and not self._is_ready(state, row, node):

@@ -234,8 +234,22 @@ def test_what_was_too_late_is_reported_with_its_age_or_how_its_start_stands() ->
     assert "web is running, not ready yet" in str(early)
     late = judge(SHOP, HEALTHY, MIGRATED, state("web", young), deadline=NOW)
     assert "web has been running for 0.2 s, not ready yet: waiting for a line" in str(late)
-    begun = replace(state("web"), start="is being started; requested 0.2 s ago")
+    begun = replace(state("web"), start=lambda: "is being started; requested 0.2 s ago")
     assert "web is being started; requested 0.2 s ago" in str(judge(SHOP, HEALTHY, MIGRATED, begun, deadline=NOW))
+
+
+def test_how_a_start_stands_is_looked_up_only_for_a_report() -> None:
+    asked: list[str] = []
+
+    def stands() -> str:
+        asked.append("web")
+        return "has not been started yet"
+
+    waiting = replace(state("web"), start=stands)
+    assert isinstance(judge(SHOP, HEALTHY, MIGRATED, waiting, deadline=NOW + 1), Pending)
+    assert asked == []
+    assert "web has not been started yet" in str(judge(SHOP, HEALTHY, MIGRATED, waiting, deadline=NOW))
+    assert asked == ["web"]
 
 
 def test_a_verdict_counts_for_more_than_the_deadline() -> None:
