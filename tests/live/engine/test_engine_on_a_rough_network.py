@@ -1,8 +1,8 @@
 """Commands over a network that misbehaves, many projects beside each other against one host.
 
 Each step of a round (`up`, `logs -f`, `restart`, `exec`, `cp`, watching, `down`) has a schedule of faults of its own,
-drawn from its seed. A commit tries a quarter of 48 rounds (tests/support/parts.py), twice in each of the six ways of a
-round: through h11, and through httpx with TLS, each with all extensions, and with the contract alone.
+drawn from its seed. A commit tries a quarter of 48 rounds (tests/support/parts.py): four through h11 with all
+extensions, two with the contract alone, and as many through httpx with TLS.
 `NETWORK_SCHEDULES=3000` tries as many, `NETWORK_FIRST=900` begins with that seed, and `NETWORK_SEED=17` tries the round
 of that one alone. Every failure names its seed and what went wrong on the way. Every other command that has the
 contract alone follows with a single stream, at which its processes take turns.
