@@ -83,7 +83,10 @@ def test_what_the_tests_import_comes_with_the_development_extra() -> None:
 
 
 def test_the_keeper_imports_the_standard_library_and_of_ours_what_needs_nothing_else() -> None:
-    allowed = tuple(f"sbxcompose.{name}" for name in ("host.keeper", "linux", "tasks", "file_writing", "clock"))
+    allowed = tuple(
+        f"sbxcompose.{name}" for name in ("host.keeper", "linux", "tasks", "file_writing", "clock", "light")
+    )
+    assert imported(PACKAGE / "light.py") <= sys.stdlib_module_names | {"collections.abc"}
     assert imported(PACKAGE / "clock.py") <= sys.stdlib_module_names | {"collections.abc"}
     assert imported(PACKAGE / "file_writing.py") <= sys.stdlib_module_names
     assert imported(PACKAGE / "tasks.py") - sys.stdlib_module_names <= {"collections.abc", "sbxcompose.errors"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
 
+from sbxcompose.light import signal
 from sbxcompose.linux.processes import read_process
 
 PR_SET_CHILD_SUBREAPER = 36

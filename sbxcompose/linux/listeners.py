@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
+from sbxcompose.light import socket
 from sbxcompose.linux.processes import command_of
 
 TYPE_CHECKING = False

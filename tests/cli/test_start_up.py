@@ -11,6 +11,7 @@ import pytest
 from sbxcompose import __version__
 from tests.support.command import COMMAND, Sbx
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {"anyio", "asyncio", "h11", "httpx", "pydantic", "rich", "starlette", "uvicorn", "wsproto", "yaml"}
 LOADED = """import sys; before = set(sys.modules); sys.argv = ['sbxcompose', *{arguments!r}]
 {call}
@@ -131,3 +132,25 @@ def test_top_imports_no_more_than_it_draws_with() -> None:
     script = "import sys, sbxcompose.cli.top.run; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"wsproto", "webbrowser", "httpx", "pydantic", "yaml", "pygments", "markdown_it"} & set(loaded)
+
+
+def test_the_keeper_stays_small() -> None:
+    """Each of these would be there for as long as the host: enumerations, regular expressions, and what brings them."""
+    script = "import sys, sbxcompose.host.keeper.main; print(*sys.modules)"
+    command = [sys.executable, "-S", "-c", script]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert "sbxcompose.host.keeper.life" in loaded
+    heavy = {
+        "array",
+        "asyncio",
+        "collections",
+        "contextlib",
+        "ctypes",
+        "dataclasses",
+        "enum",
+        "functools",
+        "json",
+        "re",
+    }
+    assert (heavy | {"selectors", "signal", "socket", "subprocess", "typing"}) & set(loaded) == set()
+    assert len(loaded) <= 95

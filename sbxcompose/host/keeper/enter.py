@@ -10,11 +10,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
 import stat
 import termios
-from contextlib import suppress
 
+from sbxcompose.light import signal
 from sbxcompose.linux import seccomp, syscalls
 
 TYPE_CHECKING = False
@@ -32,6 +31,8 @@ CAPABILITIES = frozenset(
     {CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP}
 )
 """What root may do in an isolated sandbox: as in a container of Docker, without device nodes and raw sockets."""
+READY = b"ready"
+"""What the init process of an isolated sandbox says once the root is built."""
 _LARGEST = 1 << 30
 _NULL = os.makedev(1, 3)
 
@@ -145,8 +146,10 @@ def _switch(user: int | None, group: int | None, groups: list[int] | None) -> No
 
 def give_up_rights() -> None:
     """Let nothing that is executed from now on have more rights than root has in an isolated sandbox."""
-    with suppress(OSError):  # a kernel without keyrings, or a container that forbids them: there is nothing to leave
+    try:  # noqa: SIM105 (contextlib: half a megabyte in the keeper)
         syscalls.new_session_keyring()
+    except OSError:  # a kernel without keyrings, or a container that forbids them: there is nothing to leave
+        pass
     syscalls.limit_capabilities(CAPABILITIES)
     syscalls.forbid_new_privileges()
     seccomp.enforce()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from sbxcompose.clock import boot_time, monotonic, wall_time
 from sbxcompose.host.keeper.census import Census, marked_tag, owner_of_orphan, tag_of, tag_on
 from sbxcompose.host.keeper.patience import is_over, is_starved
+from sbxcompose.light import signal
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import children_of, command_of, read_all, read_process
 

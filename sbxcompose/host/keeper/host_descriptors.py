@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
 from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.options import KeeperOptions
+from sbxcompose.light import socket
 
 
 class HostDescriptors:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import stat
 
+from sbxcompose.light import dumps, loads
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -30,11 +32,9 @@ class HostRecord:
 
     def write(self, path: str, lock: int) -> None:
         """Put it into the file at `path`, whatever is there; `lock` is the host's lock. Raises `OSError`."""
-        import json
-
         value = {name: getattr(self, name) for name in self.__slots__}
         value["state"] = identity_of(os.path.dirname(path))
-        data = json.dumps(value).encode() + b"\n"
+        data = dumps(value) + b"\n"
         if stat.S_ISREG(os.fstat(lock).st_mode):  # where directories cannot be locked the file itself is the lock
             os.pwrite(lock, data, 0)
             os.ftruncate(lock, len(data))
@@ -48,8 +48,6 @@ class HostRecord:
 
 def read(path: str | os.PathLike[str]) -> HostRecord | None:
     """Return what a lock file says of its host; None if there is nothing, or nothing that makes sense."""
-    import json
-
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -57,7 +55,7 @@ def read(path: str | os.PathLike[str]) -> HostRecord | None:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        value: Any = json.loads(os.read(fd, MOST) or b"null")
+        value: Any = loads(os.read(fd, MOST) or b"null")
         own = identity_of(os.path.dirname(path))
         if value.get("state", own) != own:
             return None

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
-import signal
 import sys
 
 from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.census import mark_of, tag_of
-from sbxcompose.host.keeper.enter import NAMESPACES, fork_sibling, report, take_streams
+from sbxcompose.host.keeper.enter import NAMESPACES, READY, fork_sibling, report, take_streams
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.fork_exec import read_failure
 from sbxcompose.host.keeper.namespaces import CLONE_NEWNET
 from sbxcompose.host.keeper.protocol import MARKER
-from sbxcompose.host.keeper.sandbox_init import READY
+from sbxcompose.light import dumps, signal
 from sbxcompose.linux import kernel, syscalls
 from sbxcompose.linux.processes import read_file
 
@@ -208,7 +206,7 @@ def _file_of(plan: dict[str, Any]) -> int:
     a pipe takes as little as two pages at once.
     """
     file = os.memfd_create("plan")
-    os.write(file, json.dumps(plan).encode())
+    os.write(file, dumps(plan))
     os.lseek(file, 0, os.SEEK_SET)
     return file
 

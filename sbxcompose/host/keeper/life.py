@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 
 from sbxcompose.clock import monotonic
@@ -30,6 +28,7 @@ from sbxcompose.host.keeper.protocol import (
 from sbxcompose.host.keeper.serverprocess import ServerProcess, server_environment
 from sbxcompose.host.keeper.spawn import Limits, Spawner
 from sbxcompose.host.keeper.units import Units
+from sbxcompose.light import signal, socket
 from sbxcompose.linux import kernel
 
 GRACE = 10.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import stat
 import time
 
+from sbxcompose.light import socket
 from sbxcompose.linux.listeners import by_whom
 
 TYPE_CHECKING = False
@@ -138,14 +138,16 @@ def listen_unix(path: str) -> socket.socket:
 
 
 def _is_served(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as sock:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         sock.setblocking(False)
-        try:
-            sock.connect(path)
-        except BlockingIOError:
-            return True  # its backlog is full
-        except OSError:
-            return False
+        sock.connect(path)
+    except BlockingIOError:
+        return True  # its backlog is full
+    except OSError:
+        return False
+    finally:
+        sock.close()
     return True
 
 

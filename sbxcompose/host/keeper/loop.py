@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from sbxcompose.clock import monotonic
+from sbxcompose.light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,6 @@ Small on purpose: one thread, the standard library, and of that only what is lig
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 
 from sbxcompose.host.keeper import hostrecord
@@ -17,6 +15,7 @@ from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere, listen
 from sbxcompose.host.keeper.log import log, write
 from sbxcompose.host.keeper.options import KeeperOptions
 from sbxcompose.host.keeper.spawn import Limits
+from sbxcompose.light import dumps, signal, socket
 from sbxcompose.linux import kernel
 
 TYPE_CHECKING = False
@@ -137,13 +136,11 @@ def _ready(descriptors: HostDescriptors, keeper: Keeper) -> dict[str, object]:
 
 def _report(options: KeeperOptions, words: dict[str, object]) -> None:
     """Tell who started us, once: one JSON object on one line, then the pipe is closed."""
-    import json
-
     if options.ready_fd < 0:
         if "message" in words:
             os.write(2, f"sbxcompose host: {words['message']}\n".encode())
         return
-    write(options.ready_fd, json.dumps(words).encode() + b"\n")
+    write(options.ready_fd, dumps(words) + b"\n")
     os.close(options.ready_fd)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import struct
+
+from sbxcompose.light import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,10 +65,13 @@ def make() -> int:
 
 
 def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
         answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack(_IFREQ, b"lo", 0))
         _, flags = struct.unpack(_IFREQ, answer)
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack(_IFREQ, b"lo", flags | _IFF_UP))
+    finally:
+        sock.close()
 
 
 def _enter(namespace: int) -> None:

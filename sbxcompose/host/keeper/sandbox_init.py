@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 import sys
 
-from sbxcompose.host.keeper.enter import CAPABILITIES, give_up_rights
+from sbxcompose.host.keeper.enter import CAPABILITIES, READY, give_up_rights
+from sbxcompose.light import loads, signal
 from sbxcompose.linux import loop, seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-READY = b"ready"
 IMAGE, IMAGE_KIND = "image", "ext4"
 """The file of a disk of limited size, in the disk's directory, and its file system."""
 _QUIET = syscalls.MS_NOSUID | syscalls.MS_NODEV
@@ -39,12 +38,10 @@ class RootNotBuilt(Exception):
 
 def main() -> int:
     """Build the root, say so, and reap until the end."""
-    import json
-
     # All that is imported must be so before the files of the host are out of sight.
     syscalls.load()
     seccomp.load()
-    plan = json.loads(sys.stdin.buffer.read())
+    plan = loads(sys.stdin.buffer.read())
     try:
         RootBuilder(plan).build()
         give_up_rights()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 
 from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.execution import ExecContext, Program
 from sbxcompose.host.keeper.explain import errno_of, os_error_text
 from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
+from sbxcompose.light import signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,4 +178,8 @@ class ServerProcess:
 def describe(status: int) -> str:
     """Describe a wait status."""
     code = os.waitstatus_to_exitcode(status)
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"exit code {code}"
+    from signal import Signals  # late: enumerations take a megabyte, and servers seldom die
+
+    return f"signal {Signals(-code).name}"

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import resource
-import signal
 import sys
 import termios
 
@@ -19,6 +18,7 @@ from sbxcompose.host.keeper.fork_exec import check, fork_exec, read_failure
 from sbxcompose.host.keeper.inits import Inits
 from sbxcompose.host.keeper.namespaces import Inside
 from sbxcompose.host.keeper.protocol import MARKER
+from sbxcompose.light import signal
 from sbxcompose.linux.processes import ticks_now
 
 TYPE_CHECKING = False

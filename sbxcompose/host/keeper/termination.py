@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from sbxcompose.clock import monotonic
 from sbxcompose.host.keeper.escaped import open_process
 from sbxcompose.host.keeper.patience import is_over, is_starved
+from sbxcompose.light import signal
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of
 

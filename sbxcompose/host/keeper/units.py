@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from sbxcompose.clock import monotonic, wall_time
 from sbxcompose.host.keeper.escaped import Finder, census
@@ -12,6 +11,7 @@ from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.oom import is_victim
 from sbxcompose.host.keeper.termination import Termination
 from sbxcompose.host.keeper.unowned import UnownedProcesses
+from sbxcompose.light import signal
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of
 

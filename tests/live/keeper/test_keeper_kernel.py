@@ -113,7 +113,7 @@ def test_without_the_flag_for_groups_a_group_is_signalled_by_number(monkeypatch:
     def refuse(pidfd: int, number: int, info: None = None, flags: int = 0) -> None:
         raise OSError(errno.EINVAL, "no such flag")
 
-    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    monkeypatch.setattr("_signal.pidfd_send_signal", refuse)
     with subprocess.Popen(["sleep", "900"], start_new_session=True) as child:
         pidfd = os.pidfd_open(child.pid)
         assert not kernel.signal_group(pidfd, child.pid, signal.SIGTERM, unreaped=False)
