@@ -19,7 +19,9 @@ def behind() -> None:
     try:
         os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", MAIN],
+            # Without a locale (`env -i`, cron, most containers) Python begins in UTF-8 mode and sets LC_CTYPE for its
+            # children (PEP 538, PEP 540), which begin without that mode: all commands would differ from the server.
+            [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-m", MAIN],
             os.environ,
             file_actions=_file_actions(),
             setsid=True,

@@ -22,8 +22,8 @@ IDLE = 600.0
 """Seconds without a command after which a server ends."""
 _END = 1
 """Exit code of a fork that has found that its server has to end."""
-_ASKED = 2
-"""Exit code of a fork that has described its server and ran no command."""
+_NO_COMMAND = 2
+"""Exit code of a fork that ran no command: it was asked about its server, refused, or left without a request."""
 
 
 class ForkServer:
@@ -96,7 +96,7 @@ class ForkServer:
                     wire.send(sock, wire.KILLED, os.WTERMSIG(status))
             elif os.WEXITSTATUS(status) == _END:
                 self._stop_listening()
-            elif os.WEXITSTATUS(status) == _ASKED:
+            elif os.WEXITSTATUS(status) == _NO_COMMAND:
                 self._served -= 1
             sock.close()
 
@@ -126,7 +126,7 @@ class ForkServer:
     # -- in the fork ---------------------------------------------------------------------------------------
 
     def _be_fork(self, sock: socket.socket) -> NoReturn:
-        code = 0
+        code = _NO_COMMAND
         try:
             signal.set_wakeup_fd(-1)  # the pipe is shared with the server, which would wake for our signals
             self._close_inherited()
@@ -161,10 +161,12 @@ class ForkServer:
         if standing is None:
             with suppress(OSError):
                 wire.send(sock, wire.COLD)
-            return 0
-        if standing.begin():
-            code = self._command()
-            handover.close_all()
+            return _NO_COMMAND
+        if not standing.begin():
+            return _NO_COMMAND
+        code = self._command()
+        handover.close_all()
+        with suppress(OSError):  # the client is gone
             standing.end(code)
         return 0
 
@@ -173,7 +175,7 @@ class ForkServer:
             wire.send(sock, wire.EXIT)
             return _END
         wire.send_request(sock, self._status(), [])
-        return _ASKED
+        return _NO_COMMAND
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -54,12 +54,9 @@ def servers(sbx: Sbx) -> list[dict[str, Any]]:
 
 
 def wait_for_socket(sbx: Sbx) -> str:
-    """The socket of the server that a command has left; what that imports takes it a moment."""
-    deadline = time.monotonic() + LIMIT
-    while not (found := [path for path in control.paths(str(sbx.home.runtime / "warm")) if control.is_alive(path)]):
-        assert time.monotonic() < deadline, "no server was left"
-        time.sleep(0.01)
-    return found[0]
+    """The socket of the server that a command has left, once that answers; what it imports takes it a moment."""
+    servers(sbx)
+    return control.paths(str(sbx.home.runtime / "warm"))[0]
 
 
 def test_the_first_command_leaves_a_server_that_the_next_ones_use_until_the_host_is_stopped(warm: Sbx) -> None:
@@ -103,6 +100,21 @@ def test_a_fork_has_the_variables_of_its_client_and_a_killed_server_is_replaced(
     assert "web" in warm.run("plan", env={"WHOSE": "third"}).stdout
     wait_for_socket(warm)
     assert servers(warm)[0]["pid"] != server["pid"]
+
+
+@pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_ALL": "C"}, {"LANG": "C.UTF-8"}], ids=str)
+def test_commands_are_forks_in_each_locale(warm: Sbx, locale: dict[str, str]) -> None:
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        warm.env.pop(name, None)
+    warm.env.update(locale)
+    warm.run("plan")
+    wait_for_socket(warm)
+    warm.run("plan")
+    deadline = time.monotonic() + LIMIT
+    while (found := servers(warm)[0]["commands"]) > 1:  # each question is one until its fork has ended
+        assert time.monotonic() < deadline, "questions are counted"
+        time.sleep(0.01)
+    assert found == 1
 
 
 def test_tests_hand_commands_over_themselves_where_the_suite_has_a_server(dry: Sbx) -> None:

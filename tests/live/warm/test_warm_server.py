@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sbxcompose.warm import control
+from tests.support.command import LIMIT
 from tests.support.home import MARKER, end_of
 from tests.support.warm import CodeServer
 
@@ -137,6 +139,31 @@ def test_its_status(server: CodeServer) -> None:
     found = control.all_status(server.env)
     assert [status["pid"] for status in found] == [server.process.pid]
     assert found[0]["commands"] >= 1
+
+
+def test_only_commands_that_ran_are_counted(server: CodeServer) -> None:
+    (path,) = control.paths(str(server.folder))
+    deadline = time.monotonic() + LIMIT
+    while not is_warm(server):
+        assert time.monotonic() < deadline
+    before = count(server)
+    for _ in range(3):
+        assert control.is_alive(path)  # connects, and leaves without a request
+        assert control.all_status(server.env)
+    assert is_warm(server)
+    assert count(server) == before + 1
+
+
+def count(server: CodeServer) -> int:
+    """The commands that it has run, once no question is among them any more."""
+    deadline = time.monotonic() + LIMIT
+    pid = server.process.pid
+    while Path(f"/proc/{pid}/task/{pid}/children").read_text():
+        assert time.monotonic() < deadline, "a fork does not end"
+        time.sleep(0.01)
+    (status,) = control.all_status(server.env)
+    commands: int = status["commands"]
+    return commands
 
 
 def test_what_a_killed_server_has_left_is_removed(server: CodeServer) -> None:
