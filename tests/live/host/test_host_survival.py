@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -144,18 +145,24 @@ def test_a_stop_under_way_is_carried_through(killed_host: LiveHost) -> None:
 
 
 def delete_and_kill(box: Box, path: str) -> None:
-    """Ask for an end, and kill the server once the process has heard of it."""
+    """Ask for an end, and kill the server once the process has heard of it.
+
+    Its output is followed from before: a sandbox that is being terminated refuses that.
+    """
     pid = box.host.status["pid"]
-
-    def kill() -> None:
-        box.wait_for_line("web", "asked")
+    follow = "/api/v1/processes/web/output/follow"
+    with (
+        client_of(box.host.path) as http,
+        ThreadPoolExecutor(1) as thread,
+        box.host.http.stream("GET", follow, headers=box.headers) as answer,
+    ):
+        lines = (event.get("line") for event in events(answer))
+        assert next(lines) == "up"
+        deletion = thread.submit(http.delete, path, headers=box.headers)
+        assert next(lines) == "asked"
         os.kill(pid, signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    with client_of(box.host.path) as http, pytest.raises(httpx.TransportError):
-        http.delete(path, headers=box.headers)
-    thread.join()
+        with pytest.raises(httpx.TransportError):
+            deletion.result()
 
 
 def test_health_continues(killed_host: LiveHost) -> None:
