@@ -56,7 +56,7 @@ async def measure_once(session: Session, names: Sequence[str]) -> MeasuredUsage:
 
 
 async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator[MeasuredUsage, None]:
-    """Yield the usage every two seconds while anything runs, until it is closed.
+    """Yield the usage every two seconds while anything runs, until the caller closes the generator.
 
     Raises `UnknownName`, and `UsageError` if there is no sandbox yet.
     """

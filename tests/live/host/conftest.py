@@ -38,10 +38,14 @@ def host(host_environ: Home) -> Iterator[LiveHost]:
         yield own
 
 
-@pytest.fixture(scope="session")
-def _kept_host() -> Iterator[LiveHost]:
+def _host_of_a_session() -> Iterator[LiveHost]:
     with Home.temporary() as home, _serving(home) as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def _kept_host() -> Iterator[LiveHost]:
+    yield from _host_of_a_session()
 
 
 @pytest.fixture
@@ -53,8 +57,7 @@ def kept_host(_kept_host: LiveHost) -> Iterator[LiveHost]:
 
 @pytest.fixture(scope="session")
 def _killed_host() -> Iterator[LiveHost]:
-    with Home.temporary() as home, _serving(home) as host:
-        yield host
+    yield from _host_of_a_session()
 
 
 @pytest.fixture
