@@ -99,13 +99,13 @@ with socket.socket(socket.AF_UNIX) as connection:
         for frame in decoder.feed(connection.recv(1 << 18)):
             if isinstance(frame, frames.Log):
                 logs[frame.log] = frame.directory
-            elif isinstance(frame, frames.OutputRef):
-                path = os.path.join(logs[frame.log], frame.file_name())
+            elif isinstance(frame, frames.OutputFrame):
+                path = os.path.join(logs[frame.log], frames.segment_file(frame.content.segment, frame.stream))
                 if path not in files:
                     files[path] = os.open(path, os.O_RDONLY)
                 done = 0
                 while done < frame.length:
-                    data = os.pread(files[path], min(frame.length - done, 1 << 20), frame.offset + done)
+                    data = os.pread(files[path], min(frame.length - done, 1 << 20), frame.content.offset + done)
                     assert data
                     done += len(data)
                 total += frame.length
@@ -180,7 +180,7 @@ def tail_of_a_large_log(directory: Path) -> None:
 
 
 def decoding() -> None:
-    feed = frame_encoding.encode_output(1, 1, 1, 1, 1, b"x" * 65_000) * 4
+    feed = frame_encoding.encode_output(frames.OutputFrame(1, 1, 1, 1, 1, 65_000, b"x" * 65_000)) * 4
     began = time.perf_counter()
     for _ in range(1000):
         frames.FrameDecoder(refs=False).feed(feed)

@@ -231,10 +231,10 @@ class Watch:
 
     def _read(self, frame: frames.WatchFrame) -> Iterator[FollowEvent]:
         match frame:
-            case frames.OutputFrame():
-                yield self._output(frame, frame.data)
-            case frames.OutputRef():
-                yield from self._referred(frame)
+            case frames.OutputFrame(content=bytes(data)):
+                yield self._output(frame, data)
+            case frames.OutputFrame(content=frames.SegmentPlace() as place):
+                yield from self._referred(frame, place)
             case frames.StateFrame(info):
                 yield RowSeen(ProcessInfo.read(info))
             case frames.Dropped(handle):
@@ -255,22 +255,20 @@ class Watch:
             case frames.SyncedFrame():
                 yield FollowSynced()
 
-    def _output(
-        self, frame: frames.OutputFrame | frames.OutputRef, data: bytes, place: tuple[str, int, int] | None = None
-    ) -> OutputChunk:
+    def _output(self, frame: frames.OutputFrame, data: bytes, place: tuple[str, int, int] | None = None) -> OutputChunk:
         name = self._names[frame.log].name
         self._positions[name] = frame.end
         return OutputChunk(name, frame.stream, frame.run, frame.time, data, place)
 
-    def _referred(self, frame: frames.OutputRef) -> Iterator[FollowEvent]:
+    def _referred(self, frame: frames.OutputFrame, place: frames.SegmentPlace) -> Iterator[FollowEvent]:
         log = self._names[frame.log]
-        path = f"{log.directory}/{frame.file_name()}"
+        path = f"{log.directory}/{frames.segment_file(place.segment, frame.stream)}"
         if self._lazy:
-            yield self._output(frame, b"", (path, frame.offset, frame.length))
+            yield self._output(frame, b"", (path, place.offset, frame.length))
             return
         done = 0
         while done < frame.length:
-            data = self._files.read(path, min(frame.length - done, PIECE), frame.offset + done)
+            data = self._files.read(path, min(frame.length - done, PIECE), place.offset + done)
             if not data:
                 yield Lost(log.name, frame.length - done)
                 break

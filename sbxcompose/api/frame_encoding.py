@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, OutputRef, RunEndedFrame, StartNote
+from sbxcompose.api.frames import ACK, HEAD, OUTPUT, REF, OutputFrame, RunEndedFrame, StartNote
 from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import ProcessInfo
 
@@ -60,20 +60,16 @@ def encode_suspension(suspended: bool) -> bytes:
     return _json(b"P", {"suspended": suspended})
 
 
-def encode_output(log: int, stream: int, run: int, time: int, end: int, data: bytes) -> bytes:
-    """Return the frame for output, with its bytes."""
-    return output_head(log, stream, run, time, end, len(data)) + data
+def encode_output(frame: OutputFrame) -> bytes:
+    """Return the frame for output, with its bytes or their place."""
+    content = frame.content if isinstance(frame.content, bytes) else REF.pack(*frame.content)
+    return HEAD.pack(b"O", OUTPUT.size + len(content)) + OUTPUT.pack(*frame[:6]) + content
 
 
 def output_head(log: int, stream: int, run: int, time: int, end: int, length: int) -> bytes:
     """Return all of an output frame but its bytes, which must follow: saves a copy of them."""
     head = HEAD.pack(b"O", OUTPUT.size + length)
     return head + OUTPUT.pack(log, stream, run, time, end, length)
-
-
-def encode_ref(ref: OutputRef) -> bytes:
-    """Return the frame for output as a reference into a file."""
-    return HEAD.pack(b"O", OUTPUT.size + REF.size) + OUTPUT.pack(*ref[:6]) + REF.pack(*ref[6:])
 
 
 def encode_ack(log: int, position: int) -> bytes:

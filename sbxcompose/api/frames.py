@@ -93,33 +93,27 @@ class RunEndedFrame(NamedTuple):
     oom_kills: int = 0
 
 
-class OutputFrame(NamedTuple):
-    """`length` bytes of output that came at `time` (ms); `end` is the position after them."""
+class SegmentPlace(NamedTuple):
+    """Where output is: at `offset` of the file that `segment_file` names for the segment that starts at `segment`."""
 
-    log: int
-    stream: int
-    run: int
-    time: int
-    end: int
-    length: int
-    data: bytes
-
-
-class OutputRef(NamedTuple):
-    """As `OutputFrame`, but the bytes are at `offset` of a file in the log's directory."""
-
-    log: int
-    stream: int
-    run: int
-    time: int
-    end: int
-    length: int
     segment: int
     offset: int
 
-    def file_name(self) -> str:
-        """Return the file's name. A file that no longer exists was dropped, with `length` bytes of output."""
-        return segment_file(self.segment, self.stream)
+
+class OutputFrame(NamedTuple):
+    """`length` bytes of output that came at `time` (ms); `end` is the position after them.
+
+    `content` is the bytes or, if references were asked for, their place in the log's directory. A file that no longer
+    exists was dropped, with `length` bytes of output.
+    """
+
+    log: int
+    stream: int
+    run: int
+    time: int
+    end: int
+    length: int
+    content: bytes | SegmentPlace
 
 
 class Gone(NamedTuple):
@@ -172,7 +166,6 @@ WatchFrame = (
     | RunBeganFrame
     | RunEndedFrame
     | OutputFrame
-    | OutputRef
     | Gone
     | StartNote
     | SuspensionFrame
@@ -251,14 +244,13 @@ class FrameDecoder:
         except (struct.error, ValueError, TypeError, KeyError) as error:
             raise FrameError(f"a frame of kind {kind!r} cannot be read: {error}") from error
 
-    def _output(self, data: bytes, begin: int, end: int) -> OutputFrame | OutputRef:
+    def _output(self, data: bytes, begin: int, end: int) -> OutputFrame:
         log, stream, run, time, last, length = OUTPUT.unpack_from(data, begin)
         begin += OUTPUT.size
         if stream not in SUFFIXES or end - begin != (REF.size if self._refs else length):
             raise ValueError("its parts do not fit together")
-        if self._refs:
-            return OutputRef(log, stream, run, time, last, length, *REF.unpack_from(data, begin))
-        return OutputFrame(log, stream, run, time, last, length, data[begin:end])
+        content = SegmentPlace(*REF.unpack_from(data, begin)) if self._refs else data[begin:end]
+        return OutputFrame(log, stream, run, time, last, length, content)
 
 
 def _other(kind: bytes, payload: bytes) -> WatchFrame | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api import frame_encoding, frames
-from sbxcompose.api.frames import OutputRef, RunEndedFrame, StartNote
+from sbxcompose.api.frames import OutputFrame, RunEndedFrame, SegmentPlace, StartNote
 from sbxcompose.host.base.wake import Wake
 from sbxcompose.host.http.stream import Receive, StreamAnswer
 from sbxcompose.host.http.watch_request import WatchRequest, read_request
@@ -288,8 +288,9 @@ class WatchConnection:
             case Chunk(stream, run, time_ms, _, length, segment, offset):
                 if not self._request.refs:
                     return _output(feed, event, batch)
-                ref = OutputRef(feed.number, stream, run, time_ms, event.end, length, segment.start, offset)
-                batch.append(frame_encoding.encode_ref(ref))
+                place = SegmentPlace(segment.start, offset)
+                frame = OutputFrame(feed.number, stream, run, time_ms, event.end, length, place)
+                batch.append(frame_encoding.encode_output(frame))
             case RunStart(run, time_ms):
                 batch.append(frame_encoding.encode_run_began(feed.number, run, time_ms))
             case RunEnd(run, time_ms, _):

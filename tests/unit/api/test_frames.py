@@ -38,7 +38,8 @@ OUTPUT: st.SearchStrategy[WatchFrame] = st.builds(
     lambda log, stream, run, time, end, data: frames.OutputFrame(log, stream, run, time, end, len(data), data),
     U32, STREAM, U32, U64, U64, st.binary(max_size=100),
 )  # fmt: skip
-REF: st.SearchStrategy[WatchFrame] = st.builds(frames.OutputRef, U32, STREAM, U32, U64, U64, U32, U64, U64)
+PLACE = st.builds(frames.SegmentPlace, U64, U64)
+REF: st.SearchStrategy[WatchFrame] = st.builds(frames.OutputFrame, U32, STREAM, U32, U64, U64, U32, PLACE)
 
 
 def encode(frame: WatchFrame) -> bytes:
@@ -57,10 +58,8 @@ def encode(frame: WatchFrame) -> bytes:
             return frame_encoding.encode_suspension(suspended)
         case frames.RunEndedFrame():
             return frame_encoding.encode_run_ended(frame)
-        case frames.OutputFrame(log, stream, run, time, end, _, data):
-            return frame_encoding.encode_output(log, stream, run, time, end, data)
-        case frames.OutputRef():
-            return frame_encoding.encode_ref(frame)
+        case frames.OutputFrame():
+            return frame_encoding.encode_output(frame)
         case frames.Gone():
             return frame_encoding.encode_gone(*frame)
         case frames.Ack():
@@ -116,7 +115,7 @@ def test_a_stream_that_ends_within_a_frame_says_so() -> None:
         b"A\0\0\0\1x",
         b"O\0\0\0\3abc",
         frame_encoding.output_head(1, 3, 1, 1, 1, 0),
-        frame_encoding.encode_ref(frames.OutputRef(1, 1, 1, 1, 1, 5, 1, 1)),
+        frame_encoding.encode_output(frames.OutputFrame(1, 1, 1, 1, 1, 5, frames.SegmentPlace(1, 1))),
     ],
 )
 def test_what_is_not_a_frame_is_an_error(wire: bytes) -> None:
@@ -124,9 +123,8 @@ def test_what_is_not_a_frame_is_an_error(wire: bytes) -> None:
         FrameDecoder(refs=False).feed(wire)
 
 
-def test_the_file_of_a_reference() -> None:
-    ref = frames.OutputRef(1, 2, 1, 0, 10, 10, 0xABC, 0)
-    assert ref.file_name() == "0000000000000abc.err"
+def test_the_file_of_a_segment() -> None:
+    assert frames.segment_file(0xABC, 2) == "0000000000000abc.err"
 
 
 def plain(events: list[ServerSentEvent]) -> list[tuple[str, str]]:

@@ -55,7 +55,11 @@ def look(source: FakeSource, **request: Any) -> list[WatchFrame]:
 
 
 def outputs(found: list[WatchFrame], log: int = 1) -> bytes:
-    return b"".join(item.data for item in found if isinstance(item, frames.OutputFrame) and item.log == log)
+    return b"".join(
+        item.content
+        for item in found
+        if isinstance(item, frames.OutputFrame) and item.log == log and isinstance(item.content, bytes)
+    )
 
 
 def kinds(found: list[WatchFrame]) -> list[str]:
@@ -78,7 +82,7 @@ def test_output_comes_before_the_state_that_tells_of_the_end(source: FakeSource)
     assert (log.name, log.directory, log.position) == ("web", None, 0)
     assert isinstance(began, frames.RunBeganFrame)
     assert isinstance(output, frames.OutputFrame)
-    assert (output.log, output.stream, output.run, output.end, output.data) == (
+    assert (output.log, output.stream, output.run, output.end, output.content) == (
         log.log,
         1,
         1,
@@ -100,9 +104,11 @@ def test_references_lead_to_the_bytes(source: FakeSource) -> None:
     assert log.directory is not None
     read = []
     for ref in rest:
-        if isinstance(ref, frames.OutputRef):
-            with open(os.path.join(log.directory, ref.file_name()), "rb") as file:
-                file.seek(ref.offset)
+        if isinstance(ref, frames.OutputFrame):
+            assert isinstance(ref.content, frames.SegmentPlace)
+            name = frames.segment_file(ref.content.segment, ref.stream)
+            with open(os.path.join(log.directory, name), "rb") as file:
+                file.seek(ref.content.offset)
                 read.append((ref.stream, ref.end, file.read(ref.length)))
     assert read == [(1, 4, b"out\n"), (2, 8, b"err\n")]
 
@@ -152,7 +158,7 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
         match frame:
             case frames.Log(number, name):
                 names[number] = name
-            case frames.OutputFrame(log, _, _, _, _, _, data):
+            case frames.OutputFrame(log, content=bytes(data)):
                 written[names[log]] = written.get(names[log], b"") + data
             case frames.StateFrame(info) if info["exit_code"] is not None:
                 mine = range(info["exit_code"] % 3, info["exit_code"] + 1, 3)
