@@ -31,6 +31,7 @@ MOST_PARAMETERS = 6
 _KEYWORD_FUNCTIONS = {
     ("client", "definition", "load"),
     ("client", "open_project", "open_project"),
+    ("client", "definition", "load_request"),  # has the arguments of both
     *(("client", "project", name) for name in ("up", "exec", "run")),
 }
 """Functions of the Python API, which are called with keywords; each has the options of its command."""

@@ -79,7 +79,22 @@ def load(
         print(process.name, process.port, process.depends_on)
     ```
     """
-    request = LoadRequest(
+    request = load_request(files, directory, project_name, profiles, env, env_files, provider, scale)
+    return definition_of(read_with_notes(request))
+
+
+def load_request(
+    files: Sequence[FilePath],
+    directory: FilePath,
+    project_name: str | None,
+    profiles: Sequence[str],
+    env: Mapping[str, str] | None,
+    env_files: Sequence[FilePath],
+    provider: str | None,
+    scale: Mapping[str, int] | None,
+) -> LoadRequest:
+    """Return the request of `load` and `open_project` for their arguments. Raises `UsageError`."""
+    return LoadRequest(
         directory=absolute(directory),
         files=texts("files", files),
         project_name=project_name,
@@ -89,7 +104,6 @@ def load(
         environ=environment(env),
         scale=dict(scale or {}),
     )
-    return definition_of(read_with_notes(request))
 
 
 def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:

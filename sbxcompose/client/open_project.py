@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sbxcompose.client.definition import FilePath, absolute, environment, texts
+from sbxcompose.client.definition import FilePath, load_request
 from sbxcompose.client.error_words import read_with_notes
 from sbxcompose.client.project import OpenProject
-from sbxcompose.spec.request import LoadRequest
 
 
 def open_project(
@@ -38,15 +37,5 @@ def open_project(
     asyncio.run(main())
     ```
     """
-    environ = environment(env)
-    request = LoadRequest(
-        directory=absolute(directory),
-        files=texts("files", files),
-        project_name=project_name,
-        profiles=texts("profiles", profiles),
-        provider=provider,
-        env_files=texts("env_files", env_files),
-        environ=environ,
-        scale=dict(scale or {}),
-    )
-    return OpenProject(read_with_notes(request), environ)
+    request = load_request(files, directory, project_name, profiles, env, env_files, provider, scale)
+    return OpenProject(read_with_notes(request), request.environ)
