@@ -301,6 +301,20 @@ def test_start_wait_takes_an_older_definition_that_runs_for_ready(sbx: Sbx) -> N
 
 
 @pytest.mark.parametrize("command", ["start", "restart"])
+def test_an_interrupted_wait_says_so_in_one_line(sbx: Sbx, command: str) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, ready_when: {{log: never}}}}}}")
+    with sbx.start(command, "--wait") as waiting:
+        waiting.wait_for("web started")
+        waiting.interrupt()
+        done = waiting.wait()
+    assert done.code == 130
+    lines = done.stderr.splitlines()
+    assert lines[-1].endswith("interrupted; started processes keep running, `sbxcompose down` stops them")
+    assert sum("interrupted" in line for line in lines) == 1
+    assert set(pids(sbx)) == {"web"}
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
 def test_a_wait_timeout_needs_a_wait(sbx: Sbx, command: str) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}")
     assert "`--wait-timeout` needs `--wait`" in refused(sbx, command, "--wait-timeout", "5s")

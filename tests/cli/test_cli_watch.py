@@ -218,6 +218,17 @@ def test_a_change_sends_a_signal_or_runs_a_command_first_or_only_copies(sbx: Sbx
     assert runs(sbx) == {"hup": 1, "built": 2, "copied": 1}
 
 
+def test_the_command_of_a_rule_is_no_one_off_command_of_a_person(sbx: Sbx) -> None:
+    sbx.write("1\n", "src/in")
+    Gate(sbx)
+    rule = 'watch: [{path: src, run: "echo building; read _ < gate"}]'
+    up = watching(sbx, f"processes: {{built: {{command: {FOREVER}, {rule}}}}}\n")
+    save(sbx, "2\n", "src/in")
+    up.wait_for("building$")
+    assert "one-off" not in sbx.run("ps").stdout
+    assert "one-off" not in sbx.run("down").stderr
+
+
 def test_a_process_that_was_stopped_on_request_stays_stopped(sbx: Sbx) -> None:
     sbx.write("1\n", "site/page")
     up = watching(sbx)
