@@ -54,6 +54,8 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, qu
     remote = out or into
     assert remote is not None
     block = StatusBlock(shell.err.enabled, clean_text, shell.write)
+    if target == "-" and sys.stdout.isatty():
+        block.enabled = False  # it would be redrawn among the contents
 
     async def main() -> int:
         async with Session(project, emit=connection_notes(shell)) as session:

@@ -127,18 +127,22 @@ class ByHand:
         if found.kind == "dir" or to.path.endswith("/"):
             raise SbxError(f"{to.label} is a folder", hint="name the file, or pass a tar archive to `NAME:FOLDER/`")
         spare = leftovers.temporary(posixpath.dirname(to.path))
+        self._meter.begin(1, len(data))
         async with self._remote.staged(spare):
             await self._remote.write(spare, data)
             await self._place(spare, to, found.mode if found.kind == "file" else mode)
+        self._meter.arrived(1, len(data))
         return Moved(1, len(data))
 
     async def put_archive(self, data: bytes, to: SandboxPath) -> None:
         """Unpack a tar archive into a folder that has been probed."""
         stage = leftovers.temporary("")
+        self._meter.begin(1, len(data))
         async with self._remote.staged(f"{to.path.rstrip('/')}/{stage}"):
             await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
             await self._unpack(to, stage)
             await self._merge(to, stage)
+        self._meter.arrived(1, len(data))
 
     async def _put_file(self, path: str, status: os.stat_result, to: SandboxPath) -> None:
         spare = leftovers.temporary(posixpath.dirname(to.path.rstrip("/")))
@@ -285,9 +289,11 @@ class ByHand:
 
     async def get_contents(self, source: SandboxPath, take: single.Take) -> None:
         """Write a file's contents as they are, a folder as a tar archive."""
-        if (await self._exists(source)).kind == "dir":
+        probed = await self._exists(source)
+        if probed.kind == "dir":
             await self.get_archive(source, take)
         else:
+            self._meter.begin(1, probed.size, out=True)
             await self._remote.fetch(source.path, take)
 
     async def get_archive(self, source: SandboxPath, take: single.Take) -> None:
