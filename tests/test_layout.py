@@ -28,6 +28,8 @@ DISTRIBUTIONS = {
 LONGEST_FUNCTION = 40
 LONGEST_FILE = 350
 MOST_PARAMETERS = 6
+MOST_ROWS = 3
+"""Rows of a table that are items of pytest's."""
 _KEYWORD_FUNCTIONS = {
     ("client", "definition", "load"),
     ("client", "open_project", "open_project"),
@@ -152,6 +154,32 @@ def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 def test_files_stay_short() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_tables_of_pure_tests_are_one_item() -> None:
+    """A row that needs no fixture is one of `@each_case`, but for up to three, and where a row takes long."""
+    slow = {"test_twice_as_many_sandboxes_cost_twice_as_much"}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}"
+        for path in (ROOT / "tests" / "unit").rglob("test_*.py")
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef)
+        and node.name not in slow
+        and (tables := [found for decorator in node.decorator_list if (found := _table(decorator)) is not None])
+        and max(rows for _, rows in tables) > MOST_ROWS
+        and {*_parameters(node)} <= {name for names, _ in tables for name in names}
+    ]
+    assert found == []
+
+
+def _table(decorator: ast.expr) -> tuple[list[str], int] | None:
+    """The names and the number of rows of a `parametrize` whose rows stand there."""
+    if not isinstance(decorator, ast.Call) or not ast.unparse(decorator.func).endswith("mark.parametrize"):
+        return None
+    names, rows = decorator.args[:2]
+    if not isinstance(names, ast.Constant) or not isinstance(rows, ast.List | ast.Tuple):
+        return None
+    return [name.strip() for name in str(names.value).split(",")], len(rows.elts)
 
 
 def test_variables_carry_the_name_of_the_thing() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, ProjectClaim, SandboxInfo, SnapshotInfo
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.sandboxes.rules import copied, described, patched, resources
+from tests.support.cases import each_case
 
 CLOSED = {"allow_internet_access": False}
 OPEN = {"allow_internet_access": True, "allow_out": [], "deny_out": []}
@@ -22,20 +23,21 @@ def after(info: SandboxInfo, *, clear_network: bool = False, **fields: Any) -> S
     return patched(info, PatchRequest(**fields), clear_network=clear_network)
 
 
-class TestCreate:
-    @pytest.mark.parametrize(
-        "fields, seconds",
-        [
-            ({}, 600),
-            ({"name": "box"}, 0),
-            ({"timeout_secs": 5}, 5),
-            ({"name": "box", "timeout_secs": 5}, 5),
-            ({"timeout_secs": 0}, 0),
-        ],
-    )
-    def test_lifetime_and_idle_time(self, fields: dict[str, Any], seconds: int) -> None:
-        assert described(CreateRequest(**fields), "default").timeout_secs == seconds
+@each_case(
+    "fields, seconds",
+    [
+        ({}, 600),
+        ({"name": "box"}, 0),
+        ({"timeout_secs": 5}, 5),
+        ({"name": "box", "timeout_secs": 5}, 5),
+        ({"timeout_secs": 0}, 0),
+    ],
+)
+def test_lifetime_and_idle_time(fields: dict[str, Any], seconds: int) -> None:
+    assert described(CreateRequest(**fields), "default").timeout_secs == seconds
 
+
+class TestCreate:
     def test_it_runs_at_once_unless_it_begins_with_something(self) -> None:
         snapshot = SnapshotInfo(id="s", sandbox_id="x", status="completed")
         assert described(CreateRequest(), "default").status == "running"
@@ -79,26 +81,6 @@ class TestPatch:
         changed = after(box(name=None), name="box", auto_resume=False)
         assert (changed.name, changed.auto_resume) == ("box", False)
 
-    @pytest.mark.parametrize(
-        "info, fields, words",
-        [
-            (box(), {"name": "Bad"}, "cannot be a sandbox's name"),
-            (box(), {"exposed_ports": [9501]}, "port 9501 is reserved"),
-            (box(name=None), {"auto_resume": False}, "needs a named sandbox"),
-            (box(), {"network": CLOSED}, "cannot be changed while it lives"),
-            (box(network=CLOSED), {"network": OPEN}, "cannot be changed while it lives"),
-            (box(network=CLOSED), {"clear_network": True}, "cannot be changed while it lives"),
-            (box(), {"resources": {"cpus": 2}, "name": "other"}, "cannot be combined"),
-            (box(), {"resources": {"cpus": 2}, "clear_network": True}, "cannot be combined"),
-            (box(), {"resources": {"gpus": [{"count": 1}]}}, "resources.gpus is not supported"),
-            (box(), {"resources": {"disk_mb": 5}}, "disk_mb cannot shrink: it is 10240"),
-        ],
-    )
-    def test_what_is_refused(self, info: SandboxInfo, fields: dict[str, Any], words: str) -> None:
-        with pytest.raises(Problem, match=words) as raised:
-            after(info, **fields)
-        assert raised.value.status == 400
-
     def test_a_network_without_limits_may_come_and_go(self) -> None:
         assert after(box(), network=OPEN).network == OPEN
         assert after(box(network=OPEN), clear_network=True).network is None
@@ -122,6 +104,27 @@ class TestPatch:
         with pytest.raises(Problem, match="is suspended: only a running one") as raised:
             after(box(status="suspended"), resources={"cpus": 2})
         assert raised.value.status == 409
+
+
+@each_case(
+    "info, fields, words",
+    [
+        (box(), {"name": "Bad"}, "cannot be a sandbox's name"),
+        (box(), {"exposed_ports": [9501]}, "port 9501 is reserved"),
+        (box(name=None), {"auto_resume": False}, "needs a named sandbox"),
+        (box(), {"network": CLOSED}, "cannot be changed while it lives"),
+        (box(network=CLOSED), {"network": OPEN}, "cannot be changed while it lives"),
+        (box(network=CLOSED), {"clear_network": True}, "cannot be changed while it lives"),
+        (box(), {"resources": {"cpus": 2}, "name": "other"}, "cannot be combined"),
+        (box(), {"resources": {"cpus": 2}, "clear_network": True}, "cannot be combined"),
+        (box(), {"resources": {"gpus": [{"count": 1}]}}, "resources.gpus is not supported"),
+        (box(), {"resources": {"disk_mb": 5}}, "disk_mb cannot shrink: it is 10240"),
+    ],
+)
+def test_what_is_refused(info: SandboxInfo, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(Problem, match=words) as raised:
+        after(info, **fields)
+    assert raised.value.status == 400
 
 
 def test_a_projects_sandbox_moves_to_an_existing_directory() -> None:
