@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from sbxcompose.spec.fields import Boolean, Environment, ExtraForms, Name, NonEmpty, keyed, one_or_many, wrong
+from sbxcompose.spec.fields import (
+    AlsoInSchema,
+    Boolean,
+    Environment,
+    ExtraForms,
+    Name,
+    NonEmpty,
+    keyed,
+    one_or_many,
+    wrong,
+)
+from sbxcompose.spec.schema_patterns import VARIABLE
 from sbxcompose.spec.units import parse_duration
 
 
@@ -45,7 +56,7 @@ def _inherit(value: Any) -> Any:
     return value
 
 
-InheritEnv = Annotated[bool | tuple[str, ...], BeforeValidator(_inherit)]
+InheritEnv = Annotated[bool | tuple[Annotated[str, AlsoInSchema(pattern=VARIABLE)], ...], BeforeValidator(_inherit)]
 SecretNames = tuple[Annotated[str, Field(pattern=r"^[^=\s]+$")], ...]
 Profiles = tuple[Name, ...]
 

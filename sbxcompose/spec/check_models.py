@@ -10,14 +10,13 @@ from sbxcompose.spec.base_models import Strict, duration_field
 from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
-    Duration,
     ExtraForms,
     Port,
-    PositiveDuration,
     RegexText,
     keyed,
     wrong,
 )
+from sbxcompose.spec.unit_fields import Duration, MeasurableDuration
 
 
 class HttpModel(Strict):
@@ -76,10 +75,10 @@ class HealthCheckModel(Strict):
         ),
     )
     initial_delay: Duration = duration_field("5s", "Time after a start in which failures do not count; a success does.")
-    interval: PositiveDuration = duration_field(
+    interval: MeasurableDuration = duration_field(
         "1s", "Time between checks. Until the first answer, checks are more frequent."
     )
-    timeout: PositiveDuration | None = Field(
+    timeout: MeasurableDuration | None = Field(
         None, description="Longest time for an answer. Default: `500ms`, for `exec` `5s`."
     )
     failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from sbxcompose.spec.fields import TEXT_ITEMS, wrong
+from sbxcompose.spec.schema_patterns import NOT_BLANK
 from sbxcompose.spec.shell_quotes import unclosed_quote
 
 
@@ -40,8 +41,8 @@ Command = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": ["string", "number", "boolean"], "minLength": 1},
-                {"type": "array", "items": TEXT_ITEMS, "minItems": 1},
+                {**TEXT_ITEMS, "pattern": NOT_BLANK},
+                {"type": "array", "prefixItems": [{**TEXT_ITEMS, "minLength": 1}], "items": TEXT_ITEMS, "minItems": 1},
             ]
         }
     ),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.merge import merge
-from sbxcompose.spec.nodes import Mapping, Node, Scalar
+from sbxcompose.spec.nodes import Mapping, Node, Scalar, is_null
 from sbxcompose.spec.similar import did_you_mean
 
 MAIN = "main"
@@ -88,6 +88,8 @@ class _Resolver:
             return self._resolved[address]
         own = _shallow(written)
         key, node = own.entries.pop("extends")
+        if is_null(node):
+            return own
         target = self._target(address, node)
         if target is None:  # a mistake, because of which a command is not missing besides
             own.entries.setdefault("command", (key, Scalar(node.document, node.line, node.column, "true", "true")))

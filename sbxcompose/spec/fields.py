@@ -5,7 +5,7 @@ words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
@@ -13,8 +13,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from sbxcompose import signals
+from sbxcompose.spec import schema_patterns
 from sbxcompose.spec.similar import did_you_mean
-from sbxcompose.spec.units import DURATION_PATTERN, SIZE_PATTERN, BadUnit, parse_duration, parse_size
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 """Processes and sandboxes, as they are typed."""
@@ -52,52 +52,18 @@ class SingleOrList:
         return {"anyOf": [*(item.get("anyOf") or [item]), listed]}
 
 
+class AlsoInSchema:
+    """Keywords of the JSON schema for what a validator checks besides the type."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self._keywords = keywords
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), **self._keywords}
+
+
 TEXT_ITEMS: JsonSchemaValue = {"type": ["string", "number", "boolean"]}
 """Where text is wanted, a number or a boolean counts as it is written."""
-
-
-def _with_unit(parse: Callable[[str], float]) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if type(value) is int or type(value) is float:
-            value = f"{value}"
-        if not isinstance(value, str):
-            return value
-        try:
-            return parse(value)
-        except BadUnit as error:
-            raise wrong(error.message, error.hint) from None
-
-    return read
-
-
-def _unit_schema(pattern: str, examples: list[str]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern, "examples": examples}, {"const": 0}]})
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(_with_unit(parse_duration)),
-    _unit_schema(DURATION_PATTERN, ["500ms", "5s", "1m30s", "1h"]),
-]
-"""Seconds."""
-ByteSize = Annotated[int, BeforeValidator(_with_unit(parse_size)), _unit_schema(SIZE_PATTERN, ["512mb", "2gb"])]
-"""Bytes."""
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise wrong("it must be more than zero")
-    return value
-
-
-def _measurable(value: float) -> float:
-    if 0 < value < 0.001:
-        raise wrong("it must be at least 1ms", "times between checks are counted in milliseconds")
-    return _positive(value)
-
-
-PositiveDuration = Annotated[Duration, AfterValidator(_measurable)]
-PositiveSize = Annotated[ByteSize, AfterValidator(_positive)]
 
 
 def _number(value: Any) -> Any:
@@ -227,8 +193,9 @@ Signal = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "examples": ["SIGTERM", "SIGINT"]},
-                {"type": "integer", "minimum": 1, "maximum": 64},
+                {"enum": schema_patterns.signal_names(), "examples": ["SIGTERM", "SIGINT"]},
+                {"type": "string", "pattern": schema_patterns.SIGNAL, "examples": ["SIGTERM", "SIGINT"]},
+                {"type": "integer", "minimum": 1, "maximum": signals.LAST},
             ]
         }
     ),
@@ -265,17 +232,23 @@ def full_name_problem(name: str) -> tuple[str, str] | None:
 
 
 FullName = Annotated[
-    str, AfterValidator(_full_name), WithJsonSchema({"type": "string", "pattern": f"^{FULL_NAME_PATTERN}$"})
+    str,
+    AfterValidator(_full_name),
+    WithJsonSchema({"type": "string", "pattern": f"^(?![a-z0-9]{{21}}$){FULL_NAME_PATTERN}$"}),
 ]
 
 
 def _user(value: str) -> str:
-    if not re.fullmatch(r"[^\s:/]+(:[^\s:/]+)?", value):
+    if not re.fullmatch(schema_patterns.USER, value):
         raise wrong(f"`{value}` is not a user", "write `name`, `uid`, `uid:gid` or `name:group`")
     return value
 
 
-User = Annotated[str, AfterValidator(_user), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
+User = Annotated[
+    str,
+    AfterValidator(_user),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": schema_patterns.USER}, {"type": "integer", "minimum": 0}]}),
+]
 
 
 def _pattern(value: str) -> str:
@@ -318,4 +291,4 @@ def _one_line(value: str) -> str:
     return value.strip()
 
 
-OneLine = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+OneLine = Annotated[str, Field(min_length=1), AfterValidator(_one_line), AlsoInSchema(pattern=schema_patterns.ONE_LINE)]

@@ -16,7 +16,7 @@ from sbxcompose.spec.files_in_dotenv import files_named_in
 from sbxcompose.spec.foreign_files import Tool, by_name, by_shape, by_text, other_file
 from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
-from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence, is_null
 from sbxcompose.spec.procfile import is_procfile, read_procfile
 from sbxcompose.spec.request import FILE, LoadRequest, files_of, named_env_files, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_error_text
@@ -235,7 +235,7 @@ class ProjectReader:
         over = Mapping(root.document, root.line, root.column, dict(root.entries))
         _, node = over.entries.pop("include")
         below: Node | None = None
-        for item in node.items if isinstance(node, Sequence) else [node]:
+        for item in node.items if isinstance(node, Sequence) else [] if is_null(node) else [node]:
             path = self._include_path(item)
             tree = None if path is None else self._include(item, path, above)
             if tree is not None:

@@ -18,14 +18,13 @@ from sbxcompose.spec.fields import (
     AS_FRACTION,
     AS_NUMBER,
     AbsolutePath,
+    AlsoInSchema,
     Boolean,
-    Duration,
     ExtraForms,
     FullName,
     Name,
     NonEmpty,
     Port,
-    PositiveSize,
     SingleOrList,
     Workspace,
     choice,
@@ -34,6 +33,8 @@ from sbxcompose.spec.fields import (
     wrong,
 )
 from sbxcompose.spec.process_models import ProcessModel
+from sbxcompose.spec.schema_patterns import INSIDE, MOUNT
+from sbxcompose.spec.unit_fields import PositiveSize, WholeSeconds
 
 
 class GpuModel(Strict):
@@ -129,7 +130,7 @@ class FilesModel(Strict):
     """
 
     from_: NonEmpty = Field(alias="from", description="File or directory, relative to the project directory.")
-    to: Annotated[NonEmpty, AfterValidator(_inside)] | None = Field(
+    to: Annotated[NonEmpty, AfterValidator(_inside), AlsoInSchema(pattern=INSIDE)] | None = Field(
         None,
         description=(
             "Destination, relative to the workspace. Default: the same path as in the "
@@ -146,9 +147,13 @@ class FilesModel(Strict):
     )
 
 
+OWN_PORT = 9501
+"""The port that a sandbox answers the contract at."""
+
+
 def _free_port(port: int) -> int:
-    if port == 9501:
-        raise wrong("port 9501 is the sandbox's own", "use another port")
+    if port == OWN_PORT:
+        raise wrong(f"port {OWN_PORT} is the sandbox's own", "use another port")
     return port
 
 
@@ -159,7 +164,9 @@ def _no_mapping(value: Any) -> Any:
     return value
 
 
-SandboxPort = Annotated[Port, AfterValidator(_free_port), BeforeValidator(_no_mapping)]
+SandboxPort = Annotated[
+    Port, AfterValidator(_free_port), BeforeValidator(_no_mapping), AlsoInSchema(**{"not": {"const": OWN_PORT}})
+]
 
 
 def _distinct(ports: tuple[int, ...]) -> tuple[int, ...]:
@@ -210,7 +217,7 @@ class SandboxModel(WithEnvironment):
             "disk, loop devices allow it; `up` says where they do not."
         ),
     )
-    timeout: Duration | None = Field(
+    timeout: WholeSeconds | None = Field(
         None, description=("Suspend the sandbox after this time without traffic; `0`: never. Whole seconds.")
     )
     network: NetworkModel | None = Field(None, description="Network policy.")
@@ -224,7 +231,7 @@ class SandboxModel(WithEnvironment):
         ),
     )
     mounts: tuple[
-        Annotated[MountModel, BeforeValidator(_short_mount), ExtraForms({"type": "string", "pattern": ":/"})], ...
+        Annotated[MountModel, BeforeValidator(_short_mount), ExtraForms({"type": "string", "pattern": MOUNT})], ...
     ] = Field(
         (),
         description=(
@@ -232,7 +239,7 @@ class SandboxModel(WithEnvironment):
             "follows, or `{source, target, read_only}`."
         ),
     )
-    ports: Annotated[tuple[SandboxPort, ...], AfterValidator(_distinct)] = Field(
+    ports: Annotated[tuple[SandboxPort, ...], AfterValidator(_distinct), AlsoInSchema(uniqueItems=True)] = Field(
         (), description="Ports that are reachable from outside."
     )
     connect: dict[NonEmpty, Connections] = Field(
@@ -279,8 +286,6 @@ class SandboxModel(WithEnvironment):
     def _consistent(self) -> Self:
         if self.image is not None and self.snapshot is not None:
             raise wrong("a sandbox is made from an `image` or a `snapshot`, not both", at=("snapshot",))
-        if self.timeout is not None and self.timeout != int(self.timeout):
-            raise wrong("`timeout` must be whole seconds", at=("timeout",))
         if self.mounts and self.isolation == "none":
             hint = "add `isolation: overlay`; without it processes use the files of this machine as they are"
             raise wrong("`mounts` need an isolated sandbox", hint, at=("mounts",))

@@ -99,3 +99,8 @@ class Mapping(Node):
         """Return the value of a key."""
         found = self.entries.get(key)
         return None if found is None else found[1]
+
+
+def is_null(node: Node) -> bool:
+    """Return whether a key has no value: it counts as not given."""
+    return isinstance(node, Scalar) and node.value is None

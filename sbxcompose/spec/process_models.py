@@ -16,8 +16,8 @@ from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
 from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
+    AlsoInSchema,
     Boolean,
-    Duration,
     ExtraForms,
     NonEmpty,
     OneLine,
@@ -32,6 +32,8 @@ from sbxcompose.spec.key_models import model_fields
 from sbxcompose.spec.need_models import Dependencies
 from sbxcompose.spec.path_patterns import directory_of, is_pattern
 from sbxcompose.spec.project import Process
+from sbxcompose.spec.schema_patterns import NO_STAR
+from sbxcompose.spec.unit_fields import Duration
 
 POLICIES = ["never", "on_failure", "always"]
 _OTHER_POLICIES = {
@@ -119,7 +121,7 @@ def _no_pattern(path: str) -> str:
 class WatchModel(Strict):
     """Files whose change concerns the process."""
 
-    path: Annotated[NonEmpty, AfterValidator(_no_pattern)] = Field(
+    path: Annotated[NonEmpty, AfterValidator(_no_pattern), AlsoInSchema(pattern=NO_STAR)] = Field(
         description="File or directory, relative to the project directory."
     )
     action: Annotated[
@@ -232,7 +234,7 @@ class WrittenOutKeys(WithEnvironment):
         "Applies to an attached `up`. `restart` then defaults to `never`.",
     )
     stop: StopModel = Field(StopModel(), description="How to stop the process.", json_schema_extra={"default": {}})
-    watch: tuple[Annotated[WatchModel, keyed("path", str), ExtraForms({"type": "string", "minLength": 1})], ...] = (
+    watch: tuple[Annotated[WatchModel, keyed("path", str), ExtraForms({"type": "string", "pattern": NO_STAR})], ...] = (
         Field((), description=("Files whose change restarts the process, or has another effect; a path, or a mapping."))
     )
     profiles: Profiles = Field(

@@ -50,7 +50,7 @@ def _form(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return "" if name == "Interpolated" else f"[{name}](#{name.lower()})"
-    if "enum" in schema:
+    if "enum" in schema and "examples" not in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{json.dumps(schema['const']).strip(chr(34))}`"
@@ -62,7 +62,7 @@ def _form(schema: dict[str, Any]) -> str:
     if kind == "object":
         values = schema.get("additionalProperties", {})
         return f"names to {_forms(values)}" if values else "mapping"
-    if kind == "string" and "examples" in schema:
+    if kind in ("string", None) and "examples" in schema:
         return ", ".join(f"`{example}`" for example in schema["examples"])
     plain = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
     return plain.get(str(kind), "")

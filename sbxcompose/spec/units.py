@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = r"\d{1,18}(?:\.\d{1,9})?"
+_NUMBER_PLAIN = _NUMBER.replace("(?:", "(")
 _DURATION = re.compile(
     rf"(?:({_NUMBER})w)?(?:({_NUMBER})d)?(?:({_NUMBER})h)?(?:({_NUMBER})m(?!s))?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?"
     rf"(?:({_NUMBER})[u\u00b5\u03bc]s)?",
@@ -21,12 +22,11 @@ _SIZE = re.compile(rf"({_NUMBER})\s?(?:([kmgt])i?)?b?", re.ASCII | re.IGNORECASE
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _BARE = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
-DURATION_PATTERN = (
-    r"^(0|(?=.)(\d+(\.\d+)?w)?(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?"
-    r"(\d+(\.\d+)?[u\u00b5\u03bc]s)?)$"
+DURATION_PATTERN = r"^(0|(?=.)(NUMw)?(NUMd)?(NUMh)?(NUMm(?!s))?(NUMs)?(NUMms)?(NUM[u\u00b5\u03bc]s)?)$".replace(
+    "NUM", _NUMBER_PLAIN
 )
 """What `parse_duration` takes, for the JSON schema."""
-SIZE_PATTERN = r"^(0|\d+(\.\d+)? ?([kKmMgGtT][iI]?[bB]?|[bB]))$"
+SIZE_PATTERN = rf"^(0|{_NUMBER_PLAIN} ?([kKmMgGtT][iI]?[bB]?|[bB]))$"
 """What `parse_size` takes, for the JSON schema."""
 
 

@@ -92,7 +92,7 @@ def test_a_mistake_in_a_process(keys: str, mistake: str) -> None:
         ("resources: {memory: 512}", "3:25: invalid size `512`"),
         ("resources: {cpus: 0}", "3:23: `cpus` must be more than 0"),
         ("resources: {cpus: .inf}", "3:23: `cpus` must be a finite number"),
-        ("timeout: 1500ms", "3:14: `timeout` must be whole seconds"),
+        ("timeout: 1500ms", "3:14: it must be whole seconds"),
         ("workspace: data", "3:16: `data` must be an absolute path"),
         ("name: My-App", "3:11: `My-App` cannot be a name here"),
         ("name: abcdefghijklmnopqrstu", "3:11: `abcdefghijklmnopqrstu` cannot be a name here"),
