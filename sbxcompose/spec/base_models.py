@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sbxcompose.spec.fields import (
     AlsoInSchema,
@@ -15,9 +15,10 @@ from sbxcompose.spec.fields import (
     NonEmpty,
     keyed,
     one_or_many,
+    variable_problem,
     wrong,
 )
-from sbxcompose.spec.schema_patterns import VARIABLE
+from sbxcompose.spec.schema_patterns import VARIABLE, VARIABLE_NAME
 from sbxcompose.spec.units import parse_duration
 
 
@@ -57,7 +58,16 @@ def _inherit(value: Any) -> Any:
 
 
 InheritEnv = Annotated[bool | tuple[Annotated[str, AlsoInSchema(pattern=VARIABLE)], ...], BeforeValidator(_inherit)]
-SecretNames = tuple[Annotated[str, Field(pattern=r"^[^=\s]+$")], ...]
+
+
+def _variable_name(value: str) -> str:
+    problem = variable_problem(value)
+    if problem is not None:
+        raise wrong(problem, "list names, such as `API_TOKEN`")
+    return value
+
+
+SecretNames = tuple[Annotated[str, AfterValidator(_variable_name), AlsoInSchema(pattern=VARIABLE_NAME)], ...]
 Profiles = tuple[Name, ...]
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from sbxcompose.spec.base_models import Strict, duration_field
 from sbxcompose.spec.command_field import Command
 from sbxcompose.spec.fields import (
     AS_NUMBER,
+    AlsoInSchema,
     ExtraForms,
     Port,
     RegexText,
@@ -19,11 +27,17 @@ from sbxcompose.spec.fields import (
 from sbxcompose.spec.unit_fields import Duration, MeasurableDuration
 
 
+def _page(value: str) -> str:
+    if not value.startswith("/"):
+        raise wrong(f"the path `{value}` must begin with `/`", f"did you mean `/{value}`?")
+    return value
+
+
 class HttpModel(Strict):
     """An HTTP request to the process."""
 
     port: Port | None = Field(None, description="Port that the process listens on. Default: its `port`.")
-    path: Annotated[str, Field(pattern="^/")] = Field(
+    path: Annotated[str, AfterValidator(_page), AlsoInSchema(pattern="^/")] = Field(
         "/",
         description=("Path to request. A status from 200 to 399 is a success; redirects are not followed."),
     )

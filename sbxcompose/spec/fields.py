@@ -204,6 +204,8 @@ Signal = Annotated[
 
 
 def _name(value: str) -> str:
+    if not value:
+        raise wrong("the name is empty", "write a name, such as `web`")
     if not re.fullmatch(NAME_PATTERN, value, re.ASCII):
         raise wrong(f"`{value}` cannot be a name", "names have letters, digits, `-` and `_`, at most 63 of them")
     return value
@@ -222,6 +224,8 @@ def _full_name(value: str) -> str:
 def full_name_problem(name: str) -> tuple[str, str] | None:
     """Why a provider would not take a name, and what it would take (contract, section 2.7)."""
     rule = "a lower-case letter, then lower-case letters, digits and hyphens, with no hyphen at the end"
+    if not name:
+        return "the name is empty", rule
     if len(name) > 63:
         return f"the name `{name}` has {len(name)} characters", "63 are allowed"
     if not re.fullmatch(FULL_NAME_PATTERN, name, re.ASCII):

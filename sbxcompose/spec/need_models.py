@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from sbxcompose.spec.base_models import Strict
-from sbxcompose.spec.fields import Boolean, ExtraForms, choice, wrong
+from sbxcompose.spec.fields import Boolean, ExtraForms, NonEmpty, choice, wrong
 
 CONDITIONS = ["started", "ready", "completed", "ended"]
 _OTHER_CONDITIONS = {
@@ -52,15 +52,31 @@ class DependencyModel(Strict):
 
 def _dependencies(value: Any) -> Any:
     if isinstance(value, str):
-        return {value: {}}
+        return {_named(value): {}}
     if not isinstance(value, tuple):
         return value
     for index, item in enumerate(value):
         if not isinstance(item, str):
-            raise wrong("an entry must be the name of a process", at=(index,))
+            raise wrong("an entry must be the name of a process", _hint(item), at=(index,))
+        _named(item, at=(index,))
         if item in value[:index][-100:]:
             raise wrong(f"`{item}` is listed twice", at=(index,))
     return {name: {} for name in value}
+
+
+def _named(name: str, at: tuple[str | int, ...] = ()) -> str:
+    if not name:
+        raise wrong("the name of a process is empty", "write a name, such as `db`", at=at)
+    return name
+
+
+def _hint(entry: Any) -> str | None:
+    """Return how an entry of the list is written that is not text."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        return f"to say more of `{next(iter(entry))}`, write a mapping, without `- `: `depends_on: {{NAME: CONDITION}}`"
+    if isinstance(entry, bool | int | float):
+        return f'put quotes around it: "{str(entry).lower()}"'
+    return None
 
 
 def _dependency(value: Any) -> Any:
@@ -73,7 +89,10 @@ _Need = Annotated[
     DependencyModel, BeforeValidator(_dependency), ExtraForms({"enum": list(CONDITIONS)}, {"type": "null"})
 ]
 Dependencies = Annotated[
-    dict[str, _Need],
+    dict[NonEmpty, _Need],
     BeforeValidator(_dependencies),
-    ExtraForms({"type": "string"}, {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
+    ExtraForms(
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True},
+    ),
 ]

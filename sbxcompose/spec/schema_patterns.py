@@ -28,6 +28,7 @@ INSIDE = r"^(?!/|\.\.(/|$))"
 NO_STAR = r"^[^*]+$"
 MOUNT = r"^[^:]+:/[^:]*(:(ro|rw))?$"
 VARIABLE = r"^[^=]+$"
+VARIABLE_NAME = r"^[^=\s]+$"
 
 
 def signal_names() -> list[str]:

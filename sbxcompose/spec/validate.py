@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from sbxcompose.errors import Mistake
 from sbxcompose.spec import foreign_keys
 from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
+from sbxcompose.spec.complaints import complaint
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, ResourcesModel
 from sbxcompose.spec.process_models import RestartModel, StopModel, WatchModel
@@ -119,11 +119,13 @@ def _mistake(details: ErrorDetails, places: Places, values: Any) -> Mistake:
         return _unknown_key(path, details["input"], places)
     if kind == "missing":
         return places.mistake(path[:-1], f"`{path[-1]}` is missing", _missing_hint(path, values), on_key=True)
-    return places.mistake(path, f"{_subject(path)} {_complaint(details)}", _type_hint(details))
+    return places.mistake(path, *complaint(details, values), on_key=path[-1:] == ("[key]",))
 
 
 def _unknown_key(path: Path, value: Any, places: Places) -> Mistake:
     key = str(path[-1])
+    if not key:
+        return places.mistake(path, "a key is empty", on_key=True)
     model = model_at(path[:-1])
     known = sorted(_keys_of(model)) if model is not None else []
     listed = f"known here: {', '.join(f'`{key}`' for key in known)}" if known else None
@@ -170,85 +172,6 @@ def _missing_hint(path: Path, values: Any) -> str | None:
         siblings = siblings[step]
     complete = [str(name) for name, keys in siblings.items() if isinstance(keys, dict) and "command" in keys]
     return did_you_mean(str(path[-2]), complete, "say what runs: `command: ...`")
-
-
-def _subject(path: Path) -> str:
-    """`replicas`, or the list that an entry is in."""
-    names = [step for step in path if isinstance(step, str) and step != "[key]"]
-    if not names:
-        return "the file"
-    return f"an entry of `{names[-1]}`" if isinstance(path[-1], int) else f"`{names[-1]}`"
-
-
-_WANTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "dict_type": "a mapping (`key: value`)",
-    "model_type": "a mapping (`key: value`)",
-    "model_attributes_type": "a mapping (`key: value`)",
-}
-
-
-def _complaint(details: ErrorDetails) -> str:
-    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {_what(value)}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}, not {_what(value)}"
-    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-    if kind in bounds:
-        words = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}[bounds[kind]]
-        return f"must be {words} {context[bounds[kind]]}, not {_what(value)}"
-    if kind == "string_too_short":
-        return "is empty"
-    if kind == "string_pattern_mismatch":
-        return f"must match `{context['pattern']}`, which {_what(value)} does not"
-    if kind == "finite_number":
-        return "must be a finite number"
-    if kind == "string_unicode":
-        return "contains bytes that are not UTF-8"
-    return f"is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"
-
-
-def _what(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        written = f"{value}"
-        return f"the number {written if len(written) <= 20 else written[:17] + '...'}"
-    if isinstance(value, str):
-        return f"`{value if len(value) <= 40 else value[:37] + '...'}`"
-    return "a list" if isinstance(value, tuple) else "a mapping"
-
-
-def _type_hint(details: ErrorDetails) -> str | None:
-    kind, value, context = details["type"], details["input"], details.get("ctx", {})
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        return f'put quotes around it: "{_what(value).removeprefix("the number ")}"'
-    if kind.startswith("model") and details["loc"][-2:-1] == ("processes",) and isinstance(value, str | tuple):
-        return f"write `command: {value}` below it" if isinstance(value, str) else "write `command: [...]` below it"
-    if kind == "bool_type" and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off"):
-        return f"write `{'true' if value.lower() in ('yes', 'on') else 'false'}`"
-    if kind == "literal_error" and isinstance(value, str):
-        words = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return did_you_mean(value, words)
-    if kind == "tuple_type" and details["loc"][-1:] == ("secrets",) and isinstance(value, dict):
-        return "`secrets` lists the names of variables whose values are masked, such as `[API_TOKEN]`"
-    if kind == "tuple_type":
-        entry = f"{value!r}" if isinstance(value, str) and not re.fullmatch(r"[\w./-]+", value) else value
-        written = f"[{entry}]" if isinstance(value, str | int) and len(str(value)) <= 40 else "[...]"
-        return f"write `{written}`, or a line that begins with `- ` for each entry"
-    if kind.startswith("model") and details["loc"][-1:] == ("stop",) and isinstance(value, str):
-        return f"write `{{{'grace' if value[:1].isdecimal() else 'signal'}: {value}}}`"
-    if kind.startswith("int_") and details["loc"][-2:] == ("http", "port") and isinstance(value, str):
-        return "`http` takes a port, a path (`/healthz`), or both: `{port: 8000, path: /healthz}`"
-    return None
 
 
 def model_at(path: Path) -> type[BaseModel] | None:
