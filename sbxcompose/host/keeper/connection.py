@@ -22,6 +22,7 @@ from typing import Any, Self
 from sbxcompose.host.keeper.inherit import KeeperRestart, launch
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
+from sbxcompose.host.keeper.sender import KeeperSender
 from sbxcompose.host.keeper.unit_cache import Body, KnownUnits, PendingRequest, TakeAnswer, has_room, read_all, retrieve
 from sbxcompose.linux.processes import read_process
 from sbxcompose.tasks import TaskOwner
@@ -123,28 +124,17 @@ class KeeperConnection:
             raise
 
     def _send(self, body: Body, fds: Sequence[int] = ()) -> None:
-        self._channel.queue(body, fds)
-        self._flush()
-
-    def _flush(self) -> None:
-        try:
-            done = self._channel.flush()
-        except OSError:
-            done = True  # the reader learns of the end
-        if done:
-            self._loop.remove_writer(self._channel.fileno())
-        else:  # the keeper is busy, and the server must not wait for it
-            self._loop.add_writer(self._channel.fileno(), self._flush)
+        self._sender.send(body, fds)
 
     def _attach(self, channel: Channel) -> None:
         self._channel = channel
+        self._sender = KeeperSender(channel)
         self._loop.add_reader(channel.fileno(), self._readable)
 
     def _detach(self) -> None:
         if self._channel.fileno() >= 0:
             self._loop.remove_reader(self._channel.fileno())
-            self._loop.remove_writer(self._channel.fileno())
-        self._channel.close()  # again, too: frames may have been queued since, with descriptors
+        self._sender.close()
 
     def _readable(self) -> None:
         try:

@@ -116,7 +116,7 @@ class KeeperEndpoint:
         for number, (bodies, fds) in enumerate(groups):
             more = bool(batch.left) or number + 1 < len(groups)
             self._send({"id": batch.request, "results": bodies, "more": more}, fds)
-        # Sending may have found the channel closed, which drops all batches.
+        # An announcement may have found the channel closed, which drops all batches.
         if not batch.left and self._batches:
             self._batches.pop(0)
 
@@ -128,17 +128,18 @@ class KeeperEndpoint:
         if request.get("repeatable"):
             return True
         self._send({"begins": request["unit"]})
+        self.flush()
         return self._channel is not None and not self._blocked
 
     # -- the channel -------------------------------------------------------------------------------
 
     def _send(self, body: Body, fds: list[int] | None = None) -> None:
-        if self._channel is None:
-            return
-        self._channel.queue(body, fds or [])
-        self._flush()
+        """Send with all else of this turn of the loop: each message by itself would wake the server."""
+        if self._channel is not None:
+            self._channel.queue(body, fds or [])
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what this turn of the loop has to tell."""
         if self._channel is None:
             return
         try:
@@ -162,11 +163,8 @@ class KeeperEndpoint:
                 self._freeze([frame.body for frame in group])
             else:
                 self._answer(group[0])
-        # An answer that could not be sent has closed the channel already.
         if not alive and self._channel is channel:
             self.close()
-        else:
-            self._flush()
 
     def _answer(self, frame: KeeperFrame) -> None:
         body = frame.body

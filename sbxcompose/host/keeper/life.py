@@ -74,6 +74,7 @@ class Keeper:
             self._units.expire()
             self._units.finish_ended()
             self._endpoint.work()
+            self._endpoint.flush()
             self._tend_server()
             if self._ending and self._server.pid is None and not self._units.live:
                 self._status = self._status or 0

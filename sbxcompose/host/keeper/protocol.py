@@ -73,18 +73,21 @@ class Channel:
         self.socket = sock
         self._inbox = bytearray()
         self._fds: list[int] = []
-        self._outbox: list[tuple[memoryview, list[int]]] = []
+        self._outbox: list[tuple[bytearray, list[int]]] = []
 
     def fileno(self) -> int:
         """Return the socket's descriptor, to watch."""
         return self.socket.fileno()
 
     def queue(self, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        """Put a frame behind those that wait to be sent."""
+        """Put a frame behind those that wait to be sent; frames without descriptors join the one before them."""
         if len(fds) > MAX_FDS:
             raise ValueError(f"{len(fds)} descriptors in one frame")
         payload = dumps(body)
-        header = len(payload).to_bytes(4, "big") + len(fds).to_bytes(2, "big")
+        frame = len(payload).to_bytes(4, "big") + len(fds).to_bytes(2, "big") + payload
+        if self._outbox and not fds:
+            self._outbox[-1][0].extend(frame)
+            return
         copies: list[int] = []
         try:
             for fd in fds:
@@ -92,7 +95,7 @@ class Channel:
         except OSError:
             _close(copies)
             raise
-        self._outbox.append((memoryview(header + payload), copies))
+        self._outbox.append((bytearray(frame), copies))
 
     def flush(self) -> bool:
         """Send what can be sent now; whether nothing is left. Raises `OSError` when its reader is gone."""
@@ -102,14 +105,13 @@ class Channel:
                 sent = self._send(data, fds)
             except BlockingIOError:  # nothing was taken: the descriptors stay with the frame
                 return False
-            _close(fds)
-            if sent == len(data):
+            _close(fds)  # they went with the first byte
+            del data[:sent]
+            if not data:
                 self._outbox.pop(0)
-            else:
-                self._outbox[0] = (data[sent:], [])  # the descriptors went with the first byte
         return True
 
-    def _send(self, data: memoryview, fds: list[int]) -> int:
+    def _send(self, data: bytearray, fds: list[int]) -> int:
         numbers = b"".join(fd.to_bytes(_INT, sys.byteorder) for fd in fds)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if fds else []
         return self.socket.sendmsg([data], rights, socket.MSG_NOSIGNAL)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,12 +13,15 @@ import pytest
 
 from sbxcompose.host.keeper import escaped, unowned
 from sbxcompose.host.keeper.client import KeeperClient, Spawn
-from sbxcompose.host.keeper.endpoint import SLICE
+from sbxcompose.host.keeper.endpoint import SLICE, KeeperEndpoint
 from sbxcompose.host.keeper.escaped import Finder
 from sbxcompose.host.keeper.freezer import Freezer
 from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.messages import Spawned, SpawnFailed
 from sbxcompose.host.keeper.oom import KernelLog
+from sbxcompose.host.keeper.protocol import Channel
+from sbxcompose.host.keeper.sender import TOGETHER, KeeperSender
+from sbxcompose.host.keeper.spawn import Spawner
 from sbxcompose.host.keeper.unit import Unit
 from sbxcompose.host.keeper.unit_cache import TakeAnswer
 from sbxcompose.host.keeper.units import Units
@@ -164,6 +170,60 @@ def test_each_answer_to_many_starts_costs_the_same() -> None:
         return lines(lambda: asyncio.run(Answered().spawn_many(spawns)))
 
     assert start(800) < 10.5 * start(80)
+
+
+class CountedChannel(Channel):
+    """Counts what it sends."""
+
+    sends = 0
+
+    def _send(self, data: bytearray, fds: list[int]) -> int:
+        self.sends += 1
+        return super()._send(data, fds)
+
+
+@pytest.fixture
+def channels() -> Iterator[tuple[CountedChannel, CountedChannel]]:
+    left, right = (CountedChannel(end) for end in socket.socketpair())
+    yield left, right
+    left.close()
+    right.close()
+
+
+def test_requests_of_one_moment_travel_together(channels: tuple[CountedChannel, CountedChannel]) -> None:
+    server, keeper = channels
+    read, write = os.pipe()
+
+    async def main() -> None:
+        sender = KeeperSender(server)
+        for number in range(3 * TOGETHER + 1):
+            sender.send({"op": "stop", "id": number}, [read] if number == TOGETHER + 1 else [])
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    frames, _ = keeper.receive()
+    assert [frame.body["id"] for frame in frames] == list(range(3 * TOGETHER + 1))
+    assert [frame.body["id"] for frame in frames if frame.fds] == [TOGETHER + 1]
+    # One more for what has a descriptor, which has to be at the beginning of what is sent.
+    assert server.sends == 5
+    for fd in (read, write, *frames[TOGETHER + 1].fds):
+        os.close(fd)
+
+
+def test_answers_of_one_turn_of_the_keeper_travel_together(channels: tuple[CountedChannel, CountedChannel]) -> None:
+    server, keeper = channels
+    watched: list[Callable[[], None]] = []
+    loop = cast(Loop, SimpleNamespace(watch=lambda fd, call: watched.append(call), unwatch=lambda fd: None))
+    endpoint = KeeperEndpoint(loop, units_of(0)[0], cast(Spawner, None), "host")
+    endpoint.open(keeper)
+    for number in range(MANY):
+        server.queue({"op": "stop", "id": number, "unit": "box.1", "signal": 15, "deadline": 0.0})
+    assert server.flush()
+    watched[0]()
+    endpoint.flush()
+    assert [frame.body for frame in server.receive()[0]] == [{"id": id, "result": False} for id in range(MANY)]
+    assert (server.sends, keeper.sends) == (1, 1)
+    endpoint.close()
 
 
 def orphan(pid: int, parent: int = 1) -> ProcessStat:

@@ -53,6 +53,7 @@ def test_a_keeper_announces_a_start_that_must_not_be_repeated() -> None:
     ours, theirs = socket.socketpair()
     endpoint._channel = Channel(ours)
     endpoint._send = send  # type: ignore[method-assign]
+    endpoint.flush = lambda: None  # type: ignore[method-assign]
     spawns = [Spawn("s.1", ["x"], {}), Spawn("s.2", ["x"], {}, repeatable=True)]
     bodies = [{**spawn.write({}), "index": index} for index, spawn in enumerate(spawns)]
     endpoint._answer(cast(Any, SimpleNamespace(body={"op": "spawn", "id": 1, "base": {}, "spawns": bodies}, fds=[])))
