@@ -373,6 +373,23 @@ def test_a_file_that_lost_its_end_keeps_its_positions(tmp_path: Path) -> None:
         assert b"".join(data for _, data in chunks(everything(reader))) == b"on\0\0two\n"
 
 
+def test_a_stream_to_which_nothing_was_written_has_no_file(feed: Feed) -> None:
+    feed.log.begin_run(1_000.0)
+    read, write = os.pipe()
+    os.close(write)
+    assert feed.log.splice(STDERR, read) == 0
+    os.close(read)
+    segment = feed.log.segments[-1]
+    assert not os.path.exists(segment.path(STDERR))
+    with pipe() as (read, write):
+        with pytest.raises(BlockingIOError):
+            feed.log.splice(STDERR, read)
+        os.write(write, b"late")
+        os.close(write)
+        assert feed.log.splice(STDERR, read) == 4
+    assert segment.read(STDERR, 0, 9) == b"late"
+
+
 def test_on_a_full_disk_nothing_is_lost(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: int) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
