@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.clock import wall_time
 from sbxcompose.engine.events import (
     BecameReady,
@@ -114,7 +115,7 @@ class EventRecord:
     def _add(self, entry: Mapping[str, Any]) -> None:
         if self._up is not None:
             entry = {**entry, "up": round(self._up, 3)}
-        self._unwritten.append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        self._unwritten.append(encode(entry) + b"\n")
         if len(self._unwritten) == 1:
             # The steps that end in one turn of the event loop are written together.
             try:
@@ -149,16 +150,13 @@ def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:
 
 
 def _entry(step: Step, result: str, now: float) -> dict[str, Any]:
-    told = step.to_json()
     return {
         "time": now,
         "type": "decision",
-        "action": told["action"],
+        "action": step.action.kind,
         "result": result,
         "name": step.subject,
-        "sandbox": told["sandbox"],
-        "process": told["process"],
-        "replica": told["replica"],
+        **step.place,
         "reason": step.reason,
         "title": step.title,
     }

@@ -167,42 +167,48 @@ class Step(Struct, frozen=True):
             case _:
                 return f"{self.action.kind} sandbox {self.subject}"
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Return the sandbox, the process and the replica concerned; of a whole sandbox the last two are null."""
+        match self.action:
+            case Stop(row):
+                instance = row.instance
+            case Start() | StopOneOff() | Await():
+                instance = self.action.instance
+            case _:
+                return {"sandbox": self.action.sandbox.name, "process": None, "replica": None}
+        return {"sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
+
     def to_json(self) -> dict[str, Any]:
         """Return every field a program may want; those without meaning for the action are null."""
         return {
             "number": self.number,
             "action": self.action.kind,
             "subject": self.subject,
-            **_details(self.action),
+            **_details(self.action, self.place),
             "reason": self.reason,
             "after": list(self.after),
         }
 
 
-def _details(action: Action) -> dict[str, Any]:
-    details: dict[str, Any] = dict.fromkeys(
-        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace", "command", "copy")
-    )
+def _details(action: Action, place: dict[str, Any]) -> dict[str, Any]:
+    names = ("name", "digest", "run", "condition", "signal", "grace", "command", "copy")
+    details: dict[str, Any] = {**place, **dict.fromkeys(names)}
     match action:
-        case Start(process, instance, name):
-            details.update(_place(instance), name=name, digest=process.digest)
+        case Start(process, _, name):
+            details.update(name=name, digest=process.digest)
         case Stop(row, signal, grace, command):
-            details.update(_place(row.instance), name=row.name, digest=row.digest)
-            details.update(run=row.run, signal=signal, grace=grace)
+            details.update(name=row.name, digest=row.digest, run=row.run, signal=signal, grace=grace)
             details.update(command=list(command) or None)
-        case StopOneOff(foreign, instance, signal, grace):
-            details.update(_place(instance), signal=signal, grace=grace, command=list(foreign.command))
-        case Await(instance, condition, process, name):
-            details.update(_place(instance), name=name, digest=process.digest, condition=condition.value)
+        case StopOneOff(foreign, _, signal, grace):
+            details.update(signal=signal, grace=grace, command=list(foreign.command))
+        case Await(_, condition, process, name):
+            details.update(name=name, digest=process.digest, condition=condition.value)
         case Sync(sandbox, to_copy):
-            details.update(sandbox=sandbox.name, name=sandbox.full_name, copy=to_copy.to_json())
+            details.update(name=sandbox.full_name, copy=to_copy.to_json())
         case _:
-            details.update(sandbox=action.sandbox.name, name=action.sandbox.full_name)
+            details.update(name=action.sandbox.full_name)
     return details
-
-
-def _place(instance: Instance) -> dict[str, Any]:
-    return {"sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
 
 
 class PlanNote(Struct, frozen=True):
