@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-import tarfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,6 +202,8 @@ def _moment(millis: int) -> str:
 
 def _dockerfile(archive: Path, name: str) -> str:
     """Return the text of the Dockerfile in a context. Raises `Problem`."""
+    import tarfile  # late: 0.4 MiB that a host without builds does not need
+
     wanted = name.removeprefix("./")
     try:
         with tarfile.open(archive) as context:
