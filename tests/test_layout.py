@@ -210,6 +210,29 @@ def test_tasks_are_started_in_one_module_so_that_each_has_an_owner() -> None:
     assert found == []
 
 
+_THREAD_STARTERS = ("to_thread", "run_in_executor", "run_sync", "Thread", "ThreadPoolExecutor")
+_OWN_THREADS = {
+    "api/transport.py": "several requests wait for one start of the host, which none of them may end",
+    "cli/top/effects.py": "a browser, which is not ours to end",
+    "engine/connect/listener_program.py": "a program of its own, in sandboxes of the cloud",
+    "engine/one_off.py": "a read of the terminal, which only a key ends: a daemon thread",
+    "sync.py": "the event loop of the API without async",
+    "watch/watcher.py": "anyio's, which are waited for as well",
+}
+
+
+def test_calls_in_threads_are_made_in_one_module_so_that_none_outlives_its_task() -> None:
+    """The host cancels no request; what it streams is locked, and its server does not wait for threads at its end."""
+    calling = {
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and _called(node).rpartition(".")[2] in _THREAD_STARTERS
+    }
+    elsewhere = {name for name in calling if not name.startswith("host/")} - {"threads.py"}
+    assert elsewhere == _OWN_THREADS.keys()
+
+
 def _called(node: ast.AST) -> str:
     """What a node calls, or imports from asyncio, as it is written."""
     match node:

@@ -5,7 +5,6 @@ A path is a string, or bytes for a name that is not text; a relative one begins 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.wire import HttpRequest
 from sbxcompose.api.wire_errors import expect, refusal
 from sbxcompose.errors import SbxError
+from sbxcompose.threads import call_in_thread
 
 CHUNK = 512 * 1024
 """Bytes that are read from a file at a time."""
@@ -54,7 +54,7 @@ class FilesClient:
         count = 0
         async with self.open(path) as stream:
             async for piece in stream.chunks():
-                await asyncio.to_thread(to.write, piece)
+                await call_in_thread(to.write, piece)
                 count += len(piece)
         return count
 
@@ -120,7 +120,7 @@ async def _pieces(source: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
     name, left = getattr(source, "name", "the file"), size
     while left:
         try:
-            piece = await asyncio.to_thread(source.read, min(CHUNK, left))
+            piece = await call_in_thread(source.read, min(CHUNK, left))
         except OSError as error:
             raise SbxError(f"{name} cannot be read: {error.strerror or error}") from error
         if not piece:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from sbxcompose.plan.options import in_scope
 from sbxcompose.plan.profiles import check_resolved
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import run_beside, run_until
+from sbxcompose.threads import call_in_thread
 
 if TYPE_CHECKING:
     from sbxcompose.engine.file_watch import FileWatch
@@ -105,7 +105,7 @@ class ProjectWatch:
         files: set[str] = set()
         before = self._loop.project
         try:
-            project = await asyncio.to_thread(self._file.read, files)
+            project = await call_in_thread(self._file.read, files)
             check_place(before, project)
             options = self._file.options(project)
             check_resolved(project, options)

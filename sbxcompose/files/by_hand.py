@@ -6,7 +6,6 @@ ends with `/.` means what is in it. What is in a folder is laid over what is the
 
 from __future__ import annotations
 
-import asyncio
 import os
 import posixpath
 import secrets
@@ -30,6 +29,7 @@ from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles, RemoteResult
 from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, signature_of
 from sbxcompose.files.unpack import unpack
+from sbxcompose.threads import call_in_thread, check_cancelled
 
 
 class CopyOptions(Struct, frozen=True):
@@ -165,7 +165,7 @@ class ByHand:
 
         `missing` as `Probed` has it: these folders are removed again if the copy fails, or is interrupted.
         """
-        found = await asyncio.to_thread(lambda: dict(self._walk(path, status)))
+        found = await call_in_thread(lambda: dict(self._walk(path, status)))
         here = {name: file.entry for name, file in found.items()}
         top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
         files = [name for name, entry in here.items() if entry.kind != "dir"]
@@ -186,7 +186,7 @@ class ByHand:
     ) -> None:
         large = [name for name in piece.send if found[name].entry.size > PART]
         names = [name for name in (*piece.directories, *piece.send) if name not in large]
-        packed = await asyncio.to_thread(pack, top, names, found, Memory())
+        packed = await call_in_thread(pack, top, names, found, Memory())
         if packed.unsettled:
             name = found[min(packed.unsettled)].path
             raise SbxError(f"{name} changed while it was copied", hint="try it again")
@@ -221,6 +221,7 @@ class ByHand:
             except OSError as error:
                 raise _here(directory, error) from error
             for entry in entries:
+                check_cancelled()
                 name = f"{below}/{entry.name}" if below else entry.name
                 try:
                     found = entry.stat(follow_symlinks=self._how.follow)
@@ -281,11 +282,11 @@ class ByHand:
             archive = os.path.join(spare, "tar")
             with open(archive, "xb") as file:
                 await self.get_archive(source, file.write)
-            return Moved(*await asyncio.to_thread(unpack, archive, target, owners=self._how.archive))
+            return Moved(*await call_in_thread(unpack, archive, target, owners=self._how.archive))
         except OSError as error:
             raise _here(target, error) from error
         finally:
-            await asyncio.to_thread(shutil.rmtree, spare, ignore_errors=True)
+            await call_in_thread(shutil.rmtree, spare, ignore_errors=True)
 
     async def get_contents(self, source: SandboxPath, take: single.Take) -> None:
         """Write a file's contents as they are, a folder as a tar archive."""

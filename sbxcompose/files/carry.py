@@ -24,6 +24,7 @@ from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import ScannedTree
 from sbxcompose.tasks import Tasks
+from sbxcompose.threads import call_in_thread
 
 PART = 16 * 1024 * 1024
 """Bytes that travel in one archive: what is lost at most when a connection breaks, and held in memory twice."""
@@ -150,7 +151,7 @@ class Carrier:
         self._serial += 1
         singles = _singles(piece, comparison.here)
         names = [path for path in (*piece.send, *piece.directories) if path not in singles]
-        packed = await asyncio.to_thread(pack, "tree/", names, comparison.tree.found, self._memory)
+        packed = await call_in_thread(pack, "tree/", names, comparison.tree.found, self._memory)
         packed.stage = f"{scripts.PLACE}/{self._stage}.{self._serial}"
         self._staged.append(packed.stage)
         packed.singles = {path: f"one.{number}" for number, path in enumerate(singles)}

@@ -12,6 +12,7 @@ from sbxcompose.files.manifest import ManifestEntry, digest_bytes, name_bytes
 from sbxcompose.files.read import Memory, Opened
 from sbxcompose.files.scan import ScannedEntry, signature_of
 from sbxcompose.files.tar import END, member, padding
+from sbxcompose.threads import check_cancelled
 
 
 class Packed(Struct):
@@ -46,6 +47,7 @@ def pack(
     """
     packed = Packed()
     for name in sorted(names):
+        check_cancelled()
         file = found[name]
         path = name_bytes(prefix + name)
         match file.entry.kind:

@@ -15,6 +15,7 @@ from sbxcompose.clock import wall_ns
 from sbxcompose.errors import SbxError
 from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
 from sbxcompose.files.scan import FileSignature, ScannedEntry, ScannedTree, signature_of
+from sbxcompose.threads import check_cancelled
 
 PIECE = 1024 * 1024
 GRANULARITY = 100_000_000
@@ -106,6 +107,7 @@ def digest_of(path: str) -> tuple[bytes, FileSignature, bool]:
     with Opened(path) as file:
         before = signature_of(os.fstat(file.fileno()))
         while piece := file.read(PIECE):
+            check_cancelled()
             hasher.update(piece)
         return hasher.digest(), before, signature_of(os.fstat(file.fileno())) == before
 

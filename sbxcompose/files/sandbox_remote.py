@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from sbxcompose.api.connection import StreamedBody
@@ -11,6 +10,7 @@ from sbxcompose.api.sandbox import RunLine, SandboxClient
 from sbxcompose.errors import NotFound, Refused, Unreachable
 from sbxcompose.files.parts import TOO_LARGE, BodyLimit, write_in_parts
 from sbxcompose.files.remote import RemoteResult, Streamed
+from sbxcompose.threads import call_in_thread
 
 WORDS = 2000
 """Characters of a command's errors that are kept."""
@@ -35,7 +35,7 @@ class SandboxRemote:
         try:
             async with self._client.files.open(path) as stream:
                 async for piece in stream.chunks():
-                    await asyncio.to_thread(take, piece)
+                    await call_in_thread(take, piece)
         except NotFound:
             return False
         return True

@@ -14,6 +14,7 @@ from sbxcompose.files.changes import parents
 from sbxcompose.files.ignore import IGNORE_FILES, Rules
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.files.manifest import EntryKind, ManifestEntry
+from sbxcompose.threads import check_cancelled
 
 PERMISSIONS = 0o777
 
@@ -150,6 +151,7 @@ class _Scan:
             below, directory = waiting.pop()
             ignores = rules.directory(below).ignores
             for entry in self._list(directory):
+                check_cancelled()
                 is_dir = entry.is_dir(follow_symlinks=False)
                 if ignores(entry.name, is_dir=is_dir):
                     continue

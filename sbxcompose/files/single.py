@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
 from hashlib import blake2b
@@ -13,6 +12,7 @@ from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
 from sbxcompose.files.read import PIECE, Memory, Opened
 from sbxcompose.files.remote import RemoteFiles, Streamed
 from sbxcompose.files.scan import ScannedEntry, signature_of
+from sbxcompose.threads import call_in_thread
 
 Take = Callable[[bytes], object]
 """Takes the next piece of something."""
@@ -28,7 +28,7 @@ async def send(remote: RemoteFiles, path: str, found: ScannedEntry, memory: Memo
     Raises `Unreadable` and what `RemoteFiles.write` does.
     """
     try:
-        file = await asyncio.to_thread(Opened, found.path)
+        file = await call_in_thread(Opened, found.path)
     except FileNotFoundError:
         return None
     with file:
@@ -59,7 +59,7 @@ async def _pieces(file: Opened, size: int, hasher: blake2b) -> AsyncGenerator[by
         return piece
 
     while size:
-        piece = await asyncio.to_thread(read, min(PIECE, size))
+        piece = await call_in_thread(read, min(PIECE, size))
         if not piece:
             raise _Unsteady
         size -= len(piece)

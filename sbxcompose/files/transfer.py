@@ -29,6 +29,7 @@ from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from sbxcompose.files.script import PLACE
 from sbxcompose.tasks import gather_all
+from sbxcompose.threads import CallCancelled, call_in_thread
 
 __all__ = ["Copied", "Copy", "CopyComparison", "CopyFailed", "TransferProgress"]
 
@@ -94,7 +95,7 @@ class Copy:
         async with self._busy:
             comparison = await self._compare(None)
             # Also here: what had just been written when it was copied is read again until it is remembered.
-            await asyncio.to_thread(self._memory.save, comparison.tree)
+            await call_in_thread(self._memory.save, comparison.tree)
             return CopyComparison(
                 comparison.changes, sum(comparison.here[path].size for path in comparison.changes.send)
             )
@@ -119,7 +120,7 @@ class Copy:
             if not count.unsettled:
                 break
             await asyncio.sleep(PAUSE * (again + 1))
-        await asyncio.to_thread(self._memory.save, tree)
+        await call_in_thread(self._memory.save, tree)
         unsettled = tuple(sorted(count.unsettled))
         return Copied(count.files, count.deleted, count.modes, count.size, unsettled, tuple(tree.skipped))
 
@@ -143,7 +144,7 @@ class Copy:
 
     async def _compare(self, paths: tuple[str, ...] | None) -> Comparison:
         """Look at both sides and compare."""
-        (tree, manifest), state = await gather_all(asyncio.to_thread(self._scan, paths), self._state())
+        (tree, manifest), state = await gather_all(call_in_thread(self._scan, paths), self._state())
         if self._known is not None and state == self._known.state:
             known = self._known
         elif state and _complete(manifest) and fingerprint(manifest) == state:
@@ -153,7 +154,7 @@ class Copy:
             known = self._known = Known(read_record(data or b""), state)
         unread = _in_question(manifest, known.record.entries)
         if unread:
-            await asyncio.to_thread(read_digests, tree, unread, self._memory, manifest)
+            await call_in_thread(read_digests, tree, unread, self._memory, manifest)
         return Comparison(tree, manifest, known, compare(manifest, known.record.entries))
 
     async def _state(self) -> str:
@@ -166,7 +167,11 @@ class Copy:
         if paths is None or self._tree is None:
             self._tree = scan(self._sources)
         else:
-            rescan(self._tree, self._sources, paths)
+            try:
+                rescan(self._tree, self._sources, paths)
+            except CallCancelled:
+                self._tree = None  # a part of it is not what is there, and would not be looked at again
+                raise
         return self._tree, remembered(self._tree, self._memory)
 
     async def _carry_out(self, comparison: Comparison, count: Count) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from sbxcompose.errors import SbxError
 from sbxcompose.files.members import LONGEST, Contents, Member, check, encode
+from sbxcompose.threads import check_cancelled
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -70,7 +70,7 @@ def _open(archive: str) -> Iterator[tarfile.TarFile]:
 
 def _contents(tar: tarfile.TarFile) -> Contents:
     """Return all members, checked. tarfile takes a damaged header for the end, so the real end is looked for."""
-    contents = check(tar)
+    contents = check(_members(tar))
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -78,17 +78,26 @@ def _contents(tar: tarfile.TarFile) -> Contents:
     return contents
 
 
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for info in tar:
+        check_cancelled()
+        yield info
+
+
 def _fill(tree: _Tree, contents: Contents, tar: tarfile.TarFile) -> None:
     """Links come last, so that nothing of the archive can be on the way to anything else of it."""
-    for member in contents.of("dir"):
-        tree.make_directory(member)
-    for member in contents.of("file"):
-        tree.write_file(member, tar)
-    for member in contents.of("hard link"):
-        tree.link_file(member)
-    for member in contents.of("link"):
-        tree.make_link(member)
-    tree.finish_directories()
+    try:
+        for member in contents.of("dir"):
+            tree.make_directory(member)
+        for member in contents.of("file"):
+            tree.write_file(member, tar)
+        for member in contents.of("hard link"):
+            tree.link_file(member)
+        for member in contents.of("link"):
+            tree.make_link(member)
+    finally:
+        # Also of what was interrupted or has failed: what stays is not closed to others, nor root's, for that.
+        tree.finish_directories()
 
 
 class _Tree:
@@ -132,7 +141,9 @@ class _Tree:
             self._replacing(member) as (directory, spare),
             open(os.open(spare, _NEW_FILE, 0o600, dir_fd=directory), "wb") as file,
         ):
-            shutil.copyfileobj(source, file, _PIECE)
+            while piece := source.read(_PIECE):
+                check_cancelled()
+                file.write(piece)
             file.flush()
             self._set_metadata(file.fileno(), member)
 
@@ -152,6 +163,7 @@ class _Tree:
     @contextmanager
     def _replacing(self, member: Member) -> Iterator[tuple[int, bytes]]:
         """Return a directory and a new name in it, which becomes the member's: what has it now is never written to."""
+        check_cancelled()
         with self._parent(member) as (directory, name):
             spare = b".sbxcompose." + secrets.token_hex(8).encode()
             try:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,10 @@ from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.files import persistent
 from sbxcompose.files.by_hand import ByHand, CopyOptions, SandboxPath
 from sbxcompose.files.hand_scripts import MERGE, PACK, PLACE, UNPACK
+from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteResult
+from sbxcompose.files.scan import CopySource
+from sbxcompose.files.transfer import Copy
 from tests.support.fake_sandbox import FolderRemote
 
 
@@ -37,7 +43,7 @@ class Stuck(FolderRemote):
         raise AssertionError
 
 
-Copy = Callable[[ByHand, Path, Path], Awaitable[object]]
+Copying = Callable[[ByHand, Path, Path], Awaitable[object]]
 
 
 async def file(hand: ByHand, here: Path, there: Path) -> None:
@@ -62,7 +68,7 @@ async def archive(hand: ByHand, here: Path, there: Path) -> None:
     [(file, PLACE), (contents, PLACE), (folder, UNPACK), (folder, MERGE), (archive, UNPACK)],
     ids=["file", "contents", "folder", "folder at its end", "archive"],
 )
-def test_nothing_stays_in_the_sandbox(tmp_path: Path, copy: Copy, script: str, fails: bool) -> None:
+def test_nothing_stays_in_the_sandbox(tmp_path: Path, copy: Copying, script: str, fails: bool) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -141,7 +147,7 @@ class Silent(Stuck):
 
 @pytest.mark.parametrize("copy, script", [(file, PLACE), (folder, UNPACK)], ids=["file", "folder"])
 def test_a_second_interrupt_ends_it_while_it_cleans_up(
-    tmp_path: Path, copy: Copy, script: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, copy: Copying, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
@@ -162,3 +168,61 @@ def test_a_second_interrupt_ends_it_while_it_cleans_up(
         await interrupts.next()  # a caller that has more to do hears of it, too
 
     asyncio.run(main())
+
+
+class HeldCall:
+    """A function of `os` that waits in its first call with a path below a folder, and counts these calls."""
+
+    def __init__(self, name: str, below: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._call, self._below = getattr(os, name), os.fsencode(below)
+        self.begun, self.may_end, self.count = threading.Event(), threading.Event(), 0
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, path: Any, *args: Any, **options: Any) -> Any:
+        if not isinstance(path, int) and (b"/" not in os.fsencode(path) or os.fsencode(path).startswith(self._below)):
+            self.count += 1
+            self.begun.set()
+            self.may_end.wait()
+        return self._call(path, *args, **options)
+
+
+async def out(hand: ByHand, here: Path, there: Path) -> None:
+    await hand.get(SandboxPath(str(here), "app:"), str(there / "here"))
+
+
+async def compared(hand: ByHand, here: Path, there: Path) -> None:
+    await Copy(FolderRemote(), str(there), [CopySource(str(here), "")], Memory(there / "memory"), "0a").compare()
+
+
+async def synced(hand: ByHand, here: Path, there: Path) -> None:
+    await Copy(FolderRemote(), str(there), [CopySource(str(here), "")], Memory(there / "memory"), "0a").sync()
+
+
+@pytest.mark.parametrize(
+    "copy, call",
+    [(folder, "scandir"), (compared, "scandir"), (folder, "open"), (synced, "open"), (out, "rename")],
+    ids=["looking", "comparing", "packing", "packing what has changed", "unpacking"],
+)
+def test_no_thread_works_on_for_it(tmp_path: Path, copy: Copying, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Ctrl-C in a copy of a large tree would wait until all of it had been looked at."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for directory in (here, here / "one", here / "one" / "two", there):
+        directory.mkdir()
+        (directory / "notes").write_text("words")
+
+    async def main() -> None:
+        held = HeldCall(call, here if call != "rename" else there, monkeypatch)
+        copying = asyncio.ensure_future(copy(ByHand(FolderRemote(), CopyOptions()), here, there))
+        while not held.begun.is_set():
+            await asyncio.sleep(0)
+        copying.cancel()
+        for _ in range(10):  # from task to task, to the one that waits for the call
+            await asyncio.sleep(0)
+        held.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert held.count == 1
+
+    asyncio.run(main())
+    assert not [path for path in there.rglob("*sbxcompose*") if path.name != ".sbxcompose"]
