@@ -11,14 +11,19 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from sbxcompose.api.frames import STDERR, STDOUT
 from sbxcompose.api.models import millis
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.clock import monotonic
-from sbxcompose.errors import Unreachable
+from sbxcompose.errors import NotFound, Unreachable
+from sbxcompose.tasks import gather_all
 
 RECONNECT_FOR = 30.0
 """Seconds during which a broken follow is asked for again before `Unreachable` is raised."""
+FOUND_AT_MOST = 5.0
+"""Seconds for which what a row has written is waited for where its daemon does not have it at once."""
 LAST_FOLLOWS = 4
 """How often a process that has ended is followed again while there are still new lines."""
 FIRST_PAUSE = 0.05
@@ -139,6 +144,12 @@ class Replay:
         """Return whether any follow has reached these line counts of the streams."""
         return all(max(self._seen[stream].at, self._seen[stream].count) >= count for stream, count in counts.items())
 
+    def unseen(self, stream: int, lines: list[str]) -> list[str]:
+        """Return those of a stream's kept lines that come behind all that have been seen."""
+        seen = self._seen[stream]
+        # Where the record no longer begins as it did, a count says nothing of it.
+        return [] if seen.by_time else lines[seen.count :]
+
     @property
     def position(self) -> int:
         """Return how many lines of both streams the latest follow has had."""
@@ -235,3 +246,53 @@ async def remaining(
         empty = 0 if count else empty + 1
         if replay.complete or empty == 2:
             return
+
+
+class RecordEnd(Struct, frozen=True):
+    """Where one stream's record ended at a moment: how many lines, and the last, which may not have been finished."""
+
+    count: int
+    last: bytes
+
+
+async def records(client: SandboxClient, process: str) -> dict[int, list[str]]:
+    """Return the lines of each stream (1 and 2) that are kept now. A row that is gone has none."""
+    try:
+        # Together: the longer they are apart, the more would be seen of one stream than of the other.
+        parts = await gather_all(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
+    except NotFound:
+        return {}
+    return dict(enumerate(parts, 1))
+
+
+async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
+    """Return the edge of each stream (1 and 2) now. A row that is gone has none."""
+    texts = await records(client, process)
+    return {
+        stream: RecordEnd(len(part), part[-1].encode("utf-8", "replace") if part else b"")
+        for stream, part in texts.items()
+    }
+
+
+async def edges_of_listed(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
+    """As `edges`, but of a row that is still there they are waited for: a daemon may know it before its output."""
+    begun, pause = monotonic(), FIRST_PAUSE
+    while not (found := await edges(client, process)):
+        if monotonic() - begun > FOUND_AT_MOST or not await _is_there(client, process):
+            break
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+    return found
+
+
+async def _is_there(client: SandboxClient, process: str) -> bool:
+    try:
+        await client.get(process)
+    except NotFound:
+        return False
+    return True
+
+
+def before(found: Mapping[int, RecordEnd]) -> Replay:
+    """Return a replay in which everything up to the edge has been seen, but for a line that was unfinished there."""
+    return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})

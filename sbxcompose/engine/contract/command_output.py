@@ -13,11 +13,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining
+from sbxcompose.api.contract_follow import RecordLine, Replay, edges, follow_to_end, remaining
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.clock import monotonic
-from sbxcompose.engine.contract.output import edges
 from sbxcompose.errors import NotFound, Unreachable
 from sbxcompose.tasks import Tasks
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import partial
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import Replay
+from sbxcompose.api.contract_follow import Replay, before, edges_of_listed
 from sbxcompose.api.frames import EVERY_LOG
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.contract.output import FollowedLines, Follower, before, edges
+from sbxcompose.engine.contract.output import FollowedLines, Follower
 from sbxcompose.engine.contract.rows import LineRange, ended, log_of, rows_with, wanted_range
 from sbxcompose.engine.contract.turns import FollowTurns
 from sbxcompose.engine.observe import row_key
@@ -96,7 +96,7 @@ class LogFollowers:
         """Of a row that was there already only what comes from now on is wanted."""
         if ended(info):
             return
-        replay = before(await edges(self._client, row_key(info)))
+        replay = before(await edges_of_listed(self._client, row_key(info)))
         follower = self._make(row_key(info), info, FollowedLines(log, replay))
         self._follow(follower)
 

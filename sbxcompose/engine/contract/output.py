@@ -11,7 +11,18 @@ from itertools import groupby
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining, until_awake
+from sbxcompose.api.contract_follow import (
+    FOUND_AT_MOST,
+    RecordEnd,
+    RecordLine,
+    Replay,
+    edges,
+    edges_of_listed,
+    follow_to_end,
+    records,
+    remaining,
+    until_awake,
+)
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record_tail import record_tail
 from sbxcompose.api.sandbox import SandboxClient
@@ -20,40 +31,15 @@ from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_
 from sbxcompose.engine.contract.turns import FollowTurn
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import NotFound, Unreachable
-from sbxcompose.tasks import Lookahead, gather_all
+from sbxcompose.tasks import Lookahead
 
 QUIET = 0.05
 """Seconds without a line after which what an ended run has written counts as come."""
 QUIET_AT_MOST = 1.0
-FOUND_AT_MOST = 5.0
-"""Seconds for which the last lines of a run are waited for where its process has to be given a stream first."""
 LATE_AFTER = 0.5
 """Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
 
 Put = Callable[[follow.FollowEvent], Awaitable[None]]
-
-
-class RecordEnd(Struct, frozen=True):
-    """Where one stream's record ended at a moment: how many lines, and the last, which may not have been finished."""
-
-    count: int
-    last: bytes
-
-
-async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
-    """Return the edge of each stream (1 and 2) now. A row that is gone has none."""
-    try:
-        # Together: the longer they are apart, the more would be seen of one stream than of the other.
-        parts = await gather_all(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
-    except NotFound:
-        return {}
-    texts = [part[-1].encode("utf-8", "replace") if part else b"" for part in parts]
-    return {stream: RecordEnd(len(part), last) for stream, (part, last) in enumerate(zip(parts, texts, strict=True), 1)}
-
-
-def before(found: Mapping[int, RecordEnd]) -> Replay:
-    """Return a replay in which everything up to the edge has been seen, but for a line that was unfinished there."""
-    return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})
 
 
 class FollowedLines(Struct, frozen=True):
@@ -93,6 +79,8 @@ class Follower:
         """How many lines were kept when it was checked last, until its stream has had as many."""
         self._key = row_key(info)
         self._lines = Lookahead(self._follow())
+        self._delivered = 0
+        """Where the replay was when lines came last; it is farther while others are on their way from task to task."""
         self._last_at = 0.0
         """When a line came last, by the monotonic clock."""
 
@@ -146,7 +134,7 @@ class Follower:
         with suppress(TimeoutError, Unreachable):
             async with asyncio.timeout(FOUND_AT_MOST):
                 counts = {stream: edge.count for stream, edge in (await edges(self._client, self._key)).items()}
-                while not (self.finished or self._replay.seen(counts)):
+                while not self.finished and (self._on_the_way or not self._replay.seen(counts)):
                     await asyncio.sleep(QUIET)
 
     async def emit_kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
@@ -157,23 +145,48 @@ class Follower:
         found: deque[follow.OutputChunk] = deque(maxlen=tail)
         self._urgent = True
         # Of a row that writes, how much there is now: its stream has no mark between what is kept and what comes.
-        edge = None if ended(self.info) else await edges(self._client, self._key)
+        edge = None if ended(self.info) else await edges_of_listed(self._client, self._key)
         counts = {stream: position.count for stream, position in (edge or {}).items()}
-        while edge is None or not self._replay.replayed(counts):
+        ended_early = False
+        while edge is None or self._on_the_way or not self._replay.replayed(counts):
             # A line without its newline is counted, but comes only when it ends: it is not waited for.
             almost = bool(counts) and self._replay.replayed({stream: max(n - 1, 0) for stream, n in counts.items()})
             try:
                 lines = await self._more(LATE_AFTER if almost else None)
             except TimeoutError:
+                if self._on_the_way:
+                    continue
                 if not going_on and edge:
                     await self._give(self._unfinished(edge), found, tail)
                 break
-            if lines is None:
+            if lines is not None:
+                await self._give(self._outputs(lines), found, tail)
+            elif self._replay.complete:
                 break
-            await self._give(self._outputs(lines), found, tail)
+            elif not ended_early:
+                ended_early = True
+                self._lines = Lookahead(remaining(self._follow, self._replay))
+            else:
+                if edge is None or not going_on:
+                    await self._give(self._outputs(await self._left_out()), found, tail)
+                break
         self._urgent = ended(self.info)
         self._turn.caught_up(all_there=True)
         return list(found)
+
+    @property
+    def _on_the_way(self) -> bool:
+        """Whether lines have been counted that have not come."""
+        return self._replay.position != self._delivered
+
+    async def _left_out(self) -> list[RecordLine]:
+        """Return what is kept and has come by no follow, as they all ended early. When it was written is unknown."""
+        now, kept = wall_ms(), await records(self._client, self._key)
+        return [
+            RecordLine(stream, now, text.encode("utf-8", "replace"))
+            for stream, texts in kept.items()
+            for text in self._replay.unseen(stream, texts)
+        ]
 
     async def _give(
         self, outputs: Iterable[follow.OutputChunk], found: deque[follow.OutputChunk], tail: int | None
@@ -279,6 +292,7 @@ class Follower:
         """Return the next new lines; None at the end. Raises `TimeoutError`, and then continues where it was."""
         lines = await self._lines.next(timeout)
         self._last_at = monotonic()
+        self._delivered = self._replay.position
         return lines
 
     def _outputs(self, lines: Iterable[RecordLine]) -> Iterable[follow.OutputChunk]:
