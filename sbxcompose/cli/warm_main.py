@@ -16,7 +16,7 @@ from sbxcompose.cli import entry
 from sbxcompose.clock import wall_ns
 from sbxcompose.warm import files
 from sbxcompose.warm.listen import listen
-from sbxcompose.warm.server import ForkServer
+from sbxcompose.warm.server import IDLE, ForkServer
 
 PRELOADED = """
     cli.entry cli.main cli.apply cli.attached cli.async_main cli.background_up cli.bring_up cli.confirm cli.examples
@@ -41,8 +41,8 @@ less for each command that draws on a terminal.
 """
 
 
-def main() -> None:
-    """Become the fork server of these circumstances, unless there is one."""
+def main(idle: float = IDLE) -> None:
+    """Become the fork server of these circumstances, unless there is one; it ends after `idle` seconds without use."""
     began = wall_ns()
     os.chdir("/")
     preload()
@@ -55,7 +55,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    ForkServer(listener, _command).run()
+    ForkServer(listener, _command, idle).run()
 
 
 def preload() -> None:

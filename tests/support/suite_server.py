@@ -9,14 +9,20 @@ in its own order, as it does in a Python of its own, but for a quarter of the CP
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import os
 import pkgutil
+import signal
 import sys
 from unittest import mock
 
 NOT_HERE = ("sbxcompose.host", "sbxcompose.pytest_plugin", "sbxcompose.cli.mcp_server", "sbxcompose.__main__")
 """What no fork needs: the host and `mcp` are processes of their own."""
 BARE = "bare"
+IDLE = 86_400.0
+"""Seconds without a command: a part of the tests that runs none may take longer than a user's server waits."""
+_PR_SET_PDEATHSIG = 1
 
 
 def names() -> list[str]:
@@ -36,8 +42,16 @@ def forget() -> None:
         del sys.modules[name]
 
 
-def main(kind: str = "") -> None:
-    """Import everything, then become a fork server."""
+def end_with(parent: int) -> None:
+    """Have this process end with the session of tests, which may be killed; forks do not inherit that (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)  # it has ended before that
+
+
+def main(parent: str, kind: str = "") -> None:
+    """Import everything, then become a fork server that ends with its parent."""
+    end_with(int(parent))
     for name in names():
         importlib.import_module(name)
     if kind == BARE:
@@ -50,9 +64,9 @@ def main(kind: str = "") -> None:
     with mock.patch.object(files, "loaded", list):
         if kind == BARE:
             with mock.patch.object(warm_main, "PRELOADED", ""):
-                warm_main.main()
+                warm_main.main(IDLE)
         else:
-            warm_main.main()
+            warm_main.main(IDLE)
 
 
 if __name__ == "__main__":

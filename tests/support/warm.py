@@ -37,20 +37,28 @@ class SuiteServer:
         self._folder = Path(tempfile.mkdtemp(prefix="sbx-warm-", dir="/tmp"))
         self._env = {**handing.server_environment(), place.VARIABLE: str(self._folder)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(SUITE_SERVER), kind], env=self._env, start_new_session=True
+            [sys.executable, "-P", str(SUITE_SERVER), str(os.getpid()), kind], env=self._env, start_new_session=True
         )
         while not control.paths(str(self._folder)):
             assert self._process.poll() is None, "the fork server has ended"
             time.sleep(0.01)
         os.environ[WARM] = str(self._folder)
 
+    @property
+    def pid(self) -> int:
+        """The server's own."""
+        return self._process.pid
+
     def end(self) -> None:
-        """End it, and say how many commands it has run."""
-        served = sum(status["commands"] for status in control.all_status(self._env))
-        print(f"\n{served} commands in forks of the server")
+        """End it, and say how many commands it has run; fail if it has ended before, as later ones ran cold."""
+        answers = control.all_status(self._env)
+        print(f"\n{sum(status['commands'] for status in answers)} commands in forks of the server")
+        code = self._process.poll()
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder)
+        if not answers:
+            raise RuntimeError(f"the fork server of the tests ended early (exit code {code}): later commands ran cold")
 
 
 class CodeServer:
