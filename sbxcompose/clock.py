@@ -5,7 +5,7 @@ Only `engine/connect/listener_program.py` does, which runs in sandboxes that do 
 | clock | for | while the machine sleeps | when the wall clock is set |
 |---|---|---|---|
 | `monotonic` | deadlines, pauses, durations | stops | unaffected |
-| `boot_time` | starts of processes, as the kernel has them | counts | unaffected |
+| `boot_time` | starts of processes, lifetimes of sandboxes | counts | unaffected |
 | `wall_time` | moments: shown, recorded, of files, of a server's answers | counts | jumps |
 | `SteadyClock` | moments of rows, where deadlines are compared with them | stops | unaffected |
 

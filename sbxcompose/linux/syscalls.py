@@ -33,7 +33,7 @@ _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 _CAPABILITY_VERSION = 0x2008_0522
 _KEYCTL_JOIN_SESSION_KEYRING = 1
-_CLOCK_MONOTONIC, _TIMER_ABSOLUTE = 1, 1
+_CLOCK_MONOTONIC, _CLOCK_BOOTTIME, _TIMER_ABSOLUTE = 1, 7, 1
 
 RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x04, 0x10
 
@@ -77,7 +77,16 @@ def setns(fd: int, flags: int) -> None:
 
 def timer(when: float) -> int:
     """Return a descriptor that can be read from a moment of the monotonic clock on (timerfd_create(2))."""
-    fd = _call("timerfd_create", _CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    return _timer(_CLOCK_MONOTONIC, when)
+
+
+def boot_timer(when: float) -> int:
+    """As `timer`, by the clock of the boot: a moment that has passed while the machine slept is over when it wakes."""
+    return _timer(_CLOCK_BOOTTIME, when)
+
+
+def _timer(clock: int, when: float) -> int:
+    fd = _call("timerfd_create", clock, os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _call("timerfd_settime", fd, _TIMER_ABSOLUTE, _timer_value(when), None)
     except OSError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 
+from sbxcompose.clock import boot_time
 from sbxcompose.linux import syscalls
 
 NEAR = 0.02
@@ -74,8 +76,14 @@ class PreciseTimer:
             self._descriptor = -1
 
     def _near(self, loop: asyncio.AbstractEventLoop, when: float, call: Callable[[], None]) -> None:
+        self._wait(loop, partial(syscalls.timer, when), when, call)
+
+    def _wait(
+        self, loop: asyncio.AbstractEventLoop, open_timer: Callable[[], int], when: float, call: Callable[[], None]
+    ) -> None:
+        """Wait for a timer of the kernel, or without one until `when` by the clock of the loop."""
         try:
-            self._descriptor = syscalls.timer(when)
+            self._descriptor = open_timer()
             loop.add_reader(self._descriptor, self._due, call)
         except (OSError, ImportError):  # no descriptor or watch is left, or no ctypes there: late is better than never
             self.cancel()
@@ -86,3 +94,23 @@ class PreciseTimer:
     def _due(self, call: Callable[[], None]) -> None:
         self.cancel()
         call()
+
+
+class BootTimer(PreciseTimer):
+    """Calls as `Timer` does, but the time for which the machine sleeps counts, as it does not for a loop's timers.
+
+    It has a descriptor from the beginning.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether something is to happen."""
+        return self._handle is not None or self._descriptor >= 0
+
+    def set(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call `call` after `seconds`, instead of what was set before."""
+        self.cancel()
+        loop = asyncio.get_running_loop()
+        self._wait(loop, partial(syscalls.boot_timer, boot_time() + seconds), loop.time() + seconds, call)

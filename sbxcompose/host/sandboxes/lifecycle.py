@@ -62,7 +62,7 @@ def transition(life: SandboxLife, event: SandboxEvent, now: SandboxTime) -> Sand
 def timeout(life: SandboxLife, now: SandboxTime, *, if_unset: bool = False) -> SetTimeout | CancelTimeout:
     """Return when it is due to be suspended or terminated, if ever."""
     left = _left(life, now)
-    return CancelTimeout() if left is None else SetTimeout(left, if_unset)
+    return CancelTimeout() if left is None else SetTimeout(left, if_unset, counts_sleep=life.info.name is None)
 
 
 def _left(life: SandboxLife, now: SandboxTime) -> float | None:

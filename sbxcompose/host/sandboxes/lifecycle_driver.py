@@ -18,7 +18,7 @@ from sbxcompose.clock import boot_time, monotonic, wall_time
 from sbxcompose.host.base import write_back
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.base.timer import BootTimer, Timer
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.sandboxes import lifecycle, suspension
 from sbxcompose.host.sandboxes.lifecycle_types import (
@@ -58,7 +58,7 @@ class SandboxDriver:
         self.idle: Callable[[], None] = lambda: None
         self._life = SandboxLife.recorded(info, ending, wall_time(), _now())
         self._news = ChangeSignal()
-        self._timer = Timer()
+        self._timer: Timer | BootTimer = Timer()
         self._failure: str | None = None
         """Why it could not be suspended, or resumed, the last time."""
 
@@ -117,8 +117,10 @@ class SandboxDriver:
                 self.workload.keeper.tasks.start(self._thaw())
             case ExpireSandbox():
                 self.expired()
-            case SetTimeout(seconds, if_unset):
+            case SetTimeout(seconds, if_unset, counts_sleep):
                 if not (if_unset and self._timer.is_set):
+                    self._timer.cancel()
+                    self._timer = BootTimer() if counts_sleep else Timer()
                     self._timer.set(seconds, self._due)
             case CancelTimeout():
                 self._timer.cancel()

@@ -230,10 +230,14 @@ class ExpireSandbox(Struct, frozen=True):
 
 
 class SetTimeout(Struct, frozen=True):
-    """Report `TimeoutReached` after `seconds`; `if_unset` keeps a timer that is already set."""
+    """Report `TimeoutReached` after `seconds`; `if_unset` keeps a timer that is already set.
+
+    `counts_sleep`: the time for which the machine sleeps is part of them.
+    """
 
     seconds: float
     if_unset: bool = False
+    counts_sleep: bool = False
 
 
 class CancelTimeout(Struct, frozen=True):

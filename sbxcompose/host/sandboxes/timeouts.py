@@ -20,8 +20,8 @@ class Traffic(Struct, frozen=True):
 def seconds_left(info: SandboxInfo, traffic: Traffic, *, age: float, now: float) -> float | None:
     """Seconds until the sandbox is due to be terminated or suspended, 0 if it is now; None if nothing is to happen.
 
-    `age` is how long ago it was created, for a lifetime continues while no host runs or the machine sleeps (the timer
-    that ends it does not); `now` is monotonic, for a machine that sleeps is not idle.
+    `age` is how long ago it was created, for a lifetime continues while no host runs or the machine sleeps; `now` is
+    monotonic, for a machine that sleeps is not idle.
     """
     if not info.timeout_secs or info.status == "terminated":
         return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sbxcompose.host.base.timer import NEAR, PreciseTimer, Timer
+from sbxcompose.host.base.timer import NEAR, BootTimer, PreciseTimer, Timer
 from sbxcompose.linux import syscalls
 
 
@@ -91,3 +93,39 @@ def test_where_the_loop_cannot_wait_for_a_descriptor_it_calls_all_the_same_and_k
         before = len(os.listdir("/proc/self/fd"))
         runner.run(_until_due(PreciseTimer(), 0.005))
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_time_for_which_the_machine_sleeps_counts_where_it_should() -> None:
+    """A machine cannot be put to sleep by a test: the kernel says by which clock a timer is (proc_pid_fdinfo(5))."""
+
+    async def main() -> None:
+        timer = BootTimer()
+        timer.set(3600.0, lambda: None)
+        (clock,) = [line for fd in os.listdir("/proc/self/fdinfo") for line in _lines_of(fd) if "clockid" in line]
+        assert clock.split() == ["clockid:", str(time.CLOCK_BOOTTIME)]
+        await _until_due(timer, 0.001)
+        assert not timer.is_set
+        assert not [line for fd in os.listdir("/proc/self/fdinfo") for line in _lines_of(fd) if "clockid" in line]
+
+    asyncio.run(main())
+
+
+def test_without_a_descriptor_a_lifetime_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(when: float) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(syscalls, "boot_timer", none_left)
+    timer = BootTimer()
+
+    async def main() -> None:
+        await _until_due(timer, 0.005)
+
+    asyncio.run(main())
+    assert not timer.is_set
+
+
+def _lines_of(fd: str) -> list[str]:
+    try:
+        return Path("/proc/self/fdinfo", fd).read_text().splitlines()
+    except FileNotFoundError:  # that of the directory itself
+        return []

@@ -10,7 +10,7 @@ import pytest
 
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.clock import wall_time
-from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.base.timer import BootTimer, Timer
 from sbxcompose.host.sandboxes.lifecycle_driver import SandboxDriver
 from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
 from tests.support.cases import each_case
@@ -60,10 +60,19 @@ def test_a_lifetime_is_as_long_as_it_was_when_the_wall_clock_is_set(
     clock_set: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, armed = wall_time(), list[float]()
-    monkeypatch.setattr(Timer, "set", lambda self, seconds, call: armed.append(seconds))
+    monkeypatch.setattr(BootTimer, "set", lambda self, seconds, call: armed.append(seconds))
     created_at = round((now - 600) * 1000)
     driver = SandboxDriver(info(timeout_secs=3600, created_at=created_at), tmp_path, cast(Any, None))
     monkeypatch.setattr(time, "time", lambda: now + clock_set)
     monkeypatch.setattr(time, "time_ns", lambda: round((now + clock_set) * 1e9))
     driver.arm_timeout()
     assert armed == [pytest.approx(3000, abs=60)]
+
+
+def test_only_a_lifetime_counts_the_sleep_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    armed: list[type] = []
+    for timer in (Timer, BootTimer):
+        monkeypatch.setattr(timer, "set", lambda self, seconds, call: armed.append(type(self)))
+    for name in (None, "box"):
+        SandboxDriver(info(name=name, timeout_secs=3600), tmp_path, cast(Any, None)).arm_timeout()
+    assert armed == [BootTimer, Timer]
