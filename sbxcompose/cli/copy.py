@@ -1,13 +1,9 @@
-"""`cp`: which side is which, and one copy."""
+"""`cp`: one copy, and how far it is."""
 
 from __future__ import annotations
 
 import asyncio
-import posixpath
-import re
 import sys
-
-from msgspec import Struct
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
@@ -15,44 +11,21 @@ from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import StatusBlock
-from sbxcompose.client.commands import running_sandbox
+from sbxcompose.client.copy_files import path_in_sandbox, sides_of
 from sbxcompose.clock import monotonic
-from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UsageError
 from sbxcompose.files.by_hand import ByHand, CopyOptions, Moved, SandboxPath
 from sbxcompose.files.progress import TransferProgress
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
 from sbxcompose.logs.sanitize import clean_text
-from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.waits import WORTH_SHOWING
-from sbxcompose.spec.project import Project
-from sbxcompose.spec.similar import similar
-
-_REMOTE = re.compile(r"(@?[A-Za-z0-9_-]+(?:/@?[A-Za-z0-9_-]+)?(?:\.[0-9]+)?):(.*)", re.DOTALL)
-
-
-class RemoteSide(Struct, frozen=True):
-    """A side that is in a sandbox: `sandbox` is its name in the file, `process` the one that was named, if any."""
-
-    sandbox: str
-    process: str | None
-    path: str
-    text: str
 
 
 def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, quiet: bool) -> int:
     """Carry out `cp`; its exit code."""
     project = shell.project()
-    out, into = side(project, source), side(project, target)
-    if (out is None) == (into is None):
-        what = "both" if out is not None else "neither"
-        raise UsageError(
-            f"{what} of `{source}` and `{target}` is in a sandbox", hint="write one of them as `NAME:PATH`"
-        )
-    remote = out or into
-    assert remote is not None
+    sides = sides_of(project, source, target)
     block = StatusBlock(shell.err.enabled, clean_text, shell.write)
     if target == "-" and sys.stdout.isatty():
         block.enabled = False  # it would be redrawn among the contents
@@ -60,13 +33,13 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: CopyOptions, *, qu
     async def main() -> int:
         async with Session(project, emit=connection_notes(shell)) as session:
             await session.observe()
-            there = _there(session, remote)
-            client = SandboxRemote(session.connections[remote.sandbox].client)
-            bar = CopyBar(block, remote.text)
+            there = path_in_sandbox(session, sides.remote)
+            client = SandboxRemote(session.connections[sides.remote.sandbox].client)
+            bar = CopyBar(block, sides.remote.text)
             hand = ByHand(client, how, bar.update, shell.note)
             begun = monotonic()
             try:
-                moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
+                moved = await (_into(hand, source, there) if sides.into else _out(hand, there, target))
             finally:
                 bar.close()
             if moved is not None and not quiet:
@@ -103,38 +76,6 @@ class CopyBar:
         self._timer.cancel()
         self._shown = False
         self._block.draw(Live())
-
-
-def side(project: Project, text: str) -> RemoteSide | None:
-    """Return the side that `text` means; None for one on this machine. Raises as `ProcessNames.resolve`.
-
-    Something with a slash or a dot before its colon (`./a:b`) is a path of this machine.
-    """
-    found = _REMOTE.fullmatch(text)
-    if found is None:
-        return None
-    name, path = found.groups()
-    if any(sandbox.name == name for sandbox in project.sandboxes):
-        return RemoteSide(name, None, path, text)
-    names = ProcessNames(project)
-    try:
-        target = names.resolve(name)
-    except UsageError as error:
-        close = similar(name, [sandbox.name for sandbox in project.sandboxes], 1)
-        if close:
-            raise UsageError(f"no sandbox and no process named `{name}`", hint=f"did you mean `{close[0]}`?") from error
-        raise
-    return RemoteSide(target.sandbox, target.process, path, text)
-
-
-def _there(session: Session, remote: RemoteSide) -> SandboxPath:
-    """Return the absolute path that is meant."""
-    running_sandbox(session, remote.sandbox)
-    project = session.project
-    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == remote.sandbox)
-    process = project.process(remote.sandbox, remote.process) if remote.process is not None else None
-    base = workspace(project, sandbox) if process is None else working_directory(project, sandbox, process)
-    return SandboxPath(posixpath.join(base, remote.path or "."), remote.text)
 
 
 async def _into(hand: ByHand, source: str, there: SandboxPath) -> Moved | None:

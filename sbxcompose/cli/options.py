@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 from msgspec import Struct
 
-from sbxcompose import signals
 from sbxcompose.cli import completion
 from sbxcompose.errors import UsageError
 
@@ -96,16 +95,6 @@ class ScaleType(click.ParamType[tuple[str, int]]):
         if found is None:
             self.fail(f"invalid value `{value}`; expected PROCESS=NUMBER, for example `web=3`", param, ctx)
         return found[1], int(found[2])
-
-
-def signal_number(text: str) -> int:
-    """`HUP`, `SIGHUP` or `1` -> 1. Raises `UsageError`."""
-    if text.isdecimal() and 0 < int(text) <= signals.LAST:
-        return int(text)
-    number = signals.named(text)
-    if number is None:
-        raise UsageError(f"invalid signal `{text}`", hint="examples: HUP, INT, TERM, USR1, 9")
-    return number
 
 
 class Foreground(Struct, frozen=True):

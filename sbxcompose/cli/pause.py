@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
+from sbxcompose.client.suspension import suspend_or_resume
 from sbxcompose.engine import pause
 from sbxcompose.engine.pause import Change
-from sbxcompose.engine.providers import ProjectProviders
 from sbxcompose.errors import SbxError
 from sbxcompose.spec.project import Sandbox
 
@@ -36,11 +36,7 @@ def change(shell: Shell, names: Sequence[str], *, asleep: bool) -> int:
             shell.echo(f"{name} {_WORDS[outcome]}")
 
     async def main() -> int:
-        places = ProjectProviders(project, os.environ, lambda sandbox, text, pending: None)
-        try:
-            good = await (pause.pause if asleep else pause.unpause)(places.at, sandboxes, told)
-        finally:
-            await places.close()
+        good = await suspend_or_resume(project, os.environ, sandboxes, told, asleep=asleep)
         return 0 if good else 3
 
     return run_simply(main)

@@ -251,7 +251,18 @@ processes:
 def test_wait_for_exit_gives_up_at_its_deadline(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     sbx.run("up", "-d")
-    assert "still running after" in refused(sbx, "wait", "--for", "exit", "--timeout", "50ms", code=124)
+    assert "timed out after 0.05s: web is still running" in refused(
+        sbx, "wait", "--for", "exit", "--timeout", "50ms", code=124
+    )
+
+
+def test_wait_for_exit_of_what_was_never_started_is_a_mistake(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, job: {{command: 'true', restart: never}}}}\n")
+    assert "nothing has been started yet" in refused(sbx, "wait", "--for", "exit")
+    sbx.run("up", "-d", "web")
+    assert "job has not been started" in refused(sbx, "wait", "--for", "exit", "job")
+    sbx.run("stop")
+    sbx.run("wait", "--for", "exit", code=1)  # SIGTERM ended it
 
 
 def test_options_that_contradict_each_other_are_refused(dry: Sbx) -> None:

@@ -39,29 +39,22 @@ def command(shell: Shell, name: str | None, wanted: str | None, listen: str | No
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.client.commands import running_sandbox
-    from sbxcompose.client.default_port import default_port
+    from sbxcompose.client.port_route import port_route
     from sbxcompose.engine.forward import PortForward
-    from sbxcompose.engine.ports import listening
     from sbxcompose.engine.session import Session
-    from sbxcompose.plan.names import Target
-    from sbxcompose.plan.targets import resolve_place
 
     port = None if wanted is None else parse_port(wanted, name)
     project = shell.project()
-    place = resolve_place(project, name)
-    port = port or default_port(project, place, name)
-    sandbox = place.sandbox if isinstance(place, Target) else place.name
-    if listen is not None:
-        address, local = parse_listen(listen)
-    else:
-        address, local = LOOPBACK, 0 if port in listening() else port
+    route = port_route(project, name, port, listen)
 
     async def main(interrupts: Interrupts) -> int:
         async with Session(project, emit=connection_notes(shell)) as session:
             await interrupts.guard(session.observe())
-            connection = running_sandbox(session, sandbox)
-            async with PortForward(connection.client, sandbox, port, address, local, shell.note) as forward:
-                shell.echo(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
+            connection = running_sandbox(session, route.sandbox)
+            way = (route.sandbox, route.target_port, route.address, route.port)
+            async with PortForward(connection.client, *way, shell.note) as forward:
+                target = f"port {route.target_port} of {route.sandbox}"
+                shell.echo(f"listening on {route.address}:{forward.port}, for {target}")
                 await interrupts.next()
         shell.echo("\nclosed" if sys.stderr.isatty() else "closed")
         return 0
@@ -109,13 +102,3 @@ def parse_port(text: str, name: str) -> int:
             return int(remote)
         raise UsageError(f"invalid port `{text}`", hint=f"`sbxcompose port {name} {remote} --listen {local}`")
     raise UsageError(f"invalid port `{text}`; expected 1 to 65535")
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """`9090` or `0.0.0.0:9090` or `[::]:9090` -> address and port. Raises `UsageError`."""
-    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?([0-9]{1,5})", text)
-    if found is None or int(found[2]) > 65535:
-        raise UsageError(
-            f"invalid address `{text}` for `--listen`", hint="expected PORT or ADDRESS:PORT, with a PORT up to 65535"
-        )
-    return (found[1] or LOOPBACK).strip("[]"), int(found[2])

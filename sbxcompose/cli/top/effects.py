@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from sbxcompose import signals
 from sbxcompose.cli.context import GlobalOptions
-from sbxcompose.cli.options import signal_number
 from sbxcompose.cli.top.app import TopApp
 from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import Pane, TopAction, TopRequest
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.client.plan_options import stop_options
+from sbxcompose.client.signal_processes import signal_number
 from sbxcompose.clock import wall_time
 from sbxcompose.engine.apply import apply, plan_for
 from sbxcompose.engine.ready_now import probe_readiness

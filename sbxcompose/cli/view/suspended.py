@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import Observed, SandboxState
 
 
 def asleep(observed: Observed, what: str) -> list[str]:
@@ -15,12 +12,3 @@ def asleep(observed: Observed, what: str) -> list[str]:
         for sandbox in observed.sandboxes
         if sandbox.state is SandboxState.SUSPENDED and not sandbox.rows
     ]
-
-
-def first_suspended(observed: Observed, targets: Collection[Target] | None) -> ObservedSandbox | None:
-    """Return the first suspended sandbox that the targets (None: all) are in."""
-    for sandbox in observed.sandboxes:
-        meant = targets is None or any(target.sandbox == sandbox.name for target in targets)
-        if meant and sandbox.state is SandboxState.SUSPENDED:
-            return sandbox
-    return None
