@@ -7,11 +7,14 @@ from sbxcompose.version import __version__
 
 __all__ = [
     "AppliedChanges",
+    "CopiedFiles",
     "FinishedCommand",
+    "ForwardedPort",
     "OpenProject",
     "OutputLine",
     "PlannedStep",
     "ProcessDefinition",
+    "ProcessExit",
     "ProcessExplanation",
     "ProcessState",
     "ProcessStats",
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
     from sbxcompose import errors, sync
     from sbxcompose.client.changes import AppliedChanges, PlannedStep, ProjectPlan
     from sbxcompose.client.commands import FinishedCommand
+    from sbxcompose.client.copy_files import CopiedFiles
     from sbxcompose.client.definition import ProcessDefinition, ProjectDefinition, load
+    from sbxcompose.client.exits import ProcessExit
     from sbxcompose.client.explain import ProcessExplanation
     from sbxcompose.client.open_project import open_project
     from sbxcompose.client.output import OutputLine
+    from sbxcompose.client.port_route import ForwardedPort
     from sbxcompose.client.process_events import ProjectEvent
     from sbxcompose.client.process_state import ProcessState
     from sbxcompose.client.process_status import ProcessStatus
@@ -45,11 +51,14 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AppliedChanges": "client.changes",
+    "CopiedFiles": "client.copy_files",
     "FinishedCommand": "client.commands",
+    "ForwardedPort": "client.port_route",
     "OpenProject": "client.project",
     "OutputLine": "client.output",
     "PlannedStep": "client.changes",
     "ProcessDefinition": "client.definition",
+    "ProcessExit": "client.exits",
     "ProcessExplanation": "client.explain",
     "ProcessState": "client.process_state",
     "ProcessStats": "client.stats",

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from sbxcompose.client.cancellation import ClosingContext
 from sbxcompose.client.definition import ProjectDefinition
 from sbxcompose.client.open_project import open_project as _open_project
 from sbxcompose.client.project import OpenProject
@@ -54,6 +56,25 @@ def _iterating(
             # An iterator may be dropped after the `with` block; then `_finish` has closed `items`.
             if self._is_open:
                 self._wait_for(items.aclose())
+
+    return call
+
+
+def _entering(
+    method: Callable[Concatenate[OpenProject, P], ClosingContext[T]],
+) -> Callable[Concatenate[SyncProject, P], AbstractContextManager[T]]:
+    """Return the method as one that returns a `with` block."""
+
+    @wraps(method)
+    @contextmanager
+    def call(self: SyncProject, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        block = method(self._project, *args, **kwargs)
+        value = self._wait_for(block.__aenter__())
+        try:
+            yield value
+        finally:
+            if self._is_open:  # else `_finish` has left it
+                self._wait_for(block.__aexit__())
 
     return call
 
@@ -107,6 +128,8 @@ class SyncProject:
     plan = _waiting(OpenProject.plan)
     up = _waiting(OpenProject.up)
     wait = _waiting(OpenProject.wait)
+    wait_for_exit = _waiting(OpenProject.wait_for_exit)
+    scale = _waiting(OpenProject.scale)
     start = _waiting(OpenProject.start)
     restart = _waiting(OpenProject.restart)
     stop = _waiting(OpenProject.stop)
@@ -119,6 +142,11 @@ class SyncProject:
     events = _iterating(OpenProject.events)
     exec = _waiting(OpenProject.exec)
     run = _waiting(OpenProject.run)
+    kill = _waiting(OpenProject.kill)
+    pause = _waiting(OpenProject.pause)
+    unpause = _waiting(OpenProject.unpause)
+    cp = _waiting(OpenProject.cp)
+    port = _entering(OpenProject.port)
 
     @property
     def _is_open(self) -> bool:

@@ -34,7 +34,8 @@ _KEYWORD_FUNCTIONS = {
     ("client", "definition", "load"),
     ("client", "open_project", "open_project"),
     ("client", "definition", "load_request"),  # has the arguments of both
-    *(("client", "project", name) for name in ("up", "exec", "run")),
+    ("client", "project", "up"),
+    *(("client", "operate_project", name) for name in ("exec", "run")),
     ("keeper", "execution", "__init__"),  # `ExecContext`: a key that the kernel has to know is one more field of it
 }
 """Functions of the Python API, which are called with keywords; each has the options of its command."""

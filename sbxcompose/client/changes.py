@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
+from sbxcompose.client.error_words import add_hint
 from sbxcompose.client.verdict import Verdict
 from sbxcompose.engine.result import Result
 from sbxcompose.errors import DeadlinePassed, FailedProcess, ProcessFailed, SbxError
@@ -131,6 +132,5 @@ def _with_notes(error: SbxError) -> SbxError:
     """Show the causes below the message in a traceback, as pytest and notebooks print it."""
     for cause in getattr(error, "causes", ()):
         error.add_note("\n".join([cause.message, *(f"  | {line}" for line in cause.lines)]))
-    if error.hint:
-        error.add_note(f"hint: {error.hint}")
+    add_hint(error)
     return error

@@ -102,7 +102,7 @@ def load_request(
         provider=provider,
         env_files=texts("env_files", env_files),
         environ=environment(env),
-        scale=dict(scale or {}),
+        scale=dict(replica_numbers(scale or {})),
     )
 
 
@@ -117,6 +117,14 @@ def variables(env: Mapping[str, str]) -> Mapping[str, str]:
         if not isinstance(value, str):
             raise UsageError(f"the variable `{name}` must be a string, not {value!r}", hint=f'write `"{value}"`')
     return env
+
+
+def replica_numbers(scale: Mapping[str, int]) -> Mapping[str, int]:
+    """Return `scale` itself. Raises `UsageError` for values that are not whole numbers, such as `{"web": "2"}`."""
+    for name, count in scale.items():
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise UsageError(f"the number of replicas of `{name}` must be a whole number, not {count!r}")
+    return scale
 
 
 def check_seconds(**given: float | None) -> None:

@@ -17,9 +17,15 @@ def read_with_notes(request: LoadRequest) -> Project:
             from sbxcompose.spec.report import render
 
             error.add_note(render(error))
-        elif error.hint:
-            error.add_note(f"hint: {error.hint}")
+        add_hint(error)
         raise
+
+
+def add_hint(error: SbxError) -> None:
+    """Have the traceback of an error show its remedy."""
+    note = f"hint: {error.hint}"
+    if error.hint and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
 
 
 def error_words(error: SbxError) -> str:

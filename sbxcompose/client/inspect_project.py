@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from sbxcompose.client.cancellation import cancel_once, cancelled_once
 from sbxcompose.client.definition import ProjectDefinition, definition_of
+from sbxcompose.client.error_words import add_hint
 from sbxcompose.client.event_stream import EventStream
 from sbxcompose.client.explain import ProcessExplanation, explain, process_explanation
 from sbxcompose.client.output import LineReader, OutputLine, select_output
@@ -20,10 +21,11 @@ from sbxcompose.clock import wall_time
 from sbxcompose.engine.read_logs import LogStart, read_logs
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
+from sbxcompose.spec.request import LoadRequest
 
 T = TypeVar("T")
 
@@ -31,9 +33,11 @@ T = TypeVar("T")
 class InspectableProject:
     """The part of `OpenProject` that changes nothing; see there."""
 
-    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
+    def __init__(self, project: Project, request: LoadRequest) -> None:
         self._project = project
-        self._environ = environ
+        self._request = request
+        """What the project was read with."""
+        self._environ = request.environ
         self._streams: set[AsyncGenerator[Any, None]] = set()
 
     def __repr__(self) -> str:
@@ -208,6 +212,9 @@ class InspectableProject:
             while (batch := await cancel_once(anext(batches, None))) is not None:
                 for item in batch:
                     yield item
+        except SbxError as error:
+            add_hint(error)
+            raise
         finally:
             await cancel_once(batches.aclose())
             self._streams.discard(batches)

@@ -38,4 +38,4 @@ def open_project(
     ```
     """
     request = load_request(files, directory, project_name, profiles, env, env_files, provider, scale)
-    return OpenProject(read_with_notes(request), request.environ)
+    return OpenProject(read_with_notes(request), request)

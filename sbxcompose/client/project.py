@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from sbxcompose.client.cancellation import cancelled_once
 from sbxcompose.client.changes import (
@@ -13,17 +13,11 @@ from sbxcompose.client.changes import (
     check_verdict,
     project_plan,
 )
-from sbxcompose.client.commands import (
-    CommandSettings,
-    FinishedCommand,
-    adapted,
-    argv_of,
-    nothing_running,
-    run_to_end,
-    running_sandbox,
-)
-from sbxcompose.client.definition import check_seconds, variables
-from sbxcompose.client.inspect_project import InspectableProject
+from sbxcompose.client.commands import nothing_running
+from sbxcompose.client.definition import check_seconds, replica_numbers
+from sbxcompose.client.error_words import read_with_notes
+from sbxcompose.client.exits import ProcessExit, await_exits
+from sbxcompose.client.operate_project import OperableProject
 from sbxcompose.client.plan_options import (
     down_options,
     restart_options,
@@ -36,7 +30,6 @@ from sbxcompose.clock import monotonic
 from sbxcompose.engine.apply import OnPlan, apply, plan_for
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.observed_names import resolve_running
-from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_left import take_down
@@ -44,23 +37,19 @@ from sbxcompose.errors import UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.instances import instances_in_scope
 from sbxcompose.plan.judge import Judge, Mode
-from sbxcompose.plan.names import ProcessNames, resolve_all
-from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.names import resolve_all
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.up_terms import UpTerms
-from sbxcompose.spec.project import Process
 
 
-class OpenProject(InspectableProject):
+class OpenProject(OperableProject):
     """A project to start, watch and stop; made by `open_project`.
 
     Names are those of the command line (`web`, `app/web`, `web.2`, `web*`); without any, all processes are meant.
     Durations are in seconds. Leaving the block closes streams of output that were not read to their end. It stops no
     process: that is what `down` is for. Errors are those of `sbxcompose.errors`.
     """
-
-    # -- starting and stopping -----------------------------------------------------------------------------
 
     @cancelled_once
     async def plan(
@@ -138,6 +127,59 @@ class OpenProject(InspectableProject):
                 await self._verdict(session, states, secrets, timeout, nothing_to_do())
 
     @cancelled_once
+    async def wait_for_exit(self, *names: str, timeout: float | None = None) -> tuple[ProcessExit, ...]:
+        """Wait until processes have exited and will not be restarted, and return how the latest run of each ended.
+
+        Without names these are all that have been started. Raises `UsageError` if one that is named has not been
+        started, and `DeadlinePassed` after `timeout` seconds.
+
+        ```python
+        import asyncio
+        import sbxcompose
+
+        async def main():
+            async with sbxcompose.open_project() as project:
+                await project.up("migrate")
+                (migrate,) = await project.wait_for_exit("migrate", timeout=60)
+                print(migrate, migrate.exit_code)
+                migrate.check()
+                await project.down()
+
+        asyncio.run(main())
+        ```
+        """
+        check_seconds(timeout=timeout)
+        wanted = wanted_instances(self._project, resolve_all(self._project, names))
+        session, _ = self._session()
+        async with session:
+            return await await_exits(session, wanted, timeout, named=bool(names))
+
+    @cancelled_once
+    async def scale(
+        self,
+        replicas: Mapping[str, int],
+        *,
+        wait: bool = False,
+        timeout: float | None = None,
+        no_deps: bool = False,
+    ) -> AppliedChanges:
+        """Change how many replicas processes have, such as `{"web": 3}`; `all` stands for every process.
+
+        The project's files are read again. Later calls of this object, `up` included, have these numbers instead of
+        those of the file. `wait` and `timeout` are as `up` has them. Raises `ProcessFailed`.
+        """
+        from sbxcompose.spec.scale import ALL, rescaled  # late: it imports what reads files
+
+        check_waiting(wait, timeout)
+        addresses = [(process.sandbox, process.name) for process in self._project.every_process()]
+        scale = rescaled(self._request.scale, replica_numbers(replicas), addresses)
+        request = self._request._replace(scale=scale)
+        project = read_with_notes(request)
+        options = UpTerms(names=() if ALL in replicas else tuple(replicas), no_deps=no_deps).options(project)
+        self._project, self._request = project, request
+        return await self._apply_or_wait(Intent.UP, options, wait, timeout, is_up=True)
+
+    @cancelled_once
     async def start(
         self, *names: str, wait: bool = False, timeout: float | None = None, no_deps: bool = False
     ) -> AppliedChanges:
@@ -204,9 +246,8 @@ class OpenProject(InspectableProject):
         self, intent: Intent, options: PlanOptions, wait: bool, timeout: float | None, *, is_up: bool = False
     ) -> AppliedChanges:
         """Apply a plan and, if wanted, wait until all that it is about is ready."""
-        if timeout is not None and not wait:
-            raise UsageError("`timeout` needs `wait=True`")
-        check_seconds(timeout=timeout, grace=options.grace)
+        check_waiting(wait, timeout)
+        check_seconds(grace=options.grace)
         if not wait:
             return await self._apply(intent, options, is_up=is_up)
         plans: list[Plan] = []
@@ -240,70 +281,12 @@ class OpenProject(InspectableProject):
         bringing: Awaitable[Result],
     ) -> None:
         deadline = None if timeout is None else monotonic() + timeout
-        verdict = await await_verdict(states, bringing, Judge(self._project, Mode()), deadline)
+        verdict = await await_verdict(states, bringing, Judge(session.project, Mode()), deadline)
         check_verdict(await with_last_lines(session, verdict, secrets.hide), timeout)
 
-    # -- one-off commands ----------------------------------------------------------------------------------
 
-    @cancelled_once
-    async def exec(
-        self,
-        name: str,
-        command: str | Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        workdir: str | None = None,
-        user: str | None = None,
-        stdin: bytes | None = None,
-        timeout: float | None = None,
-    ) -> FinishedCommand:
-        """Run a command in the environment of a process (sandbox, directory, user, variables), and return its output.
-
-        A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`). Its exit code is
-        in the result; `exec(...).check()` raises for any but 0. Raises `NotStarted` for a command that does not exist.
-        """
-        check_seconds(timeout=timeout)
-        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
-        instance, process = self._chosen(name)
-        words = argv_of(command)
-        session, _ = self._session()
-        async with session:
-            await session.observe()
-            return await self._to_end(session, instance, process, words, settings)
-
-    @cancelled_once
-    async def run(
-        self,
-        name: str,
-        command: str | Sequence[str] | None = None,
-        *,
-        no_deps: bool = False,
-        env: Mapping[str, str] | None = None,
-        workdir: str | None = None,
-        user: str | None = None,
-        stdin: bytes | None = None,
-        timeout: float | None = None,
-    ) -> FinishedCommand:
-        """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
-        check_seconds(timeout=timeout)
-        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
-        instance, process = self._chosen(name)
-        words = process.command if command is None else argv_of(command)
-        session, secrets = self._session()
-        async with session:
-            check_result(await bring_up_needs(session, process, no_deps=no_deps, timeout=None), secrets.hide)
-            return await self._to_end(session, instance, process, words, settings)
-
-    def _chosen(self, name: str) -> tuple[Instance, Process]:
-        target = ProcessNames(self._project).resolve(name)
-        process = self._project.process(target.sandbox, target.process)
-        assert process is not None, "the name was resolved"
-        return Instance(target.sandbox, target.process, target.replica or 1), process
-
-    async def _to_end(
-        self, session: Session, instance: Instance, process: Process, words: tuple[str, ...], settings: CommandSettings
-    ) -> FinishedCommand:
-        connection = running_sandbox(session, instance.sandbox)
-        request, base = session.command_request(process, instance, words)
-        request = adapted(request, settings.env, settings.workdir, settings.user, stdin=settings.stdin is not None)
-        return await run_to_end(connection, request, base, stdin=settings.stdin, timeout=settings.timeout)
+def check_waiting(wait: bool, timeout: float | None) -> None:
+    """Raise `UsageError` for a limit of waiting that is not one, or where nothing is waited for."""
+    if timeout is not None and not wait:
+        raise UsageError("`timeout` needs `wait=True`")
+    check_seconds(timeout=timeout)

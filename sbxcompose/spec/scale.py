@@ -41,6 +41,17 @@ class Scale:
         self.replicas = {**({} if every is None else dict.fromkeys(known, every)), **self.named}
 
 
+def rescaled(before: Mapping[str, int], asked: Mapping[str, int], addresses: Iterable[Address]) -> Mapping[str, int]:
+    """Return numbers that have been asked for with others on top, which take precedence whatever they are called.
+
+    Raises as `Scale`.
+    """
+    found = Scale(asked, addresses)
+    if found.replicas.keys() != found.named.keys():  # `all` is among them
+        return dict(asked)
+    return {**before, **{"/".join(address): count for address, count in found.named.items()}}
+
+
 def _matching(pattern: str, known: list[Address]) -> list[Address]:
     found = [
         address for address in known if fnmatchcase(address[1], pattern) or fnmatchcase("/".join(address), pattern)

@@ -176,3 +176,12 @@ def dry(request: pytest.FixtureRequest, tmp_path: Path, home: Home) -> Iterator[
     """The command in an empty project directory, for what needs no host; the test fails if it has started one."""
     yield Sbx(_project(tmp_path), home, _environment(request, home))
     assert not (home.runtime / "host.sock").exists(), "a host was started"
+
+
+@pytest.fixture
+def here(sbx: Sbx, monkeypatch: pytest.MonkeyPatch) -> Sbx:
+    """The project directory is the working directory of this process, and the test's host is its host."""
+    for name, value in sbx.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(sbx.project)
+    return sbx

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 import sbxcompose
 import sbxcompose.sync
 from sbxcompose import errors
+from tests.cli.api_project import with_project
 from tests.support.command import Sbx
 from tests.support.ports import free_port
 
@@ -31,6 +31,8 @@ DOCUMENTED = (
     sbxcompose.OpenProject.events,
     sbxcompose.OpenProject.follow_stats,
     sbxcompose.OpenProject.logs,
+    sbxcompose.OpenProject.port,
+    sbxcompose.OpenProject.wait_for_exit,
     sbxcompose.sync.open_project,
 )
 
@@ -41,31 +43,6 @@ def blocks(text: str) -> list[str]:
 
 EXAMPLES = {f"docs-{number}": block for number, block in enumerate(blocks(PAGE), 1)}
 EXAMPLES |= {f"{item.__module__}-{item.__name__}": blocks(inspect.getdoc(item) or "")[0] for item in DOCUMENTED}
-
-
-@pytest.fixture
-def here(sbx: Sbx, monkeypatch: pytest.MonkeyPatch) -> Sbx:
-    """The project directory is the working directory of this process, and the test's host is its host."""
-    for name, value in sbx.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(sbx.project)
-    return sbx
-
-
-Main = Callable[[sbxcompose.OpenProject], Coroutine[Any, Any, None]]
-
-
-def with_project(main: Main, **options: Any) -> None:
-    """Run `main` with the project of the working directory, and take that down."""
-
-    async def body() -> None:
-        async with sbxcompose.open_project(**options) as project:
-            try:
-                await main(project)
-            finally:
-                await project.down(grace=1)
-
-    asyncio.run(body())
 
 
 EACH_IN_A_FORK = """

@@ -16,11 +16,14 @@ from tests.support.cases import each_case
 
 PUBLIC = [
     "AppliedChanges",
+    "CopiedFiles",
     "FinishedCommand",
+    "ForwardedPort",
     "OpenProject",
     "OutputLine",
     "PlannedStep",
     "ProcessDefinition",
+    "ProcessExit",
     "ProcessExplanation",
     "ProcessState",
     "ProcessStats",
@@ -38,20 +41,27 @@ PUBLIC = [
 ]
 METHODS = [
     "close",
+    "cp",
     "definition",
     "down",
     "events",
     "exec",
     "follow_stats",
+    "kill",
     "logs",
     "name",
+    "pause",
     "plan",
+    "port",
     "ps",
     "restart",
     "run",
+    "scale",
     "start",
     "stats",
     "stop",
+    "unpause",
+    "wait_for_exit",
     "why",
 ]
 
@@ -96,7 +106,7 @@ def test_methods_are_described_and_typed() -> None:
 
 
 def test_the_synchronous_methods_keep_description_and_parameters() -> None:
-    for name in ("up", "logs", "exec", "events", "stats"):
+    for name in ("up", "logs", "exec", "events", "stats", "port"):
         own, other = getattr(sbxcompose.sync.SyncProject, name), getattr(sbxcompose.OpenProject, name)
         assert own.__doc__ == other.__doc__
         assert inspect.signature(own) == inspect.signature(other)
