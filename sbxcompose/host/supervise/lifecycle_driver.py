@@ -25,8 +25,7 @@ from sbxcompose.host.supervise.beside import CommandsBeside
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.keeper_requests import keeper_request
-from sbxcompose.host.supervise.lifecycle import transition
-from sbxcompose.host.supervise.lifecycle_steps import may_be_repeated, may_have_begun
+from sbxcompose.host.supervise.lifecycle import may_be_repeated, may_have_begun, transition
 from sbxcompose.host.supervise.lifecycle_types import (
     AttachOutput,
     BackoffOver,

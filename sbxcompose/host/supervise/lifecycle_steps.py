@@ -1,159 +1,328 @@
-"""What several transitions of a process have in common: how a run is asked to end, its end, and what comes after it."""
+"""The steps of `lifecycle.TABLE`: each returns the record after an event, and what has to be done.
+
+A step is called by its row only, so that what the row says of event, state and conditions is true. What several steps
+are made of is in `lifecycle_parts`.
+"""
 
 from __future__ import annotations
 
-from signal import SIGCONT
+from signal import SIGKILL
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import LastExit
-from sbxcompose.host.supervise import describe, restart
+from sbxcompose.host.supervise import describe, health, restart
+from sbxcompose.host.supervise.lifecycle_parts import (
+    Outcome,
+    after_failure,
+    ask_to_end,
+    back_off,
+    begin_again,
+    begun,
+    in_state,
+    lasted_ms,
+    run_of,
+    running_state,
+    starting_state,
+    stopped,
+    supervise,
+    why_ending,
+    with_end,
+)
 from sbxcompose.host.supervise.lifecycle_types import (
-    BeginChecks,
+    AttachOutput,
+    BackoffOver,
     CancelTimer,
+    CloseInput,
     Effect,
     EndChecks,
+    ForgetRow,
+    HealthChecked,
+    HostRestarted,
+    InputClosed,
+    KillRequested,
+    KillRun,
+    LifecycleEvent,
     ProcessContext,
-    RunStopCommand,
-    SetTimer,
-    SpawnRun,
+    ReleaseRun,
+    RestartRequested,
+    RunAdopted,
+    RunExited,
+    RunLost,
+    RunStarted,
+    SandboxPaused,
+    SandboxResumed,
+    StartFailed,
+    StartLost,
+    StopCommandEnded,
     StopRequested,
     StopRun,
 )
 from sbxcompose.host.supervise.state import (
     BackingOff,
     ProcessRecord,
-    ProcessState,
     RequestedStop,
     Run,
     Running,
     Starting,
-    Stopped,
     SuspendedBackoff,
-    Why,
 )
-from sbxcompose.linux.processes import TICK_MS
 
-Outcome = tuple[ProcessRecord, list[Effect]]
-
-
-def with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) -> ProcessRecord:
-    """Return the record with the end of its run."""
-    run = replace(run, ended=end, stdin_open=False)
-    return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
+# -- a run begins ------------------------------------------------------------------------------------------
 
 
-def lasted_ms(run: Run, until: int, now: ProcessContext) -> int:
-    """Return how long a run had lasted at a moment, though the wall clock was set meanwhile.
-
-    A run that an older version recorded has no start by the clock of the boot.
-    """
-    if not run.ticks or not now.boot_ms:
-        return max(0, until - run.started_at)
-    return max(0, now.boot_ms - round(run.ticks * TICK_MS) - max(0, now.ms - until))
-
-
-def after_failure(record: ProcessRecord, now: ProcessContext, *, failed: bool, ran_ms: int) -> Outcome:
-    """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
-    ending = restart.RunEnding(failed, ran_ms)
-    good = restart.was_good(ran_ms, record.health.status)
-    record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
-    match restart.after_exit(describe.policy(record), record.tally, ending):
-        case restart.RestartAfter(delay_ms, tally):
-            return back_off(replace(record, tally=tally), delay_ms, now)
-        case restart.NoRestart(because):
-            error = "; ".join(filter(None, (record.last_error, because))) or None
-            return stopped(replace(record, last_error=error), now)
+def begin_run(record: ProcessRecord, event: RunStarted, now: ProcessContext) -> Outcome:
+    """Take the run for the one that was asked for."""
+    ending = starting_state(record).ending
+    run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open, ticks=event.ticks)
+    running = replace(
+        begun(record, run),
+        health=health.at_start(record.request.health_check),
+        stop_output=None,
+        stop_reason=None if ending is None else record.stop_reason,
+    )
+    return running, [AttachOutput(event.number), *supervise(running, run.started_at, now)]
 
 
-def stopped(record: ProcessRecord, now: ProcessContext, *effects: Effect, requested: bool = False) -> Outcome:
-    """Nothing runs or will run; `requested`: it was stopped on request."""
-    return replace(record, state=Stopped(now.log_end, requested)), list(effects)
+def change_nothing(record: ProcessRecord, event: LifecycleEvent, now: ProcessContext) -> Outcome:
+    """Leave everything as it is."""
+    return record, []
 
 
-def back_off(record: ProcessRecord, delay_ms: int, now: ProcessContext) -> Outcome:
-    """Wait before the next run; in a paused sandbox that time does not pass."""
-    left_ms = max(0, delay_ms - now.late_ms)
-    if now.paused:
-        return in_state(record, SuspendedBackoff(left_ms))
-    return in_state(record, BackingOff(now.ms + left_ms), SetTimer(left_ms))
+def kill_second_run(record: ProcessRecord, event: RunStarted | RunAdopted, now: ProcessContext) -> Outcome:
+    """Kill a run that no request waits for."""
+    return record, [KillRun(event.handle if isinstance(event, RunStarted) else event.run.handle)]
 
 
-def begin_again(record: ProcessRecord, now: ProcessContext) -> Outcome:
-    """Start a run now, or once the sandbox is resumed."""
-    if now.paused:
-        return in_state(record, SuspendedBackoff(0), CancelTimer())
-    starting = Starting(now.next_handle, keeper=now.keeper)
-    return in_state(record, starting, CancelTimer(), SpawnRun(now.next_handle))
+def adopt_new_run(record: ProcessRecord, event: RunAdopted, now: ProcessContext) -> Outcome:
+    """Take over the run that the last server had asked for; kill it if whoever read its output is gone."""
+    running, effects = begin_run(record, event.run, now)
+    return running, [*effects, *_kill_attached(record, event)]
 
 
-def may_be_repeated(record: ProcessRecord) -> bool:
-    """Return whether a run that may have begun may be begun once more without a word: its policy restarts it anyway."""
-    return record.request.managed and describe.policy(record).policy != "never"
+def adopt_run(record: ProcessRecord, event: RunAdopted, now: ProcessContext) -> Outcome:
+    """Take over the run that the last server knew; kill it if whoever read its output is gone."""
+    run = run_of(record)
+    effects: list[Effect] = [AttachOutput(run.number), *supervise(record, run.started_at, now)]
+    if event.run.stdin_open and not run.stdin_open:
+        effects.append(CloseInput(run.handle))
+    return record, [*effects, *_kill_attached(record, event)]
 
 
-def may_have_begun(record: ProcessRecord, keeper: str) -> bool:
-    """Return whether a run recorded as starting, which `keeper` does not hold, may have been started by another one."""
-    return isinstance(record.state, Starting) and record.state.keeper != keeper
+def _kill_attached(record: ProcessRecord, event: RunAdopted) -> list[Effect]:
+    return [KillRun(event.run.handle)] if record.attached else []
 
 
-def in_state(record: ProcessRecord, state: ProcessState, *effects: Effect) -> Outcome:
-    """Return the record in a state, and the effects."""
-    return replace(record, state=state), list(effects)
+def forget_failed_start(record: ProcessRecord, event: StartFailed, now: ProcessContext) -> Outcome:
+    """Leave no row: whoever asked for it is told by the answer."""
+    return stopped(_failed(record, event), now, ForgetRow())
 
 
-def begun(record: ProcessRecord, state: Starting, run: Run) -> ProcessRecord:
-    """Return the record with the run that was asked for."""
-    restarts = record.restarts + (record.run is not None)
-    runs = with_run(record.runs, run.number)
-    return replace(record, state=Running(state.ending), run=run, runs=runs, restarts=restarts)
+def stop_failed_start(record: ProcessRecord, event: StartFailed, now: ProcessContext) -> Outcome:
+    """Leave it ended, as was asked for meanwhile."""
+    return stopped(_failed(record, event), now, requested=True)
 
 
-def with_run(runs: list[list[int]], number: int) -> list[list[int]]:
-    """Add a run's number to ranges of numbers, [first, last] each."""
-    if runs and number <= runs[-1][1] + 1:
-        first, last = runs[-1]
-        return [*runs[:-1], [first, max(number, last)]]
-    return [*runs, [number, number]]
+def repeat_failed_start(record: ProcessRecord, event: StartFailed, now: ProcessContext) -> Outcome:
+    """Start it once more, as was asked for meanwhile."""
+    return begin_again(_failed(record, event), now)
 
 
-def ask(handle: int, ending: RequestedStop, grace_ms: int) -> Effect:
-    """Say how a run is asked to end."""
-    if ending.command:
-        return RunStopCommand(handle, ending.command, grace_ms)
-    return StopRun(handle, ending.signal, grace_ms)
+def count_failed_start(record: ProcessRecord, event: StartFailed, now: ProcessContext) -> Outcome:
+    """Take it for a run that has failed at once."""
+    return after_failure(_failed(record, event), now, failed=True, ran_ms=0)
 
 
-def supervise(record: ProcessRecord, since_ms: int, now: ProcessContext) -> list[Effect]:
-    """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
+def _failed(record: ProcessRecord, event: StartFailed) -> ProcessRecord:
+    return replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
+
+
+def leave_lost_start(record: ProcessRecord, event: StartLost, now: ProcessContext) -> Outcome:
+    """Take it for a run that was lost, and which must not run twice."""
+    return leave_lost(_begun_and_lost(record, event), RunLost(event.exit, event.error, event.for_good), now)
+
+
+def repeat_lost_start(record: ProcessRecord, event: StartLost, now: ProcessContext) -> Outcome:
+    """Take it for a run that was lost, and start it once more."""
+    return repeat_lost(_begun_and_lost(record, event), RunLost(event.exit, event.error, event.for_good), now)
+
+
+def _begun_and_lost(record: ProcessRecord, event: StartLost) -> ProcessRecord:
+    return begun(record, Run(event.handle, 0, event.number, event.started_at))
+
+
+# -- a run ends --------------------------------------------------------------------------------------------
+
+
+def leave_exited(record: ProcessRecord, event: RunExited, now: ProcessContext) -> Outcome:
+    """Leave it ended: that was asked for, or it is not managed."""
+    requested = why_ending(record) == "stop"
+    return stopped(_exited(record, event), now, EndChecks(), ReleaseRun(event.handle), requested=requested)
+
+
+def begin_after_exit(record: ProcessRecord, event: RunExited, now: ProcessContext) -> Outcome:
+    """Begin the run that it was asked to end for."""
+    after, effects = begin_again(_exited(record, event), now)
+    return after, [EndChecks(), *effects, ReleaseRun(event.handle)]
+
+
+def restart_by_policy(record: ProcessRecord, event: RunExited, now: ProcessContext) -> Outcome:
+    """Restart it or leave it ended, as its policy has it after such an end."""
+    ended = _exited(record, event)
+    unhealthy = why_ending(record) == "unhealthy"
+    if unhealthy:
+        ended = replace(ended, last_error=f"unhealthy: {record.health.last_check}")
+    failed = unhealthy or not event.exit.counts_as_success(record.request.success_exit_codes)
+    ran_ms = lasted_ms(run_of(record), event.exit.ended_at, now)
+    after, effects = after_failure(ended, now, failed=failed, ran_ms=ran_ms)
+    return after, [EndChecks(), *effects, ReleaseRun(event.handle)]
+
+
+def _exited(record: ProcessRecord, event: RunExited) -> ProcessRecord:
+    ending = running_state(record).ending
+    error = event.error or (ending.error if ending is not None else None)
+    return replace(with_end(record, event.exit, error), left_behind=event.left_behind)
+
+
+def release_run(record: ProcessRecord, event: RunExited, now: ProcessContext) -> Outcome:
+    """Release a run that the row no longer waits for: the keeper keeps every end until then."""
+    return record, [ReleaseRun(event.handle)]
+
+
+def leave_lost(record: ProcessRecord, event: RunLost, now: ProcessContext) -> Outcome:
+    """Leave it ended."""
+    ended = with_end(record, event.exit, event.error)
+    return stopped(ended, now, EndChecks(), requested=why_ending(record) == "stop")
+
+
+def repeat_lost(record: ProcessRecord, event: RunLost, now: ProcessContext) -> Outcome:
+    """Start it again at once: it was the host that failed, and not the run."""
+    after, effects = begin_again(with_end(record, event.exit, event.error), now)
+    return after, [EndChecks(), *effects]
+
+
+# -- between runs ------------------------------------------------------------------------------------------
+
+
+def begin_next_run(record: ProcessRecord, event: BackoffOver | HostRestarted, now: ProcessContext) -> Outcome:
+    """Begin the next run."""
+    return begin_again(record, now)
+
+
+def forget_start(record: ProcessRecord, event: HostRestarted, now: ProcessContext) -> Outcome:
+    """Leave no row of a first start that was not made."""
+    return stopped(record, now, ForgetRow())
+
+
+def stop_start(record: ProcessRecord, event: HostRestarted, now: ProcessContext) -> Outcome:
+    """Leave it ended, as was asked for before its run was there."""
+    return stopped(record, now, requested=True)
+
+
+def stay_down(record: ProcessRecord, event: HostRestarted, now: ProcessContext) -> Outcome:
+    """Leave it ended."""
+    return stopped(record, now)
+
+
+def wait_for_rest(record: ProcessRecord, event: HostRestarted | SandboxResumed, now: ProcessContext) -> Outcome:
+    """Wait for what is left of the pause before the next run."""
+    return back_off(record, _left_ms(record, now), now)
+
+
+def end_checks(record: ProcessRecord, event: SandboxPaused, now: ProcessContext) -> Outcome:
+    """Check no health while nothing runs."""
+    return record, [EndChecks()]
+
+
+def suspend_backoff(record: ProcessRecord, event: SandboxPaused, now: ProcessContext) -> Outcome:
+    """Keep what is left of the pause before the next run."""
+    return in_state(record, SuspendedBackoff(_left_ms(record, now)), CancelTimer())
+
+
+def _left_ms(record: ProcessRecord, now: ProcessContext) -> int:
     state = record.state
-    assert isinstance(state, Running)
-    assert record.run is not None
-    if state.ending is not None:
-        return [ask(record.run.handle, state.ending, state.ending.left_ms(now.ms))]
-    if record.request.health_check is not None and not now.paused:
-        return [BeginChecks(since_ms)]
-    return []
+    if isinstance(state, SuspendedBackoff):
+        return state.left_ms
+    assert isinstance(state, BackingOff)
+    return restart.remaining_ms(describe.policy(record), state.until, now.ms)
 
 
-def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: ProcessContext) -> Outcome:
-    """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
-    state = record.state
-    assert isinstance(state, Starting | Running)
-    signal = record.request.stop_signal if wish.signal is None else wish.signal
-    grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
-    # A signal that is asked for takes the place of the stop command in the file.
-    command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
-    deadline = now.ms + grace_ms
-    if state.ending is not None:
-        deadline = min(deadline, state.ending.deadline)
-    # Without any grace a command would be killed before it could do anything.
-    run = command if command and grace_ms > 0 else None
-    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
-    if isinstance(state, Starting):
-        return in_state(record, replace(state, ending=ending))
-    assert record.run is not None
-    if state.ending is not None and ending.command and state.ending.command == ending.command:
-        # It runs already: only the time may be shorter now. SIGCONT does not disturb.
-        return in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
-    return in_state(record, Running(ending), EndChecks(), ask(record.run.handle, ending, grace_ms))
+def check_anew(record: ProcessRecord, event: SandboxResumed, now: ProcessContext) -> Outcome:
+    """Check its health as that of a new run: what a check saw before says nothing of now."""
+    anew = replace(record, health=health.at_start(record.request.health_check))
+    return anew, supervise(anew, now.ms, now)
+
+
+# -- requests and health -----------------------------------------------------------------------------------
+
+
+def cancel_backoff(record: ProcessRecord, event: StopRequested | KillRequested, now: ProcessContext) -> Outcome:
+    """Begin no next run."""
+    return stopped(record, now, CancelTimer(), requested=True)
+
+
+def ask_to_stop(record: ProcessRecord, event: StopRequested, now: ProcessContext) -> Outcome:
+    """Ask the run to end, by its signal or by its stop command."""
+    return ask_to_end(_with_reason(record, event), "stop", event, now)
+
+
+def kill_unmanaged(record: ProcessRecord, event: StopRequested, now: ProcessContext) -> Outcome:
+    """Kill a process that is not managed: it has no grace."""
+    return kill_run(_with_reason(record, event), KillRequested(), now)
+
+
+def _with_reason(record: ProcessRecord, event: StopRequested) -> ProcessRecord:
+    return record if event.reason is None else replace(record, stop_reason=event.reason)
+
+
+def kill_run(record: ProcessRecord, event: KillRequested, now: ProcessContext) -> Outcome:
+    """Kill the run; one that the keeper may be forking now, once it is there (`supervise`)."""
+    ending = RequestedStop("stop", SIGKILL, now.ms, grace_ms=0)
+    if isinstance(record.state, Starting):
+        return in_state(record, replace(record.state, ending=ending))
+    return in_state(record, Running(ending), EndChecks(), KillRun(run_of(record).handle))
+
+
+def ask_to_restart(record: ProcessRecord, event: RestartRequested, now: ProcessContext) -> Outcome:
+    """Ask the run to end, so that the next one can begin."""
+    return ask_to_end(replace(record, failed_runs=0), "restart", StopRequested(), now)
+
+
+def begin_as_asked(record: ProcessRecord, event: RestartRequested, now: ProcessContext) -> Outcome:
+    """Begin the next run, without backoff."""
+    return begin_again(replace(record, failed_runs=0), now)
+
+
+def end_unhealthy(record: ProcessRecord, event: HealthChecked, now: ProcessContext) -> Outcome:
+    """Ask the run to end, as one that has failed."""
+    checked = replace(record, health=event.health)
+    if restart.was_good(lasted_ms(run_of(record), now.ms, now), record.health.status):
+        checked = replace(checked, failed_runs=0)  # it was a good run until now
+    return ask_to_end(checked, "unhealthy", StopRequested(), now)
+
+
+def note_health(record: ProcessRecord, event: HealthChecked, now: ProcessContext) -> Outcome:
+    """Note how its health stands."""
+    return replace(record, health=event.health), []
+
+
+def keep_stop_output(record: ProcessRecord, event: StopCommandEnded, now: ProcessContext) -> Outcome:
+    """Keep what the command that stopped the run has printed."""
+    return replace(record, stop_output=event.output) if event.output else record, []
+
+
+def signal_instead(record: ProcessRecord, event: StopCommandEnded, now: ProcessContext) -> Outcome:
+    """Send the signal after all, as the command has failed; keep what that has printed."""
+    record, _ = keep_stop_output(record, event, now)
+    before = running_state(record).ending
+    assert before is not None
+    ending = replace(before, command=None, error=event.failure)
+    # The keeper holds the deadline since the command was begun, and takes the earlier one: the time of day, by which
+    # our own is recorded, may have been set meanwhile.
+    grace_ms = ending.left_ms(now.ms) if ending.grace_ms is None else ending.grace_ms
+    return in_state(record, Running(ending), StopRun(run_of(record).handle, ending.signal, grace_ms))
+
+
+def close_input(record: ProcessRecord, event: InputClosed, now: ProcessContext) -> Outcome:
+    """Close its standard input, and remember that."""
+    run = run_of(record)
+    return replace(record, run=replace(run, stdin_open=False)), [CloseInput(run.handle)]

@@ -11,7 +11,7 @@ from sbxcompose.api.models import RestartConfig, StartRequest
 from sbxcompose.host.base.timer import PreciseTimer
 from sbxcompose.host.keeper.client import Exited
 from sbxcompose.host.supervise import lifecycle_driver
-from sbxcompose.host.supervise.lifecycle_steps import back_off
+from sbxcompose.host.supervise.lifecycle_parts import back_off
 from sbxcompose.host.supervise.lifecycle_types import ProcessContext
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.state import BackingOff, ProcessRecord, Stopped, SuspendedBackoff

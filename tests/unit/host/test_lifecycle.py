@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from signal import SIGCONT
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
+from sbxcompose.host.supervise import lifecycle
 from sbxcompose.host.supervise.health import Health
-from sbxcompose.host.supervise.lifecycle import transition
-from sbxcompose.host.supervise.lifecycle_steps import Outcome
+from sbxcompose.host.supervise.lifecycle import Same, transition
+from sbxcompose.host.supervise.lifecycle_parts import Outcome
 from sbxcompose.host.supervise.lifecycle_types import (
     BackoffOver,
     BeginChecks,
@@ -337,6 +339,29 @@ def test_the_table_has_every_state_and_only_real_events() -> None:
 def test_every_event_is_tried() -> None:
     kinds = {type(event) for event in events(Running()).values()}
     assert kinds == set(LifecycleEvent.__args__)
+
+
+def test_every_row_leads_where_it_says() -> None:
+    """Each row of the program's table is used, each state that it names is reached, and no other."""
+    requests = [
+        REQUEST,
+        PLAIN,
+        replace(REQUEST, stop_command=["ctl"]),
+        replace(REQUEST, restart=RestartConfig(policy="never")),
+    ]
+    reached = {row: set[type]() for row in lifecycle.TABLE}
+    for state, request, paused in product(STATES.values(), requests, (False, True)):
+        before = replace(state, request=request)
+        if isinstance(state.state, Running) and state.state.ending is not None:
+            before = replace(before, state=Running(replace(state.state.ending, command=request.stop_command)))
+        for event in (*events(state.state).values(), StopCommandEnded(2, None, "bye")):
+            row = lifecycle.row_of(before, event)
+            after = transition(before, event, replace(NOW, paused=paused))[0].state
+            if row is None:
+                assert after is before.state
+            else:
+                reached[row].add(Same if Same in row.to and type(after) is type(before.state) else type(after))
+    assert reached == {row: set(row.to) for row in lifecycle.TABLE}
 
 
 # -- what the table does not show --------------------------------------------------------------------------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
+from msgspec.structs import replace
+
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.host.sandboxes.lifecycle import SandboxOutcome, transition
+from sbxcompose.host.sandboxes.lifecycle import TABLE as TRANSITIONS
+from sbxcompose.host.sandboxes.lifecycle import SandboxOutcome, SandboxTransition, row_of, transition
 from sbxcompose.host.sandboxes.lifecycle_types import (
     CancelTimeout,
     CopyFinished,
@@ -175,6 +179,19 @@ def test_every_event_in_every_stage(
 
 def test_every_event_is_in_the_tests() -> None:
     assert {type(event) for event in EVENTS} == set(SandboxEvent.__args__)
+
+
+def test_every_row_is_of_use() -> None:
+    """No row of the program's table is hidden by those above it, and each leads where it says."""
+    used = set[SandboxTransition]()
+    names = ("box", None)
+    for stage, ending, name, event in product(S, (None, "why"), names, [*EVENTS, SandboxMade(failed=True)]):
+        before = replace(life(stage, ending, name=name, timeout_secs=60), traffic=Traffic(0, 0.0))
+        row = row_of(before, event, NOW)
+        after, _ = transition(before, event, NOW)
+        assert after.stage is (before.stage if row is None or row.to is None else row.to)
+        used |= {row} if row is not None else set()
+    assert [row for row in TRANSITIONS if row not in used] == []
 
 
 def test_what_could_not_be_made_does_not_run() -> None:
