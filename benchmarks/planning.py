@@ -18,14 +18,18 @@ TITLE = "planning"
 
 
 def _project(count: int) -> Project:
-    """A project of `count` processes, each of which needs the one a hundred before it."""
+    """Return a project of `count` processes in ten layers: each needs one of the layer before it.
+
+    So a process costs the same work in projects of any size.
+    """
+    layer = count // 10
     processes = tuple(
         Process(
             sandbox="main",
             name=f"p{n}",
             command=("true",),
             digest=f"{n:08x}",
-            depends_on=(Dependency("main", f"p{n - 100}"),) if n >= 100 else (),
+            depends_on=(Dependency("main", f"p{n - layer}"),) if n >= layer else (),
         )
         for n in range(count)
     )
