@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.figures import OURS, Figure
 from benchmarks.growth import steps
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import running, samples_of, timed, until_printed
+from benchmarks.measure import PEER_PATIENCE, TIME_TO_END, running, samples_of, timed, until_printed
 
 TITLE = "bring-up"
 MAX_OF_PEERS = 200
@@ -22,9 +22,9 @@ GROWTH = {"bring-up": OURS, WITHOUT: NO_TOOL, "`up -d`": OURS, "`ps`": OURS, "`d
 """Of what the growth is shown, and of whom. Without a tool it is that of the kernel's work, which everyone has."""
 
 
-def _until_all_shown(bench: Bench, count: int, *command: str | Path) -> float:
+def _until_all_shown(bench: Bench, count: int, *command: str | Path, patience: float = TIME_TO_END) -> float:
     begun = time.perf_counter()
-    with running(command, bench.directory, bench.env) as process:
+    with running(command, bench.directory, bench.env, patience) as process:
         return 1000 * (until_printed(process, rb"hello from \d+$", count) - begun)
 
 
@@ -59,14 +59,14 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[tuple[str, Figure]]:
         bench.stop_host()
         return _until_all_shown(bench, count, lab.ours, "up")
 
-    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"], NO_TOOL: ["sh", "all.sh"]}
+    shown = partial(_until_all_shown, bench, count)
+    measures = {OURS: partial(shown, lab.ours, "up"), NO_TOOL: partial(shown, "sh", "all.sh")}
     for peer in ("honcho", "nf") if count <= MAX_OF_PEERS else ():
         if path := lab.peer(peer):
-            commands[peer] = [path, "start"]
-    _until_all_shown(bench, count, lab.ours, "up")  # fills the cache of resolved files
+            measures[peer] = partial(shown, path, "start", patience=PEER_PATIENCE)
+    measures[OURS]()  # fills the cache of resolved files
     bench.warm_up()
-    measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
-    rounds = lab.runs(8 if count <= MAX_OF_PEERS else 3)  # a round of a thousand takes half a minute
+    rounds = lab.runs(6 if count <= MAX_OF_PEERS else 3)  # a round of a thousand takes half a minute
     for name, took in samples_of(measures, rounds).items():
         kind = {OURS: "bring-up", NO_TOOL: WITHOUT}.get(name, name)
         yield kind, Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")

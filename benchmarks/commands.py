@@ -88,7 +88,7 @@ def _figures(
 ) -> Iterator[Figure]:
     measures = {name: partial(_spent, manager, command(manager)) for name, manager in managers.items()}
     measures[COLD] = partial(_spent, managers[OURS], command(managers[OURS]), SBXCOMPOSE_WARM="no")
-    for name, took in samples_of(measures, lab.runs(16)).items():
+    for name, took in samples_of(measures, lab.runs(12)).items():
         yield Figure.of(f"{what}, {COUNT} running", name, took, "ms")
 
 

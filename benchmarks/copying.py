@@ -113,16 +113,16 @@ def run(lab: Lab) -> Iterator[Figure]:
     files = FILES // 10 if lab.quick else FILES
     with lab.bench() as bench:
         work = _Work(lab, bench, files)
-        took = samples_of({OURS: work.first, "tar | tar": work.tar}, lab.runs(5))
+        took = samples_of({OURS: work.first, "tar | tar": work.tar}, lab.runs(3))
         what = f"{files:,} files, {files * SIZE // 10**6} MB, first copy over TCP"
         for who, sample in took.items():
             yield Figure.of(what, who, sample, "s", "aim 2 x of tar" if who == OURS else "")
         step = work.in_step()
-        again = samples_of({OURS: lambda: work.again(*step)}, lab.runs(8))[OURS]
+        again = samples_of({OURS: lambda: work.again(*step)}, lab.runs(5))[OURS]
         yield Figure.of(f"{files:,} files, nothing changed", OURS, again, "s", "aim 0.3")
         bench.write("sbxcompose.yaml", SPEC)
         bench.sbx("up", "-d")
-        command = samples_of({OURS: lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env)}, lab.runs(8))[
+        command = samples_of({OURS: lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env)}, lab.runs(5))[
             OURS
         ]
         yield Figure.of(f"{files:,} files, nothing changed: all of `up -d`", OURS, command, "s", "aim 0.3")

@@ -94,6 +94,6 @@ def run(lab: Lab) -> Iterator[Figure]:
         for clients in (1, 8, 32):
             used: list[float] = []
             measure = {OURS: lambda clients=clients, used=used: _until_all_have_it(bench, port, clients, used)}
-            took = samples_of(measure, lab.runs(4))[OURS]
+            took = samples_of(measure, lab.runs(3))[OURS]
             note = f"server {min(used):.2f} s of CPU" if used else ""
             yield Figure.of(f"{LINES:,} lines as events to {clients} x SDK", OURS, took, "ms", note)

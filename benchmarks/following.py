@@ -44,6 +44,6 @@ def run(lab: Lab) -> Iterator[Figure]:
         command = [sys.executable, "-S", "writer.py"]
         bench.write("sbxcompose.yaml", json.dumps({"processes": {"writer": {"command": command}}}))
         for clients in (1, 8, 32):
-            took, cpu = min(_until_all_have_it(bench, clients) for _ in range(lab.runs(4)))
+            took, cpu = min(_until_all_have_it(bench, clients) for _ in range(lab.runs(3)))
             note = f"{clients * LINES / took / 1e6:.2f} M lines/s in all, server {cpu:.2f} s of CPU"
             yield Figure(f"{LINES:,} lines to {clients} x `logs -f`", OURS, 1000 * took, "ms", note)

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import end, running, until_printed
-from benchmarks.stopping import SETTLE
+from benchmarks.stopping import PATIENCE, SETTLE
 from tests.support.home import MARKER, alive_with, end_of
 
 TITLE = "left behind"
@@ -51,7 +51,7 @@ def _left(bench: Bench, kind: str, who: str, command: list[str | Path], stop: li
     with running(command, bench.directory, env) as process:
         until_printed(process, rb"up$", COUNT)
         time.sleep(SETTLE)
-        end(process, signal.SIGINT, 15.0)
+        end(process, signal.SIGINT, PATIENCE)
     if stop:
         bench.sbx(*map(str, stop), check=False)
     left = len(alive_with(marker))

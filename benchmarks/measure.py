@@ -20,6 +20,10 @@ LIMIT = 60.0
 """Seconds after which a measured command counts as hanging."""
 PATIENCE = 5.0
 """Seconds that may be spent on one thing before it is measured less often."""
+TIME_TO_END = 15.0
+"""Seconds after which a command that was asked to end is killed."""
+PEER_PATIENCE = 2.0
+"""Seconds after which a peer is killed that does not end: honcho never does within moments of its last start."""
 MANY = 3
 """The fewest values that are worth a spread."""
 
@@ -105,8 +109,12 @@ def wait_for(process: subprocess.Popen[bytes], limit: float = LIMIT) -> None:
 
 
 @contextmanager
-def running(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in the background, its output on one pipe; ended by SIGINT as by Ctrl-C, then by SIGKILL."""
+def running(
+    arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], patience: float = TIME_TO_END
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in the background, its output on one pipe; ended by SIGINT as by Ctrl-C, `patience` seconds later by
+    SIGKILL.
+    """
     process = subprocess.Popen(
         arguments,
         cwd=cwd,
@@ -120,7 +128,7 @@ def running(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) 
     try:
         yield process
     finally:
-        end(process, signal.SIGINT, 15.0)
+        end(process, signal.SIGINT, patience)
         process.stdout.close()
 
 

@@ -26,7 +26,7 @@ def run(lab: Lab) -> Iterator[Figure]:
         def spawn(command: list[str | Path]) -> float:
             return 1000 * timed(command, bench.directory, bench.env)
 
-        took = samples_of({name: partial(spawn, command) for name, command in commands.items()}, lab.runs(40))
+        took = samples_of({name: partial(spawn, command) for name, command in commands.items()}, lab.runs(20))
     for name in commands:
         if name != "help":
             yield Figure.of("--version", name, took[name], "ms")

@@ -67,5 +67,5 @@ def run(lab: Lab) -> Iterator[Figure]:
             for name in ("honcho",) if grace else ("honcho", "nf"):
                 if (peer := lab.peer(name)) is not None:
                     measures[name] = partial(_peer, bench, peer, count)
-            for name, took in samples_of(measures, lab.runs(6)).items():
+            for name, took in samples_of(measures, lab.runs(3 if grace else 6)).items():
                 yield Figure.of(what, name, took, "ms", NOTES.get(name, ""), less=1000 * grace)

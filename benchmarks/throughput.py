@@ -117,11 +117,11 @@ def run(lab: Lab) -> Iterator[Figure]:
         bench.write("sbxcompose.yaml", _spec(10))
         bench.sbx("up")  # starts the host
         bench.write("sbxcompose.yaml", _spec(lines))
-        yield from _measured(OURS, bench, [lab.ours, "up", "--force-recreate"], lines, lab.runs(4))
+        yield from _measured(OURS, bench, [lab.ours, "up", "--force-recreate"], lines, lab.runs(3))
         for name, count in PEERS.items():
             if command := lab.peer(name):
                 own = _peer_command(name, command, bench, count)
-                yield from _measured(name, bench, own, count, lab.runs(4))
+                yield from _measured(name, bench, own, count, lab.runs(3))
 
 
 def _peer_command(name: str, command: Path, bench: Bench, lines: int) -> list[str | Path]:
