@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -50,11 +51,10 @@ def _iterating(
             while True:
                 try:
                     yield self._wait_for(anext(items))
-                except StopAsyncIteration:
+                except (StopAsyncIteration, _ClosedMeanwhile):
                     return
         finally:
-            # An iterator may be dropped after the `with` block; then `_finish` has closed `items`.
-            if self._is_open:
+            with suppress(UsageError):  # dropped after the `with` block, when `_finish` has closed it
                 self._wait_for(items.aclose())
 
     return call
@@ -73,17 +73,27 @@ def _entering(
         try:
             yield value
         finally:
-            if self._is_open:  # else `_finish` has left it
+            with suppress(UsageError):  # left after the `with` block, when `_finish` has left it
                 self._wait_for(block.__aexit__())
 
     return call
 
 
+class _ClosedMeanwhile(UsageError):
+    """Another thread has left the `with` block during the call."""
+
+
 class SyncProject:
-    """A project to start, watch and stop, see `sbxcompose.OpenProject`; used in a `with` block."""
+    """A project to start, watch and stop, see `sbxcompose.OpenProject`; used in a `with` block.
+
+    Several threads may call its methods at once. Leaving the block ends their calls: an iterator of output ends, other
+    calls raise `UsageError`.
+    """
 
     def __init__(self, project: OpenProject) -> None:
         self._project = project
+        self._lock = threading.Lock()
+        """Held while a call is begun, so that none is begun that would not be ended."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -109,12 +119,13 @@ class SyncProject:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._loop is not None
+        with self._lock:
+            loop, self._loop = self._loop, None
+        assert loop is not None
         assert self._thread is not None
         try:
-            self._wait_for(self._finish())
+            _result(asyncio.run_coroutine_threadsafe(self._finish(), loop))
         finally:
-            loop, self._loop = self._loop, None
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
@@ -148,21 +159,27 @@ class SyncProject:
     cp = _waiting(OpenProject.cp)
     port = _entering(OpenProject.port)
 
-    @property
-    def _is_open(self) -> bool:
-        return self._loop is not None
-
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, which is cancelled if waiting is interrupted (Ctrl-C)."""
-        if self._loop is None:
-            work.close()
-            raise UsageError("the project is not open", hint="use it in a `with` block")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Return the result of `work`. Raises `UsageError` if the project is not open, or is closed meanwhile."""
+        with self._lock:
+            if self._loop is None:
+                work.close()
+                raise UsageError("the project is not open", hint="use it in a `with` block")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+            return _result(future)
+        except CancelledError:
+            hint = "leave the `with` block once the calls of other threads have returned"
+            raise _ClosedMeanwhile("the project was closed during the call", hint=hint) from None
+
+
+def _result(future: Future[T]) -> T:
+    """Wait for the result of a call, which is cancelled if waiting is interrupted (Ctrl-C)."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def _with_signature_of(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -287,3 +290,33 @@ def test_all_of_them_without_async(here: Sbx, tmp_path: Path) -> None:
         project.down(grace=1)
     left.__exit__(None, None, None)
     assert is_closed(forwarded.port)
+
+
+def test_leaving_the_block_ends_the_calls_of_other_threads(here: Sbx) -> None:
+    os.mkfifo(here.project / "begun")
+    here.write("processes: {web: {command: 'echo one; exec sleep 1000'}}\n")
+    followed = Event()
+
+    def follow(project: sbxcompose.sync.SyncProject) -> list[str]:
+        lines = []
+        for line in project.logs("web", follow=True):
+            lines.append(line.text)
+            followed.set()
+        return lines
+
+    with ThreadPoolExecutor() as pool:
+        with sbxcompose.sync.open_project() as project:
+            project.up()
+            lines = pool.submit(follow, project)
+            command = pool.submit(project.exec, "web", "echo > begun; exec sleep 1000")
+            assert followed.wait(150)
+            (here.project / "begun").read_text()
+        assert lines.result(150) == ["one"]
+        with pytest.raises(errors.UsageError, match="the project was closed during the call"):
+            command.result(150)
+    with sbxcompose.sync.open_project() as project:
+        with ThreadPoolExecutor() as pool:
+            assert [done.text for done in pool.map(lambda n: project.exec("web", f"echo {n}"), range(4))] == list(
+                "0123"
+            )
+        project.down(grace=1)
