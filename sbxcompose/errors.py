@@ -89,15 +89,36 @@ class SpecNotFound(SpecError):
 
 
 class UnknownName(UsageError):
-    """A process or sandbox named on the command line that the file does not define."""
+    """A process or sandbox named on the command line that the file does not define.
+
+    Without a `hint` it suggests `near`, by default the nearest of the known names, or lists what is known.
+    """
 
     relation = "named"
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
-        names = ", ".join(f"`{known_name}`" for known_name in sorted(known))
-        listed = f"the file defines {names}" if names else None
-        super().__init__(f"no {kind} {self.relation} `{name}`", hint=hint or listed)
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None, near: Sequence[str] | None = None
+    ) -> None:
+        known = sorted(set(known))
+        if near is None:
+            from sbxcompose.similar import similar  # imported late: only this message needs it
+
+            near = similar(name, known)
         self.name = name
+        self.explained = hint is not None
+        self.near = tuple(near)
+        self.listed = _listed(known)
+        meant = f"did you mean {' or '.join(f'`{known_name}`' for known_name in near)}?" if near else None
+        super().__init__(f"no {kind} {self.relation} `{name}`", hint=hint or meant or self.listed)
+
+
+def _listed(known: list[str]) -> str | None:
+    """Name what there is, unless that would be a page of it."""
+    names = ", ".join(f"`{known_name}`" for known_name in known)
+    return f"the file defines {names}" if 0 < len(known) <= _MOST_LISTED else None
+
+
+_MOST_LISTED = 20
 
 
 class UnknownReplica(UnknownName):
@@ -116,6 +137,9 @@ class UnknownPattern(UnknownName):
     """A pattern on the command line that no name matches."""
 
     relation = "matches"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(kind, name, known, near=())
 
 
 class InactiveNeed(SpecError):

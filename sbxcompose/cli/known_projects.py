@@ -9,6 +9,7 @@ from sbxcompose.cli.async_main import run_simply
 from sbxcompose.engine.projects import KnownProject, find_project, group
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.errors import InvalidSpec, SbxError, SpecError, SpecNotFound, UsageError
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.project import Project
 
 PROVIDERS = ("local", "tensorlake")
@@ -96,7 +97,8 @@ def _needs_file(name: str, provider: str | None, command: str) -> SpecNotFound |
 def _kind(provider: str | None) -> Literal["local", "tensorlake"]:
     name = provider or os.environ.get("SBXCOMPOSE_PROVIDER") or "local"
     if name not in PROVIDERS:
-        raise UsageError(f"unknown provider `{name}`", hint="expected `local` or `tensorlake`")
+        hint = did_you_mean(name, PROVIDERS, "expected `local` or `tensorlake`")
+        raise UsageError(f"unknown provider `{name}`", hint=hint)
     return cast(Literal["local", "tensorlake"], name)
 
 

@@ -19,6 +19,7 @@ from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.cli.mcp_tools import ProjectTools, ToolCalls, unknown_arguments, wrong_arguments
 from sbxcompose.client.error_words import error_words
 from sbxcompose.errors import SbxError
+from sbxcompose.similar import did_you_mean
 from sbxcompose.tasks import Tasks
 from sbxcompose.version import __version__
 
@@ -40,7 +41,8 @@ class _Server(MCPServer):  # type: ignore[misc, unused-ignore]  # unknown where 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
         tool = self._by_name.get(name)
         if tool is None:
-            raise ToolError(f"unknown tool `{name}`\nhint: there are {', '.join(self._by_name)}")
+            hint = did_you_mean(name, self._by_name, f"there are {', '.join(self._by_name)}")
+            raise ToolError(f"unknown tool `{name}`\nhint: {hint}")
         if (words := unknown_arguments(tool, arguments) or wrong_arguments(tool, arguments)) is not None:
             raise ToolError(words)
         try:

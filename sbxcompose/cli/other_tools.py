@@ -57,8 +57,12 @@ COMMANDS_ELSEWHERE = {
     "project is-ready": "`sbxcompose wait` waits until processes are ready",
 }
 
-MISSING_ELSEWHERE = {"attach": "`sbxcompose top` shows all processes, `sbxcompose attach PROCESS` connects to one"}
-"""What commands without their argument are in other tools."""
+MISSING_ELSEWHERE = {
+    "attach": "`sbxcompose top` shows all processes, `sbxcompose attach PROCESS` connects to one",
+    "exec": "`sbxcompose exec PROCESS COMMAND` runs a command, `sbxcompose shell PROCESS` opens a shell",
+    "run": "`sbxcompose run PROCESS` runs a process, `sbxcompose run PROCESS COMMAND` another command in its place",
+}
+"""What commands without their argument are in other tools, and how they are completed."""
 
 _NO_VOLUMES = "leave it out; `sbxcompose down --terminate` deletes the sandboxes with their data"
 _NO_IMAGES = "leave it out: there are no images here"

@@ -13,7 +13,7 @@ import click
 
 from sbxcompose.cli.other_tools import COMMANDS_ELSEWHERE, LINES_OR_SCREEN, MISSING_ELSEWHERE, OPTIONS_ELSEWHERE
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.similar import did_you_mean
+from sbxcompose.similar import did_you_mean
 
 
 def unknown_command(

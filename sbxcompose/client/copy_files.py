@@ -12,7 +12,7 @@ from msgspec import Struct
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import UnknownName, UnknownReplica, UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 
@@ -73,13 +73,13 @@ def remote_side(project: Project, text: str | os.PathLike[str]) -> RemoteSide | 
     names = ProcessNames(project)
     try:
         target = names.resolve(name)
-    except UsageError as error:
-        from sbxcompose.spec.similar import similar  # late: only this message needs it
-
-        close = similar(name, [sandbox.name for sandbox in project.sandboxes], 1)
-        if close:
-            raise UsageError(f"no sandbox and no process named `{name}`", hint=f"did you mean `{close[0]}`?") from error
+    except UnknownReplica:
         raise
+    except UnknownName as error:
+        if error.explained:
+            raise
+        known = [*names.known, *(sandbox.name for sandbox in project.sandboxes)]
+        raise UnknownName("sandbox or process", name, known, near=error.near or None) from error
     return RemoteSide(target.sandbox, target.process, path, text)
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from sbxcompose.client.process_state import VALUES, ProcessState
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.similar import did_you_mean
+from sbxcompose.similar import did_you_mean
 
 Matches = Callable[[ProcessStatus, str], bool]
 
@@ -57,7 +57,8 @@ def _checked(pair: str) -> tuple[str, str]:
         return key, _state(value, pair)
     allowed = VALUES.get(key)
     if allowed is not None and value not in allowed:
-        raise UsageError(f"invalid value `{pair}` for `--filter`", hint=f"{key} is one of: {', '.join(allowed)}")
+        hint = did_you_mean(value, allowed, f"{key} is one of: {', '.join(allowed)}")
+        raise UsageError(f"invalid value `{pair}` for `--filter`", hint=hint)
     return key, value
 
 

@@ -21,7 +21,7 @@ def signal_number(signal: str | int) -> int:
     else:
         number = word
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= signals.LAST:
-        from sbxcompose.spec.similar import did_you_mean  # late: only this message needs it
+        from sbxcompose.similar import did_you_mean  # late: only this message needs it
 
         known = (name.removeprefix("SIG") for name in signals.BY_NAME)
         examples = "examples: HUP, INT, TERM, USR1, 9"

@@ -152,7 +152,9 @@ async def find_project(name: str, provider: Provider, kind: Literal["local", "te
     mine = members(name, infos)
     if not mine:
         known = {project.name for project in group(infos) if project.name is not None}
-        raise UnknownName("project", name, (), hint=_known(known))
+        from sbxcompose.similar import did_you_mean  # imported late: only this message needs it
+
+        raise UnknownName("project", name, (), hint=did_you_mean(name, known, _known(known)))
     return await project_of(name, provider, kind, mine)
 
 

@@ -15,6 +15,7 @@ from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.spec.project import Process, Project
 
 _LISTED = 20
+_SUGGESTED = 3
 """A file that defines more processes than this is not recited; close matches are."""
 _SETUP, _SETUP_SHOWN = re.compile(r"@setup([0-9]+)"), re.compile(r"setup:([0-9]+)")
 
@@ -145,8 +146,7 @@ class ProcessNames:
 
     def no_match(self, pattern: str) -> UnknownPattern:
         """Return the error for a pattern that matches no name."""
-        known = self.known
-        return UnknownPattern("process", pattern, known if len(known) <= _LISTED else ())
+        return UnknownPattern("process", pattern, self.known)
 
     def _running(self, sandbox: str, name: str, replica: str) -> list[str]:
         """Return the sandboxes in which a process of that name runs, whatever the file says."""
@@ -163,6 +163,8 @@ class ProcessNames:
         for process in self._processes if dot else ():
             if process.name == name and (not slash or process.sandbox == sandbox):
                 return UnknownReplica(text, f"{sandbox}{slash}{name}", process.replicas)
+        if not text:
+            return UnknownName("process", text, (), hint="the name is empty: is a variable of the shell not set?")
         if "," in text:
             return UnknownName("process", text, (), hint="separate names by blanks")
         if is_pattern(text):
@@ -172,14 +174,24 @@ class ProcessNames:
             listed = f" ({', '.join(f'`{name}`' for name in inside)})" if len(inside) <= _LISTED else ""
             whole = f"`{text}` is a sandbox; `{text}/*` means its processes{listed}"
             return UnknownName("process", text, (), hint=whole)
-        known = self.known
-        if len(known) <= _LISTED:
-            return UnknownName("process", text, known)
-        from sbxcompose.spec.similar import similar  # imported late: only this message needs it
+        return UnknownName("process", text, self.known, near=self._near(text))
 
-        close = similar(text, known)
-        hint = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else None
-        return UnknownName("process", text, (), hint=hint)
+    def _near(self, text: str) -> list[str]:
+        """Return the names that `text` may be a slip of, be it in the name of the sandbox."""
+        from sbxcompose.similar import similar  # imported late: only this message needs it
+
+        sandbox, _, rest = text.rpartition("/")
+        name = rest.partition(".")[0]
+        places: dict[str, list[str]] = {}
+        for place, process in sorted(
+            {(row.sandbox, shown_name(row.process)) for row in self._live}.union(
+                (process.sandbox, shown_name(process.name)) for process in self._processes
+            )
+        ):
+            places.setdefault(process, []).append(place)
+        near = [(place, process) for process in similar(name, places) for place in places[process]]
+        inside = [address for address in near if sandbox in ("", address[0])]
+        return [self.process(*address) for address in inside or near][:_SUGGESTED]
 
 
 def _has(process: Process, replica: str) -> bool:

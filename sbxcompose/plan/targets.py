@@ -24,8 +24,9 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]
-        known = [*names.known, *sandboxes]
-        raise UnknownName("process or sandbox", text, sorted(set(known)) if len(known) <= 20 else ()) from error
+        if error.explained:
+            raise
+        raise UnknownName("process or sandbox", text, [*names.known, *sandboxes], near=error.near or None) from error
 
 
 def _only(project: Project) -> Sandbox:

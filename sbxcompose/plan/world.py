@@ -85,7 +85,7 @@ class World:
             node = self.graph.index.get((target.sandbox, target.process))
             if node is None:
                 known = [self.label(number) for number in range(len(self.graph.processes))]
-                raise UnknownName("process", f"{target.sandbox}/{target.process}", known[:20])
+                raise UnknownName("process", f"{target.sandbox}/{target.process}", known)
             replicas = chosen.setdefault(node, set() if target.replica else None)
             if target.replica is None:
                 chosen[node] = None

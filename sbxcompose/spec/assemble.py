@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from sbxcompose.errors import UnknownName
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec import build
 from sbxcompose.spec.connections import ConnectionNames
 from sbxcompose.spec.connectors import with_connectors
@@ -33,7 +34,6 @@ from sbxcompose.spec.project import (
 )
 from sbxcompose.spec.project_checks import ProjectChecks
 from sbxcompose.spec.scale import Scale
-from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import InterpolatedValue, Path
 from sbxcompose.spec.variables import MaskedNames, Variables, pairs_of
 

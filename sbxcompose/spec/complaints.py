@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.forms import A_LIST, forms_at, joined
-from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
 
 

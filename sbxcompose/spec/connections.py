@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from sbxcompose.errors import Mistake
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.connectors import conflicts
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.machine import PortConnection
 from sbxcompose.spec.models import SandboxModel
 from sbxcompose.spec.needs import Address
 from sbxcompose.spec.project import Project
-from sbxcompose.spec.similar import did_you_mean
 
 
 class ConnectionNames:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sbxcompose.errors import Mistake
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, is_null
-from sbxcompose.spec.similar import did_you_mean
 
 MAIN = "main"
 """The sandbox that `processes` at the top of a file belongs to."""

@@ -13,8 +13,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from sbxcompose import signals
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec import schema_patterns
-from sbxcompose.spec.similar import did_you_mean
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 """Processes and sandboxes, as they are typed."""

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import cast
 
 from sbxcompose.errors import UsageError
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.fields import full_name_problem
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.project import ProviderName
 from sbxcompose.spec.request import LoadRequest
-from sbxcompose.spec.similar import did_you_mean
 
 PROVIDERS = ("local", "tensorlake")
 _LONGEST = 63

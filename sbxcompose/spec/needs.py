@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sbxcompose.errors import Mistake
+from sbxcompose.similar import did_you_mean
 from sbxcompose.spec.graph import find_cycles
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.need_models import DependencyModel
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.project import Condition, Dependency
-from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
 
 Address = tuple[str, str]

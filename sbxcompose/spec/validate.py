@@ -10,13 +10,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sbxcompose.errors import Mistake
+from sbxcompose.similar import did_you_mean, similar
 from sbxcompose.spec import foreign_keys
 from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
 from sbxcompose.spec.complaints import complaint
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, ResourcesModel
 from sbxcompose.spec.process_models import RestartModel, StopModel, WatchModel
-from sbxcompose.spec.similar import did_you_mean, similar
 from sbxcompose.spec.unresolved import level_of
 from sbxcompose.spec.unresolved_part import ScopeOfMistake
 from sbxcompose.spec.values import Path

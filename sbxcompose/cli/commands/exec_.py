@@ -40,6 +40,9 @@ def command(
     try:
         target = ProcessNames(project).resolve(name)
     except UnknownName as unknown:
+        from sbxcompose.cli.name_first import explain_order
+
+        explain_order(unknown, "exec", (name, *words), project)
         project, target = find_running(shell, project, name, unknown)
     refuse_late_options(words)
     instance = Instance(target.sandbox, target.process, target.replica or 1)

@@ -87,7 +87,7 @@ def command(
 
 def _hint(project: Project, name: str) -> str:
     """Return the way out where a word is neither a command nor a process."""
-    from sbxcompose.spec.similar import similar
+    from sbxcompose.similar import similar
 
     near = similar(name, (process.name for process in project.every_process()), 1)
     return f"did you mean the process `{near[0]}`?" if near else f"the Procfile has no process named `{name}`, either"
@@ -120,8 +120,11 @@ def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[In
 
     try:
         target = ProcessNames(project).resolve(name)
-    except UnknownName:
+    except UnknownName as error:
         if project.one_off is None:
+            from sbxcompose.cli.name_first import explain_order
+
+            explain_order(error, "run", (name, *arguments), project)
             raise
         return Instance(project.one_off.sandbox, project.one_off.name, 1), project.one_off, (name, *arguments)
     process = project.process(target.sandbox, target.process)

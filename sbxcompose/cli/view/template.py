@@ -11,7 +11,7 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import plain_lines
 from sbxcompose.cli.view.text_table import TextTable
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.similar import did_you_mean
+from sbxcompose.similar import did_you_mean
 
 _PART = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
 _FIELD = re.compile(r"(json\s+)?\.(\w*)")

@@ -37,8 +37,8 @@ def test_two_sides_of_the_same_kind_are_refused(source: str | Path, target: str 
 
 
 def test_a_mistyped_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UnknownName, match="no process named `weg`"):
+    with pytest.raises(UnknownName, match="no sandbox or process named `weg`"):
         sides_of(PROJECT, "weg:a", "b")
-    with pytest.raises(UsageError, match="no sandbox and no process named `mian`") as caught:
+    with pytest.raises(UsageError, match="no sandbox or process named `mian`") as caught:
         sides_of(PROJECT, "mian:a", "b")
     assert caught.value.hint == "did you mean `main`?"

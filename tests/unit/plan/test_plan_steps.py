@@ -131,11 +131,30 @@ def test_people_name_processes_as_short_as_they_can(text: str, target: Target) -
     assert ProcessNames(SHOP).resolve(text) == target
 
 
-@each_case("text", ["wbe", "app/wbe", "nowhere/db", "nowhere/db.2", "", ".", "/"])
-def test_unknown_names_are_refused(text: str) -> None:
+@each_case(
+    "text,hint",
+    [
+        ("wbe", "did you mean `admin/web` or `app/web`?"),
+        ("app/wbe", "did you mean `app/web`?"),
+        ("ap/web.2", "did you mean `admin/web` or `app/web`?"),
+        ("nowhere/db", "did you mean `db`?"),
+        ("nowhere/db.2", "did you mean `db`?"),
+        ("", "the name is empty: is a variable of the shell not set?"),
+        (".", "the file defines `admin/web`, `app/web`, `db`, `debug`"),
+        ("/", "the file defines `admin/web`, `app/web`, `db`, `debug`"),
+    ],
+)
+def test_unknown_names_are_answered_with_similar_ones_or_all(text: str, hint: str) -> None:
     with pytest.raises(UnknownName) as caught:
         ProcessNames(SHOP).resolve(text)
-    assert caught.value.hint == "the file defines `admin/web`, `app/web`, `db`, `debug`"
+    assert caught.value.hint == hint
+
+
+def test_what_runs_and_is_not_in_the_file_is_suggested_too() -> None:
+    names = ProcessNames(SHOP, Observed((seen(row("legacy"), name="app"),)))
+    with pytest.raises(UnknownName) as caught:
+        names.resolve("legcy")
+    assert caught.value.hint == "did you mean `legacy`?"
 
 
 @each_case("text", ["db.2", "app/db.2", "db.0", "db.", "db.x", "db.²", "db." + "9" * 5000])

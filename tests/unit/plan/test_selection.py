@@ -55,7 +55,7 @@ def test_a_setup_command_has_a_name_that_no_process_can_have() -> None:
     assert found("set*") == ["setup:1", "setup:2"]
     with pytest.raises(UnknownName) as caught:
         names.resolve("setup:3")
-    assert caught.value.hint == "the file defines `setup:1`, `setup:2`, `web`"
+    assert caught.value.hint == "did you mean `setup:1` or `setup:2`?"
 
 
 def test_the_name_of_a_sandbox_is_answered_with_its_processes() -> None:
@@ -66,6 +66,10 @@ def test_the_name_of_a_sandbox_is_answered_with_its_processes() -> None:
     with pytest.raises(UnknownName) as place:
         resolve_place(shop, "nope")
     assert place.value.hint == "the file defines `db`, `main`, `main/web`, `ui`, `ui/web`"
+    for text, meant in (("wbe", "main/web` or `ui/web"), ("mian", "main"), ("bd", "db")):
+        with pytest.raises(UnknownName, match=f"no process or sandbox named `{text}`") as near:
+            resolve_place(shop, text)
+        assert near.value.hint == f"did you mean `{meant}`?"
     with pytest.raises(UnknownName) as scaled:
         Scale({"nope": 2}, [("main", "web"), ("main", "db"), ("ui", "web")])
     assert scaled.value.hint == "the file defines `db`, `main/web`, `ui/web`"

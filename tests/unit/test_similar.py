@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.spec.similar import did_you_mean, similar
+from sbxcompose.similar import did_you_mean, similar
 from tests.support.cases import each_case
 
 COMMANDS = ["up", "down", "start", "stop", "restart", "run", "ps", "logs", "why", "plan", "config"]
