@@ -66,6 +66,10 @@ class LogOutput:
             else:
                 self._changed.pop(source, None)
 
+    def is_unfinished(self, source: LineSource) -> bool:
+        """Return whether a line of the source is held back, or shown, of which more may come."""
+        return self._mux.is_unfinished(source)
+
     def end(self, source: LineSource) -> None:
         """Show the last line of a stream that has ended, if it had no line end. Raises `NotWritten`."""
         self._changed.pop(source, None)

@@ -136,9 +136,19 @@ class Prefixes:
         separator = SEPARATORS[stream]
         if not self._colour:
             return text + b" " + separator + b" "
-        paint = b"\x1b[38;5;%dm" % self._colours.get(label, colour(label))
+        paint = b"\x1b[38;5;%dm" % self._colour_of(label)
         stderr = RED if stream == STDERR else b""
         return paint + text + b" " + stderr + separator + RESET + b" "
+
+    def _colour_of(self, label: str) -> int:
+        """Return the colour of a label, also of one that was not announced: a replica that `scale` has added.
+
+        The first replica, whose label has a number from then on, keeps the colour that it had without.
+        """
+        if label not in self._colours:
+            own = self._colours.get(label.removesuffix(".1"))
+            self._colours[label] = _free(label, set(self._colours.values())) if own is None else own
+        return self._colours[label]
 
     def _name(self, label: str, run: int) -> str:
         return f"{label}#{run}" if self._runs else label
@@ -155,6 +165,13 @@ def _within(text: str, columns: int) -> str:
     while text_width(text) > columns:
         text = text[:-1]
     return text
+
+
+def _free(label: str, taken: set[int]) -> int:
+    """Return the colour of a label, or the next one that is not taken."""
+    slot = _slot(label)
+    after = [PALETTE[(slot + step) % len(PALETTE)] for step in range(len(PALETTE))]
+    return next((entry for entry in after if entry not in taken), PALETTE[slot])
 
 
 def _slot(label: str) -> int:

@@ -77,10 +77,15 @@ class ProcessNames:
                     self._live.append(row.instance)
         self.include(self._live)
 
-    def include(self, instances: Iterable[Instance]) -> None:
-        """Give the first replica a number, too, where one of these is a further one, whatever the file says now."""
-        further = (instance for instance in instances if instance.replica > 1)
-        self._several.update((instance.sandbox, instance.process) for instance in further)
+    def include(self, instances: Iterable[Instance]) -> bool:
+        """Give the first replica a number, too, where one of these is a further one, whatever the file says now.
+
+        Return whether names have changed by that.
+        """
+        further = {(instance.sandbox, instance.process) for instance in instances if instance.replica > 1}
+        changed = not further <= self._several
+        self._several |= further
+        return changed
 
     @property
     def known(self) -> list[str]:

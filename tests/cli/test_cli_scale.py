@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from tests.cli.looking import refused, rows
 from tests.support.command import Sbx
 
@@ -51,6 +55,31 @@ def test_an_attached_up_shows_replicas_that_are_added_elsewhere(sbx: Sbx) -> Non
         sbx.run("stop", "web.1")
         said = up.wait()
     assert "web.3" not in said.stdout, "one replica alone was named"
+
+
+@pytest.mark.parametrize("command", [("up",), ("up", "web")])
+def test_the_first_replica_has_its_number_once_there_is_a_second(sbx: Sbx, command: tuple[str, ...]) -> None:
+    for replica in (1, 2):
+        os.mkfifo(sbx.project / f"words.{replica}")
+    sbx.write("""
+        processes:
+          web: {command: 'printf "half "; while read -r word < words.$$SBXCOMPOSE_REPLICA; do echo $$word; done'}
+          other: {command: sleep 1000}
+    """)
+
+    def say(replica: int, word: str) -> None:
+        (sbx.project / f"words.{replica}").write_text(f"{word}\n")
+
+    with sbx.start(*command) as stays:
+        say(1, "one")
+        stays.wait_for(r"web +\| half one")
+        sbx.run("scale", "web=2")
+        say(2, "two")
+        stays.wait_for(r"web\.2 +\| half two")
+        say(1, "three")
+        stays.wait_for(r"web\.1 +\| three")
+        stays.interrupt()
+        stays.wait()
 
 
 def test_bad_numbers_are_refused(sbx: Sbx) -> None:

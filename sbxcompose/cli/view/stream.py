@@ -97,6 +97,8 @@ class LogView:
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
+        self._renamed: set[tuple[Instance, int, int]] = set()
+        """Those whose label may have changed since their last line."""
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self.lose)
         self._on_screen = is_drawable(sys.stdout)
@@ -137,6 +139,7 @@ class LogView:
     def replace_project(self, project: Project, shown: Collection[Instance]) -> None:
         """Show another reading of the project's file; what is new gets a name and a prefix."""
         self._names = ProcessNames(project)
+        self._renamed = set(self._sources)
         if self._shown is not None:
             self._shown = frozenset(shown) | self._shown
             self._complete = complete(project, self._shown)
@@ -277,10 +280,7 @@ class LogView:
             return False
         if self._shown is None or instance in self._shown:
             return True
-        if self._in_file(instance) is instance:
-            return False
-        self._names.include([instance])
-        return True
+        return self._in_file(instance) is not instance
 
     def _in_file(self, instance: Instance) -> Instance:
         """Return the instance, or the first replica for one that `scale` has added to those of the file."""
@@ -290,7 +290,13 @@ class LogView:
     def _source(self, instance: Instance, stream: int, run: int) -> LineSource:
         key = (instance, stream, run)
         source = self._sources.get(key)
+        # A line that has begun under the old name ends under it.
+        if source is not None and key in self._renamed and not self._log.is_unfinished(source):
+            self._renamed.discard(key)
+            source = None
         if source is None:
+            if self._names.include([instance]):
+                self._renamed = set(self._sources)
             label = self._names.instance(instance)
             source = LineSource(label, stream, run, instance.sandbox, instance.process, instance.replica)
             self._sources[key] = source

@@ -127,3 +127,11 @@ def test_no_two_colours_are_near_twins_and_none_is_like_the_red_of_errors(entry:
 
 def test_a_narrow_terminal_keeps_room_for_the_lines() -> None:
     assert [label_limit(columns) for columns in (None, 200, 80, 60, 40, 10)] == [24, 24, 24, 20, 13, 8]
+
+
+def test_a_process_that_gets_a_number_keeps_its_colour_and_others_take_another() -> None:
+    alone = Prefixes(["web", "db"], colour=True)
+    paint = alone.of("web", STDOUT, 1).partition(b"m")[0]
+    assert alone.of("web.1", STDOUT, 1).startswith(paint + b"m")
+    added = [alone.of(f"web.{replica}", STDOUT, 1).partition(b"m")[0] for replica in range(2, 7)]
+    assert len({paint, *added}) == 6
