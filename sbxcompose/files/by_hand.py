@@ -20,7 +20,7 @@ from sbxcompose.errors import SbxError
 from sbxcompose.files import hand_scripts, leftovers, single
 from sbxcompose.files import script as scripts
 from sbxcompose.files.carry import PART, CopyFailed, no_room
-from sbxcompose.files.changes import PathChanges, parts
+from sbxcompose.files.changes import PathChanges, compare, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
 from sbxcompose.files.persistent import PersistentFiles, persist
@@ -168,23 +168,22 @@ class ByHand:
         found = await call_in_thread(lambda: dict(self._walk(path, status)))
         here = {name: file.entry for name, file in found.items()}
         top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
-        files = [name for name, entry in here.items() if entry.kind != "dir"]
-        changes = PathChanges(tuple(files), tuple(name for name in here if name not in set(files)))
+        changes = compare(here, {})
         total = sum(entry.size for entry in here.values())
         stage = leftovers.temporary("")
-        self._meter.begin(len(files), total)
+        self._meter.begin(len(changes.send), total)
         made = hand_scripts.upward(to.path, missing)
         async with self._remote.staged(f"{parent.path.rstrip('/')}/{stage}", made=made):
             for piece in parts(changes, here, PART):
                 await self._send_part(piece, found, parent, stage, top)
                 self._meter.arrived(len(piece.send), sum(here[name].size for name in piece.send))
             await self._merge(parent, stage)
-        return Moved(len(files), total)
+        return Moved(len(changes.send), total)
 
     async def _send_part(
         self, piece: PathChanges, found: dict[str, ScannedEntry], to: SandboxPath, stage: str, top: str
     ) -> None:
-        large = [name for name in piece.send if found[name].entry.size > PART]
+        large = dict.fromkeys(name for name in piece.send if found[name].entry.size > PART)
         names = [name for name in (*piece.directories, *piece.send) if name not in large]
         packed = await call_in_thread(pack, top, names, found, Memory())
         if packed.unsettled:
