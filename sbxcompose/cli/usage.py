@@ -63,7 +63,7 @@ def _unknown_option(name: str, context: click.Context | None, path: str) -> Usag
     root = context.find_root() if context is not None else None
     for option in root.command.params if root is not None and root is not context else ():
         if name in (*option.opts, *option.secondary_opts):
-            value = f" {option.metavar}" if option.metavar else ""
+            value = _placeholder(option)
             return UsageError(message, hint=f"it stands before the command: `sbxcompose {name}{value} {called}`")
     otherwise = f"`{path} --help` lists the options"
     elsewhere = OPTIONS_ELSEWHERE.get(name)
@@ -71,6 +71,13 @@ def _unknown_option(name: str, context: click.Context | None, path: str) -> Usag
         return UsageError(message, hint=elsewhere or otherwise)
     own = [spelling for option in (context.command.params if context is not None else ()) for spelling in option.opts]
     return UsageError(message, hint=did_you_mean(name, own, otherwise))
+
+
+def _placeholder(option: click.Parameter) -> str:
+    """Return what stands for an option's value, after a blank; a choice has its values."""
+    if isinstance(option.type, click.Choice):
+        return f" {'|'.join(option.type.choices)}"
+    return f" {option.metavar}" if option.metavar else ""
 
 
 def _parameter(error: click.BadParameter) -> str:

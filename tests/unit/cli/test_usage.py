@@ -43,6 +43,11 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
             "it stands before the command: `sbxcompose -f FILE up`",
         ),
         (
+            "up --color never",
+            "no option `--color` for `sbxcompose up`",
+            "it stands before the command: `sbxcompose --color auto|always|never up`",
+        ),
+        (
             "host serve --no-color",
             "no option `--no-color` for `sbxcompose host serve`",
             "it stands before the command: `sbxcompose --no-color host serve`",
