@@ -8,6 +8,7 @@ from sbxcompose.api.models import ManagedInfo, ProcessInfo, RestartConfig
 from sbxcompose.clock import SteadyClock
 from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.requests import base_environment, command_request, start_request
+from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project, Sandbox
 from tests.support.cases import each_case
@@ -91,3 +92,11 @@ def test_a_handle_that_a_row_had_before_drops_nothing() -> None:
     assert rows.keys() == {"p1.12345678"}
     rows.drop(3)
     assert not rows.keys()
+
+
+def test_a_change_of_a_row_parses_no_name_anew() -> None:
+    rows = SeenRows(row(1, 1))
+    parsed = parse_name.cache_info().misses
+    rows.see(row(1, 2))
+    rows.drop(2)
+    assert parse_name.cache_info().misses == parsed
