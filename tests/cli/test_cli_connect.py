@@ -20,6 +20,7 @@ from tests.support import asking
 from tests.support.command import Sbx
 from tests.support.home import Home
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 
 def serve_one(server: socket.socket) -> None:
@@ -121,9 +122,11 @@ sandboxes:
 
 def asked_until_answered(port: int, question: bytes) -> bytes:
     """Ask until a connection goes through: those that were open when a server was killed break."""
-    while True:
+
+    def answered() -> bytes:
         try:
-            if answer := ask(port, question):
-                return answer
+            return ask(port, question)
         except OSError:
-            pass
+            return b""
+
+    return until(answered)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from sbxcompose.warm import control
 from tests.support import handing
 from tests.support.command import COMMAND, LIMIT, Sbx
+from tests.support.waiting import until
 from tests.support.warm import WARM
 
 FILE = "name: shop\nprocesses: {web: {command: exec sleep 1000}}\n"
@@ -47,10 +47,7 @@ def warm(sbx_alone: Sbx) -> Iterator[Sbx]:
 
 def servers(sbx: Sbx) -> list[dict[str, Any]]:
     """What there are, once there are any, as `host status` asks for it: one that does not answer is not shown."""
-    deadline = time.monotonic() + LIMIT
-    while not (found := control.all_status(sbx.env)):
-        assert time.monotonic() < deadline, "no server answers"
-    return found
+    return until(lambda: control.all_status(sbx.env), what="no server answers")
 
 
 def wait_for_socket(sbx: Sbx) -> str:
@@ -68,10 +65,8 @@ def test_the_first_command_leaves_a_server_that_the_next_ones_use_until_the_host
     assert server["commands"] >= 2
     assert "fork server" in warm.run("doctor", code=None).stdout
     assert f"pid {server['pid']}" in warm.run("host", "status").stdout
-    deadline = time.monotonic() + LIMIT
-    while servers(warm)[0]["commands"] > server["commands"]:  # each question is one until its fork has ended
-        assert time.monotonic() < deadline, "questions are counted"
-        time.sleep(0.01)
+    # Each question is one until its fork has ended.
+    until(lambda: servers(warm)[0]["commands"] <= server["commands"], what="questions are counted")
     end = os.pidfd_open(server["pid"])
     warm.run("host", "stop", "--force")
     assert not os.path.lexists(path)
@@ -110,10 +105,8 @@ def test_commands_are_forks_in_each_locale(warm: Sbx, locale: dict[str, str]) ->
     warm.run("plan")
     wait_for_socket(warm)
     warm.run("plan")
-    deadline = time.monotonic() + LIMIT
-    while (found := servers(warm)[0]["commands"]) > 1:  # each question is one until its fork has ended
-        assert time.monotonic() < deadline, "questions are counted"
-        time.sleep(0.01)
+    # Each question is one until its fork has ended.
+    found = until(lambda: servers(warm)[0]["commands"], lambda commands: commands <= 1, what="questions are counted")
     assert found == 1
 
 

@@ -12,6 +12,7 @@ from tests.cli.looking import FOREVER, Gate, alive, order_of, pids, refused, row
 from tests.live.host.listeners import listening
 from tests.support.command import Sbx
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 PROMPT = "timeout: 1m, interval: 20ms, initial_delay: 0, failure_threshold: 2"
 """Of a health check: it counts at once, and its command may wait for its turn."""
@@ -40,8 +41,7 @@ def test_a_replica_that_does_not_serve_its_port_is_not_healthy(sbx: Sbx) -> None
         f"processes: {{web: {{command: '{lazy}', port: {port}, replicas: 2, restart: never, health_check: {check}}}}}"
     )
     refused(sbx, "up", "-d", "--wait", code=1)  # the first one, too, if it serves its port later than it is looked at
-    while (failure := rows(sbx)["web.2"]["last_error"]) is None:
-        pass
+    failure = until(lambda: rows(sbx)["web.2"]["last_error"])
     assert failure == f"unhealthy: GET :{port + 1}/: connection refused"
 
 

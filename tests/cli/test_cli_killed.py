@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ import pytest
 from tests.cli.looking import FOREVER, alive, json_lines, pids, rows, runs
 from tests.support.command import LIMIT, Sbx
 from tests.support.home import wait_gone
+from tests.support.waiting import until
 
 
 @contextmanager
@@ -69,13 +69,9 @@ def test_what_runs_outlives_a_killed_command_and_down_stops_it(sbx: Sbx) -> None
     assert not any(alive(pid) for pid in before.values())
 
 
-def replaced(sbx: Sbx, part: str, pid: int) -> bool:
-    """Whether the host names a successor of the part with that pid: for a moment it may still name the dead one."""
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        if sbx.host_pids().get(part, pid) != pid:
-            return True
-    return False
+def wait_for_successor(sbx: Sbx, part: str, pid: int) -> None:
+    """Wait until the host names a successor of the part with that pid: for a moment it may still name the dead one."""
+    until(lambda: sbx.host_pids().get(part, pid) != pid, what=f"no other {part}")
 
 
 @pytest.mark.parametrize("part", ["server", "keeper"])
@@ -93,7 +89,7 @@ def test_a_killed_part_of_the_host_costs_no_line_and_no_process(sbx_alone: Sbx, 
         written += feed(descriptor, 500, 1000)
         up.wait_for("line 999\n")
         assert wait_gone([host[part]], 60)
-        assert replaced(sbx, part, host[part])
+        wait_for_successor(sbx, part, host[part])
         assert pids(sbx) == before
         written += feed(descriptor, 1000, 1001)
         seen = up.wait_for("line 1000\n")
@@ -224,4 +220,4 @@ def test_a_command_that_kills_the_server_as_the_first_thing_is_run_once(sbx_alon
         assert sbx.run(*command, "web", "sh", "-c", script, code=7).stdout.split() == ["done"]
         begun += "x"
         assert (sbx.project / "begun").read_text() == begun
-        assert replaced(sbx, "server", server)
+        wait_for_successor(sbx, "server", server)

@@ -18,6 +18,7 @@ from tests.cli.test_cli_terminal import cooked
 from tests.support.command import Result, Running, Sbx
 from tests.support.home import MARKER
 from tests.support.rough_network import RoughNetwork, Schedule
+from tests.support.waiting import until
 
 FILE = f"""
 processes:
@@ -110,8 +111,7 @@ def test_it_is_stopped_and_continues_at_any_size(sbx: Sbx) -> None:
     with on_screen(sbx, "top") as running:
         running.wait_for("listening")
         running.press("\x1a")
-        while state_of(running.process.pid) != "T":
-            os.sched_yield()
+        until(lambda: state_of(running.process.pid) == "T")
         running.wait_for(re.escape(OUT))
         running.resize(10, 20)
         running.signal(signal.SIGCONT)

@@ -17,6 +17,7 @@ import httpx
 from sbxcompose.api.frames import Dropped, FrameDecoder, StateFrame
 from sbxcompose.engine.local_host import launch
 from tests.support.home import MARKER, Home
+from tests.support.waiting import until
 
 PATIENCE = 240.0
 """Seconds that one request, or one wait, may take: more than a test has, unless it asks for more."""
@@ -73,8 +74,8 @@ class LiveHost:
             assert select.select([descriptor], [], [], PATIENCE)[0]
         finally:
             os.close(descriptor)
-        while which == "keeper" and self.status["keeper_pid"] == pid:
-            pass  # both at once is another matter
+        if which == "keeper":
+            until(lambda: self.status["keeper_pid"] != pid)  # both at once is another matter
         return pid
 
     def close(self) -> None:

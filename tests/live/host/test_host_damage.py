@@ -37,6 +37,7 @@ from tests.support.host_state import (
     make_state,
 )
 from tests.support.rights import bound_by_modes
+from tests.support.waiting import until
 
 NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
@@ -304,7 +305,7 @@ def work_in(host: LiveHost, number: str) -> None:
     body = {"command": "echo", "args": ["here"], "name": "echo", "env": {"PATH": os.environ["PATH"]}}
     answer = host.http.post("/api/v1/processes", headers=headers, json=body)
     assert answer.status_code == 201, answer.text
-    while (row := host.http.get("/api/v1/processes/echo", headers=headers).json())["status"] == "running":
-        pass
+    path = "/api/v1/processes/echo"
+    row = until(lambda: host.http.get(path, headers=headers).json(), lambda found: found["status"] != "running")
     assert row["exit_code"] == 0
     assert "here" in host.http.get("/api/v1/processes/echo/stdout", headers=headers).json()["lines"]

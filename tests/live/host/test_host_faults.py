@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.host.hosts import Box, LiveHost
+from tests.support.waiting import until
 
 
 def exchange(host: LiveHost, data: bytes) -> bytes:
@@ -109,8 +110,7 @@ def test_readers_that_hang_up_leave_nothing_open(kept_host: LiveHost) -> None:
     for path in ["/processes/loud/output/follow"] * 20:
         with kept_host.http.stream("GET", f"/api/v1{path}", headers=box.headers) as answer:
             next(answer.iter_bytes())
-    while len(list(descriptors.iterdir())) > before + 8:
-        box.rows()  # the server has had its turn when it has answered
+    until(lambda: len(list(descriptors.iterdir())) <= before + 8)
     box.delete("loud", grace_ms=0)
     assert "Traceback" not in kept_host.log
 

@@ -22,6 +22,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.errors import NotFound, Refused, SbxError
 from tests.live.host.hosts import PATIENCE, Box, LiveHost
+from tests.support.waiting import until
 
 MEGABYTE = 1024 * 1024
 
@@ -327,8 +328,7 @@ def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder:
             sock.connect(str(box.host.path))
             sock.sendall(head)
             sock.recv(1000)
-    while any(os.path.realpath(path) == str(folder / "big") for path in descriptors.iterdir()):
-        pass
+    until(lambda: all(os.path.realpath(path) != str(folder / "big") for path in descriptors.iterdir()))
     assert "Traceback" not in box.host.log
 
 

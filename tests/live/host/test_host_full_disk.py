@@ -10,6 +10,7 @@ import pytest
 from tests.live.host.hosts import batch, live_host, running, stopped
 from tests.live.host.small_disks import fill, small_state
 from tests.support.home import Home
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def test_a_stop_is_not_forgotten_although_the_server_is_killed(small_disk: Home)
         box.shell("exit 1", "crashing", restart=ALWAYS)
         box.wait_for_line("web", "up")
         filler = fill(small_disk.state)
-        while "process crashing cannot be recorded" not in host.log:
-            pass  # what is appended to its record has room in a block of the file for a while
+        # What is appended to its record has room in a block of the file for a while.
+        until(lambda: "process crashing cannot be recorded" in host.log)
         while "process web cannot be recorded" not in host.log:
             box.ask("POST", "/processes/web/signal", json={"signal": signal.SIGKILL})
         for name in ("web", "crashing"):

@@ -12,6 +12,7 @@ import pytest
 from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import Box, LiveHost, ended, events, running
 from tests.support.home import wait_gone
+from tests.support.waiting import until
 
 LEAVER = "setsid sh -c 'trap \"echo heard\" USR1; echo $$; while :; do sleep 0.01; done' &"
 
@@ -89,9 +90,10 @@ def shed(box: Box, time: str) -> list[int]:
     """Start `web`, which leaves such a child; the child, once it is the keeper's."""
     box.shell(SHED.format(time=time), "web")
     keeper = box.host.status["keeper_pid"]
-    while not (found := sleepers(time)) or f"\nPPid:\t{keeper}\n" not in Path(f"/proc/{found[0]}/status").read_text():
-        pass
-    return found
+    adopted = f"\nPPid:\t{keeper}\n"
+    return until(
+        lambda: sleepers(time), lambda found: found and adopted in Path(f"/proc/{found[0]}/status").read_text()
+    )
 
 
 def test_a_child_that_has_shed_everything_ends_with_the_last_process(host: LiveHost) -> None:

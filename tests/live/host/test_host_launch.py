@@ -25,6 +25,7 @@ from sbxcompose.host.keeper.hostrecord import HostRecord
 from sbxcompose.paths import PathError
 from tests.live.host.hosts import LiveHost, client_of, in_time, live_host
 from tests.support.home import Home, alive_with, wait_gone
+from tests.support.waiting import until
 
 
 def keepers(home: Home) -> int:
@@ -271,8 +272,8 @@ def test_in_the_foreground_ctrl_c_ends_it_gracefully(host_environ: Home, monkeyp
     command = [sys.executable, "-c", FOREGROUND]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as serving:
         try:
-            while launch.status() is None:
-                assert serving.poll() is None
+            until(lambda: launch.status() is not None or serving.poll() is not None)
+            assert serving.poll() is None
             host = LiveHost(host_environ, launch.ensure_host())
             # It does not end because nobody asks anything of it.
             assert b"\0SBXCOMPOSE_HOST_IDLE=never\0" in Path(f"/proc/{host.status['pid']}/environ").read_bytes()

@@ -11,6 +11,7 @@ import pytest
 from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import PATIENCE, Box, LiveHost, ended, events, live_host
 from tests.support.home import Home, wait_gone
+from tests.support.waiting import until
 
 LIMITS = {"memory": 64 << 20, "cpus": 0.5, "processes": 12}
 HOG = "x = bytearray(300 << 20); print('survived')"
@@ -93,8 +94,7 @@ def test_groups_of_a_host_that_was_killed_are_removed_by_the_next_of_this_user(h
             for name, value in other.environment().items():
                 patch.setenv(name, value)
             with live_host(other):
-                while groups_of(box):
-                    pass
+                until(lambda: groups_of(box), lambda groups: not groups)
 
 
 def test_what_clients_send_by_default_limits_nothing(kept_host: LiveHost) -> None:

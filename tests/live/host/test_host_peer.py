@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from sbxcompose.host.http.peer import is_idle, process_at
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("family, host", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -36,6 +36,5 @@ def test_a_process_that_computes_is_not_idle_and_one_that_waits_or_has_ended_is(
         busy.wait()
         assert is_idle(busy.pid)
     with subprocess.Popen(["sleep", "1000"]) as waiting:
-        while not is_idle(waiting.pid):
-            os.sched_yield()
+        until(lambda: is_idle(waiting.pid))
         waiting.kill()

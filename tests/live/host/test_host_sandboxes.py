@@ -12,6 +12,7 @@ import pytest
 from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, wait_gone
+from tests.support.waiting import until
 
 FORMS = ["/v1/namespaces/default/sandboxes", "/sandboxes", "http://localhost//sandboxes"]
 
@@ -139,8 +140,8 @@ def test_a_sandbox_without_a_name_ends_when_its_time_is_over(host_environ: Home)
             http.post("/api/v1/watch", headers=box.headers, json={"states": True, "follow": True}, timeout=60)
         # Where the time was over before the watch began, that was refused while the process was being ended.
         assert wait_gone([row["pid"]], 60)
-        while (info := host.http.get(f"/sandboxes/{box.id}").json())["status"] != "terminated":
-            pass
+        path = f"/sandboxes/{box.id}"
+        info = until(lambda: host.http.get(path).json(), lambda found: found["status"] == "terminated")
         assert info["termination_reason"] == "Success(Timeout)"
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.live.host.hosts import Box, LiveHost, client_of, ended
 from tests.live.host.test_host_suspension import status, suspend, workspace
+from tests.support.waiting import until
 
 
 def ask(host: LiveHost, method: str, path: str, **more: Any) -> Any:
@@ -32,9 +33,9 @@ def take(host: LiveHost, name: str = "box", **body: str) -> dict[str, Any]:
 
 
 def wait_for(host: LiveHost, number: str) -> dict[str, Any]:
-    while (snapshot := ask(host, "GET", f"/snapshots/{number}"))["status"] == "in_progress":
-        pass
-    found: dict[str, Any] = snapshot
+    found: dict[str, Any] = until(
+        lambda: ask(host, "GET", f"/snapshots/{number}"), lambda snapshot: snapshot["status"] != "in_progress"
+    )
     return found
 
 
@@ -202,8 +203,8 @@ def test_a_create_that_does_not_wait_returns_the_state(kept_host: LiveHost) -> N
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
     answer = kept_host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})
     assert answer.status_code == 202
-    while (info := ask(kept_host, "GET", f"/sandboxes/{answer.json()['sandbox_id']}"))["status"] == "pending":
-        pass
+    path = f"/sandboxes/{answer.json()['sandbox_id']}"
+    info = until(lambda: ask(kept_host, "GET", path), lambda found: found["status"] != "pending")
     assert info["error_details"]["error"] == "command not found: no-such-command"
 
 
@@ -235,8 +236,7 @@ def test_a_snapshot_that_the_server_does_not_survive_has_failed(killed_host: Liv
     )
     snapshot = latest()
     assert (snapshot["status"], snapshot["error"]) == ("failed", "the host ended while it was being taken")
-    while status(killed_host) != "running":
-        pass
+    until(lambda: status(killed_host), lambda found: found == "running")
     row = box.row("web")
     assert (row["pid"], row["status"]) == (pid, "running")
     answer = killed_host.http.post("/sandboxes", json={"snapshot_id": snapshot["id"]})
@@ -285,11 +285,9 @@ def test_a_create_that_the_server_does_not_survive_has_failed(killed_host: LiveH
 
     kill_in_the_middle(killed_host, "/sandboxes", body, under_way, caught)
     (number,) = pending
-    while (info := ask(killed_host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
-        pass
+    info = until(lambda: ask(killed_host, "GET", f"/sandboxes/{number}"), lambda found: found["status"] == "terminated")
     assert info["termination_reason"] == "Failure(CreationInterrupted)"
-    while (killed_host.home.state / "sandboxes" / number / "workspace").exists():
-        pass
+    until((killed_host.home.state / "sandboxes" / number / "workspace").exists, lambda there: not there)
     assert finish(killed_host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
 
 
@@ -302,8 +300,7 @@ def test_what_a_killed_server_has_half_made_is_removed_by_the_next(host: LiveHos
     host.kill("server")
     assert status(host) == "running"
     for kind in kinds:
-        while (kind / ("0" * 21)).exists():
-            pass
+        until((kind / ("0" * 21)).exists, lambda there: not there)
     assert sorted(path.name for path in kinds[0].iterdir()) == sorted([number, "no-id"])
     assert [path.name for path in kinds[1].iterdir()] == ["no-id"]
 
@@ -316,8 +313,7 @@ def test_a_snapshot_in_use_stays(kept_host: LiveHost) -> None:
     if made["status"] == "pending":
         answer = kept_host.http.delete(f"/snapshots/{number}")
         assert answer.status_code == 200 or refused(answer) == (409, "SNAPSHOT_IN_USE")
-    while status(kept_host, "restored") == "pending":
-        pass
+    until(lambda: status(kept_host, "restored"), lambda found: found != "pending")
     assert finish(Box(kept_host, made["sandbox_id"]), "ls tree/7 | wc -l") == ["40"]
 
 

@@ -20,6 +20,7 @@ from sbxcompose.host.keeper.hostrecord import HostRecord
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
 from tests.support.host_state import DAMAGES
+from tests.support.waiting import until
 
 
 def pids(path: Path) -> tuple[int, int]:
@@ -61,9 +62,7 @@ def test_a_host_whose_runtime_directory_was_removed_listens_anew(host: LiveHost)
     for pid in before:  # its successors know where it listens
         os.kill(pid, signal.SIGKILL)
         assert wait_gone([pid], 60)
-        while (after := pids(path)) == before:
-            pass
-        before = after
+        before = until(lambda: pids(path), before.__ne__)
     assert launch.ensure_host() == path
 
 

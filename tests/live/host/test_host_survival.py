@@ -20,6 +20,7 @@ from tests.live.host.answering import Answering
 from tests.live.host.hosts import Box, LiveHost, client_of, ended, events, running, stopped
 from tests.live.host.test_host_supervision import healthy
 from tests.support.home import Home, alive_with, wait_gone
+from tests.support.waiting import until
 
 COUNTER = 'i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo "line $i"; done; echo end; exec sleep 1000'
 
@@ -304,9 +305,7 @@ def test_what_hides_its_origin_is_found_after_both_were_killed(host_environ: Hom
     found = []
     for mark, script in marks.items():
         box.shell(script.replace("1000", f"1000{mark}"), f"web-{mark}", restart={"policy": "never"})
-        while len(mine := _sleepers(mark)) < script.count("sleep"):
-            pass
-        found += mine
+        found += _wait_for_sleepers(mark, script.count("sleep"))
     _kill_both(host)
     successor = LiveHost(host_environ, launch.ensure_host())
     try:
@@ -316,6 +315,10 @@ def test_what_hides_its_origin_is_found_after_both_were_killed(host_environ: Hom
         for pid in [pid for mark in marks for pid in _sleepers(mark)]:
             os.kill(pid, signal.SIGKILL)
         successor.close()
+
+
+def _wait_for_sleepers(mark: str, count: int) -> list[int]:
+    return until(lambda: _sleepers(mark), lambda found: len(found) >= count)
 
 
 def test_what_was_just_being_started_is_found_after_both_were_killed(host_environ: Home) -> None:
@@ -329,9 +332,7 @@ def test_what_was_just_being_started_is_found_after_both_were_killed(host_enviro
         host.http.close()
         host = LiveHost(host_environ, launch.ensure_host())
         box = Box(host, box.id)
-        listed = box.rows()
-        while any(row["managed"]["status"] == "starting" for row in listed):
-            listed = box.rows()
+        listed = until(box.rows, lambda rows: all(row["managed"]["status"] != "starting" for row in rows))
         known = {row["pid"] for row in listed if not stopped(row)}
         assert {pid for pid, command in alive_with(host_environ.marker).items() if command == "sleep 1000"} == known
     host.close()

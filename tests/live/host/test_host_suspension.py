@@ -16,6 +16,7 @@ from sbxcompose.host.keeper.cgroups import FreezerGroup, places
 from tests.live.host.hosts import LiveHost, client_of, ended, in_time, running, stopped
 from tests.support.home import Home, wait_gone
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 LONG_MS = 120_000
 """Milliseconds to wait for what takes two or three: a machine that is busy is slow."""
@@ -44,14 +45,17 @@ def held(pid: int) -> bool:
 
 def wait_until_held(pid: int) -> None:
     """Wait until a process is kept from running."""
-    while not held(pid):
-        pass
+    until(lambda: held(pid))
 
 
 def status(host: LiveHost, name: str = "box") -> str:
     """The sandbox's state; to ask for it wakes nobody."""
     found: str = host.http.get(f"/sandboxes/{name}").json()["status"]
     return found
+
+
+def wait_for_status(host: LiveHost, wanted: str) -> None:
+    until(lambda: status(host), lambda found: found == wanted)
 
 
 def change(host: LiveHost, word: str, name: str = "box", **query: int) -> int:
@@ -96,16 +100,14 @@ def test_everything_is_frozen_and_continues_with_the_same_process_ids(kept_host:
     assert not any(map(held, pids))
     row = box.row("web")
     assert (row["pid"], row["managed"]["restart_count"]) == (pids[0], 0)
-    while (workspace(kept_host) / "count").read_text() == before:
-        pass
+    until((workspace(kept_host) / "count").read_text, lambda text: text != before)
 
 
 def test_the_answers_of_suspend_and_resume(kept_host: LiveHost) -> None:
     kept_host.box()
     for word, reached in (("suspend", "suspended"), ("resume", "running")):
         assert change(kept_host, word) == 202
-        while status(kept_host) != reached:
-            pass
+        wait_for_status(kept_host, reached)
         assert change(kept_host, word) == 200
     assert change(kept_host, "suspend", wait_ms=0) in (200, 202)
     for word in ("suspend", "resume"):
@@ -125,8 +127,7 @@ def test_a_suspension_waits_for_what_is_being_ended_and_is_not_resumed_meanwhile
     box.wait_for_line("web", "up")
     stopping = threading.Thread(target=box.delete, args=("web",), kwargs={"grace_ms": 50_000})
     stopping.start()
-    while not (workspace(kept_host) / "asked").exists():
-        pass
+    until((workspace(kept_host) / "asked").exists)
     answered = [
         change(kept_host, "suspend", wait_ms=0),
         change(kept_host, "resume"),
@@ -193,8 +194,7 @@ def test_a_pause_between_restarts_does_not_pass(kept_host: LiveHost) -> None:
     resume(kept_host)
     row = box.row("web")
     assert row["managed"]["status"] == "backing_off" or (workspace(kept_host) / "runs").read_text() != before
-    while (workspace(kept_host) / "runs").read_text() == before:
-        pass
+    until((workspace(kept_host) / "runs").read_text, lambda text: text != before)
 
 
 def test_a_long_pause_continues_with_what_was_left_also_over_the_server_s_death(killed_host: LiveHost) -> None:
@@ -233,8 +233,7 @@ def test_what_dies_while_suspended_is_started_again_only_afterwards(killed_host:
     box = killed_host.box()
     row = box.shell("echo run >> runs; exec sleep 1000", "web", restart={"initial_backoff_ms": 0})
     box.wait("web", running)
-    while not (workspace(killed_host) / "runs").exists():
-        pass
+    until((workspace(killed_host) / "runs").exists)
     suspend(killed_host)
     os.kill(row["pid"], 9)
     assert wait_gone([row["pid"]], 60)
@@ -279,8 +278,7 @@ def test_a_suspension_under_way_is_completed_by_the_next_server(killed_host: Liv
             request = http.build_request("POST", "/sandboxes/box/suspend", params={"wait_ms": 0})
             http.send(request)
         killed_host.kill("server")
-        while status(killed_host) != "suspended":
-            pass
+        wait_for_status(killed_host, "suspended")
         for pid in pids:
             wait_until_held(pid)
         resume(killed_host)
@@ -290,12 +288,10 @@ def test_a_suspension_under_way_is_completed_by_the_next_server(killed_host: Liv
 def test_an_unused_named_sandbox_is_suspended(kept_host: LiveHost) -> None:
     box = kept_host.box(timeout_secs=1)
     row = box.shell("exec sleep 1000", "web")
-    while status(kept_host) != "suspended":
-        pass
+    wait_for_status(kept_host, "suspended")
     wait_until_held(row["pid"])
     assert box.row("web")["pid"] == row["pid"]
-    while status(kept_host) != "suspended":
-        pass
+    wait_for_status(kept_host, "suspended")
 
 
 def test_a_stream_that_is_read_is_use(kept_host: LiveHost) -> None:
@@ -306,8 +302,7 @@ def test_a_stream_that_is_read_is_use(kept_host: LiveHost) -> None:
         assert answer.status_code == 200
         let_time_pass(kept_host, 1.3)
         assert status(kept_host) == "running"
-    while status(kept_host) != "suspended":
-        pass
+    wait_for_status(kept_host, "suspended")
 
 
 def test_a_name_turns_a_lifetime_into_a_time_of_idleness(kept_host: LiveHost) -> None:
@@ -317,8 +312,7 @@ def test_a_name_turns_a_lifetime_into_a_time_of_idleness(kept_host: LiveHost) ->
         if answer.status_code == 200:
             break
     assert (answer.status_code, answer.json()["name"]) == (200, "box")
-    while status(kept_host) != "suspended":
-        pass
+    wait_for_status(kept_host, "suspended")
     assert kept_host.http.get("/sandboxes/box").json()["id"] == box.id
 
 

@@ -14,6 +14,7 @@ from tests.live.host.hosts import Box, LiveHost, live_host
 from tests.live.host.isolated import finish, forbidding, host_without_rights, isolated
 from tests.live.host.test_isolation_escapes import alive, restart
 from tests.support.home import Home, wait_gone
+from tests.support.waiting import until
 
 MANY = 400
 """Mounts whose description is longer than what a pipe takes at once."""
@@ -117,8 +118,7 @@ def test_files_and_terminals_are_those_of_the_sandbox(shared: LiveHost) -> None:
     assert finish(box, "cat /made") == ["through a link"]
     body = {"command": "sh", "args": ["-c", "hostname > seen; tty >> seen; mv seen shown"], "rows": 24, "cols": 80}
     box.ask("POST", "/pty", json=body).raise_for_status()
-    while not (answer := box.ask("GET", "/files", params={"path": "shown"})).is_success:
-        pass
+    answer = until(lambda: box.ask("GET", "/files", params={"path": "shown"}), lambda answer: answer.is_success)
     assert answer.text.startswith("box\n")
     box.ask("DELETE", "/files", params={"path": "/etc/new/made.txt"}).raise_for_status()
     assert finish(box, "ls /etc/new") == []
@@ -194,8 +194,7 @@ def test_without_rights_it_is_the_same(host_environ: object) -> None:
         host.kill("keeper")
         assert namespace(box) == before
         snapshot = host.http.post("/sandboxes/box/snapshot").json()["snapshot_id"]
-        while host.http.get(f"/snapshots/{snapshot}").json()["status"] == "in_progress":
-            pass
+        until(lambda: host.http.get(f"/snapshots/{snapshot}").json()["status"] != "in_progress")
         fork = isolated(host, "fork", snapshot_id=snapshot)
         assert finish(fork, "ls /workspace") == ["note"]
         host.http.delete(f"/sandboxes/{box.id}").raise_for_status()
@@ -217,8 +216,7 @@ def test_without_user_namespaces_it_is_refused_with_what_to_change(host_environ:
 def test_a_kill_ends_what_was_orphaned_inside(shared: LiveHost) -> None:
     box, token = isolated(shared), uuid.uuid4().hex
     box.shell(f"(setsid sleep 1000 & setsid sh -c 'sleep 1000; : {token}' &); exec sleep 1000", name="web")
-    while not alive(token):
-        pass
+    until(lambda: alive(token))
     box.delete("web")
     assert not alive(token)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.live.host.isolated import finish, host_without_rights, isolated
 from tests.live.host.small_disks import small_state
 from tests.live.host.test_host_snapshots import take
 from tests.support.home import Home
+from tests.support.waiting import until
 
 SIZE = 24 << 20
 LIMIT = 60
@@ -88,11 +88,8 @@ def test_a_limited_disk_is_kept_copied_and_let_go(killed_host: LiveHost) -> None
     assert (answer.status_code, answer.json()["error_details"]["code"]) == (422, "NO_SPACE")
     for name in ("box", "fork", "plain"):
         killed_host.http.delete(f"/sandboxes/{name}").raise_for_status()
-    deadline = time.monotonic() + LIMIT
-    while left := loop_devices(
-        killed_host
-    ):  # the kernel lets go of them once the last mount of their namespaces is gone
-        assert time.monotonic() < deadline, left
+    # The kernel lets go of them once the last mount of their namespaces is gone.
+    until(lambda: loop_devices(killed_host), lambda left: not left)
 
 
 def test_what_cannot_be_limited_is_refused_or_said(kept_host: LiveHost) -> None:
@@ -139,8 +136,7 @@ def test_a_process_that_fills_the_disk_of_the_machine_fails_and_all_else_runs(ho
             found.shell("echo up; exec sleep 1000", "web")
             found.wait_for_line("web", "up")
         box.shell(FILL_AND_WAIT, "writer", stdin_mode="pipe")
-        while machine_free(host):
-            pass
+        until(lambda: not machine_free(host))
         assert other.refused("PUT", "/files", params={"path": "/tmp/file"}, content=b"x" * 100_000)[1] == "NO_SPACE"
         assert other.ask("GET", "/files", params={"path": "/etc/hostname"}).text == "other\n"
         assert [running(found.row("web")) for found in (box, other)] == [True, True]

@@ -14,6 +14,7 @@ from tests.live.host.hosts import Box, LiveHost
 from tests.live.host.isolated import finish, host_without_rights, isolated
 from tests.live.host.test_host_snapshots import take, wait_for
 from tests.support.home import wait_gone
+from tests.support.waiting import until
 
 CHANGE = """
 mkdir -p /etc/app /root/deep && echo one > /etc/app/conf && echo home > /root/deep/note && echo work > /workspace/w
@@ -41,8 +42,7 @@ def test_snapshots_and_copies_have_the_whole_disk_and_do_not_see_each_other(kept
     seen = look(box)
     assert seen[:5] == ["one", "home", "work", "only", "one"]
     box.ask("POST", "/processes", json={"command": "sh", "args": ["-c", "while :; do date > /etc/app/clock; done"]})
-    while not box.ask("GET", "/files", params={"path": "/etc/app/clock"}).is_success:
-        pass
+    until(lambda: box.ask("GET", "/files", params={"path": "/etc/app/clock"}).is_success)
     snapshot = take(kept_host)
     assert (snapshot["status"], snapshot["not_covered"]) == ("completed", [])
     finish(box, "echo later > /etc/app/conf; rm /root/deep/note")
@@ -102,8 +102,7 @@ def test_a_server_that_is_killed_in_a_snapshot_leaves_no_modes_changed() -> None
         with suppress(httpx.HTTPError):
             taking.result()
         assert wait_gone([server], 60)
-        while host.status["pid"] == server:
-            pass
+        until(lambda: host.status["pid"] != server)
         assert many.stat().st_mode & 0o777 == 0
         assert finish(box, "stat -c %a many") == ["0"]
 

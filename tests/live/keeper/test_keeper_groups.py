@@ -17,6 +17,7 @@ from sbxcompose.host.keeper.cgroups import places
 from sbxcompose.host.keeper.freezer import Freezer
 from sbxcompose.host.keeper.unit import Unit
 from tests.live.keeper.test_keeper_freezing import SPIN, rest, spent
+from tests.support.waiting import until
 
 FAMILY = f"sh -c '{SPIN}' & echo $!; {SPIN}"
 
@@ -56,8 +57,7 @@ def test_all_are_frozen_and_continue(base: str, pids: list[int]) -> None:
     assert rest(pids)
     freezer.thaw(unit)
     before = {pid: spent(pid) for pid in pids}
-    while any(spent(item) == begun for item, begun in before.items()):
-        pass
+    until(lambda: all(spent(item) != begun for item, begun in before.items()))
 
 
 def test_the_next_keeper_thaws_what_this_one_has_frozen(base: str, pids: list[int]) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sbxcompose.warm import control
-from tests.support.command import LIMIT
 from tests.support.home import MARKER, end_of
+from tests.support.waiting import until
 from tests.support.warm import CodeServer
 
 COLD = 77
@@ -143,9 +142,7 @@ def test_its_status(server: CodeServer) -> None:
 
 def test_only_commands_that_ran_are_counted(server: CodeServer) -> None:
     (path,) = control.paths(str(server.folder))
-    deadline = time.monotonic() + LIMIT
-    while not is_warm(server):
-        assert time.monotonic() < deadline
+    until(lambda: is_warm(server))
     before = count(server)
     for _ in range(3):
         assert control.is_alive(path)  # connects, and leaves without a request
@@ -156,11 +153,8 @@ def test_only_commands_that_ran_are_counted(server: CodeServer) -> None:
 
 def count(server: CodeServer) -> int:
     """The commands that it has run, once no question is among them any more."""
-    deadline = time.monotonic() + LIMIT
     pid = server.process.pid
-    while Path(f"/proc/{pid}/task/{pid}/children").read_text():
-        assert time.monotonic() < deadline, "a fork does not end"
-        time.sleep(0.01)
+    until(Path(f"/proc/{pid}/task/{pid}/children").read_text, lambda forks: not forks, what="a fork does not end")
     (status,) = control.all_status(server.env)
     commands: int = status["commands"]
     return commands
@@ -171,6 +165,5 @@ def test_what_a_killed_server_has_left_is_removed(server: CodeServer) -> None:
     assert control.is_alive(path)
     server.process.kill()
     server.process.wait()
-    while control.is_alive(path):  # what it had forked may have the socket for a moment
-        pass
+    until(lambda: not control.is_alive(path))  # what it had forked may have the socket for a moment
     assert not os.path.lexists(path)
