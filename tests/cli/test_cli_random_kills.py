@@ -33,9 +33,12 @@ from tests.cli.numbered_project import (
     lines_of,
 )
 from tests.support.command import Result, Running, Sbx
+from tests.support.parts import parts
+from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
-SEEDS = [int(os.environ["KILL_SEED"])] if "KILL_SEED" in os.environ else [1, 2]
+SEEDS = [int(os.environ["KILL_SEED"])] if "KILL_SEED" in os.environ else [part + 1 for part in parts()]
+"""Each commit tries one of four (`TEST_PART`)."""
 LOAD = int(os.environ.get("KILL_LOAD", "0"))
 VICTIMS = [("keeper",), ("server",), ("keeper", "server"), ("server", "keeper")]
 LONGEST = 0.8
@@ -72,9 +75,12 @@ class Trial(NamedTuple):
         check_running(self.project, f"{self.what}, before")
         running = self.project.running
         writing = {*running["web"], *running["watched"]}
-        deadline = time.monotonic() + PATIENCE
-        while not writing <= {note.pid for runs in self.project.runs.values() for note in runs.values()}:
-            assert time.monotonic() < deadline, f"{self.what}: {writing} write nothing"
+        until(
+            lambda: {note.pid for runs in self.project.runs.values() for note in runs.values()},
+            writing.issubset,
+            what=f"{self.what}: {writing} write nothing",
+            seconds=PATIENCE,
+        )
         return running
 
     def finish(self, under_way: Running) -> Result:
@@ -207,10 +213,12 @@ def suspension(command: str) -> Steps:
 def wait_for_lines(trial: Trial) -> None:
     """Wait until everything that runs for ever writes again."""
     started = {name: max(runs.items()) for name, runs in trial.project.runs.items() if name.startswith(("web", "wat"))}
-    deadline = time.monotonic() + PATIENCE
-    for name, (number, note) in started.items():
-        while max(trial.project.runs[name].items()) == (number, note):
-            assert time.monotonic() < deadline, f"{trial.what}: {name}, run {number}, writes nothing"
+    until(
+        lambda: [name for name, last in started.items() if max(trial.project.runs[name].items()) == last],
+        lambda silent: not silent,
+        what=f"{trial.what}: some write nothing",
+        seconds=PATIENCE,
+    )
 
 
 def killed(trial: Trial) -> Iterator[None]:
@@ -233,9 +241,11 @@ def watched(trial: Trial) -> Iterator[None]:
     under_way.wait_for("watching saved", timeout=PATIENCE)
     trial.project.save(str(trial.number))
     yield
-    deadline = time.monotonic() + PATIENCE
-    while under_way.process.poll() is None and not trial.project.runs["watched.1"].keys() - runs.keys():
-        assert time.monotonic() < deadline, f"{trial.what}: not restarted, {under_way.everything}"
+    until(
+        lambda: under_way.process.poll() is not None or trial.project.runs["watched.1"].keys() - runs.keys(),
+        what=f"{trial.what}: not restarted",
+        seconds=PATIENCE,
+    )
     done = trial.interrupt(under_way, "watched restarts")
     new = trial.project.runs["watched.1"].keys() - runs.keys()
     assert len(new) == 1 or trial.all_killed, f"{trial.what}: {new}, {done}"
@@ -274,10 +284,12 @@ def whole_host(project: Project) -> dict[str, int]:
     """The process ids of the host once it has both parts: one that is killed before the other has been replaced leaves
     nothing of the host, which is for the kills of both to test. A server names a keeper that holds everything.
     """
-    deadline = time.monotonic() + PATIENCE
-    while (host := project.sbx.host_pids()) and not alive(host["keeper"]):
-        assert time.monotonic() < deadline, f"the keeper {host['keeper']} is not replaced"
-    return host
+    return until(
+        project.sbx.host_pids,
+        lambda host: not host or alive(host["keeper"]),
+        what="the keeper is not replaced",
+        seconds=PATIENCE,
+    )
 
 
 def kill(project: Project, victims: tuple[str, ...], delay: float) -> None:

@@ -49,7 +49,9 @@ EACH_IN_A_FORK = """
 import os, runpy, sys
 import sbxcompose.sync
 from sbxcompose import load, open_project
+from sbxcompose.cli import warm_main
 
+warm_main.preload()  # what each example would import anew
 for folder, port in zip(sys.argv[1::2], sys.argv[2::2]):
     pid = os.fork()
     if pid == 0:
