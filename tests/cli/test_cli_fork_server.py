@@ -97,7 +97,7 @@ def test_a_fork_has_the_variables_of_its_client_and_a_killed_server_is_replaced(
     assert servers(warm)[0]["pid"] != server["pid"]
 
 
-@pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_ALL": "C"}, {"LANG": "C.UTF-8"}], ids=str)
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "C.UTF-8"}], ids=str)
 def test_commands_are_forks_in_each_locale(warm: Sbx, locale: dict[str, str]) -> None:
     for name in ("LANG", "LC_ALL", "LC_CTYPE"):
         warm.env.pop(name, None)
