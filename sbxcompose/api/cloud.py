@@ -23,7 +23,7 @@ from sbxcompose.api.descriptors import raise_limit
 from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https
 from sbxcompose.api.outages import Outages
-from sbxcompose.api.retries import REPEATABLE, RequestRetry
+from sbxcompose.api.retries import REPEATABLE, RequestRetry, pauses_while
 from sbxcompose.api.settings import SILENCE, Setting
 from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
@@ -96,6 +96,8 @@ class CloudChannel:
                 except Unreachable as error:
                     request = _repeated(request, error)
                     await self._pause(retry, who, error)
+                    if request.asleep is not None and await self._until_awake(request.asleep, who):
+                        retry = RequestRetry(self._answered)  # a suspension is no outage
         finally:
             # Also when it was cancelled, else the outage would never be over.
             self._outages.recovered(who, given_up=not answered)
@@ -136,6 +138,14 @@ class CloudChannel:
             raise error
         self._outages.failed(who, error.message)
         await asyncio.sleep(pause)
+
+    async def _until_awake(self, asleep: Callable[[], Awaitable[bool]], who: object) -> bool:
+        """Wait for as long as the other side is asleep, and would be woken; return whether it was."""
+        waits = False
+        async for _ in pauses_while(asleep):
+            waits = True
+            self._outages.recovered(who, given_up=True)  # nothing is tried meanwhile
+        return waits
 
     def _woke_up(self) -> None:
         """Break all connections: after a sleep of this machine nothing holds their other ends."""

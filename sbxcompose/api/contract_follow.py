@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api.frames import STDERR, STDOUT
+from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import millis
+from sbxcompose.api.retries import pauses_while
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.wire import Answer, HttpRequest
 from sbxcompose.clock import monotonic
 from sbxcompose.errors import NotFound, Unreachable
 from sbxcompose.tasks import gather_all
+
+if TYPE_CHECKING:
+    from sbxcompose.api.websocket_connect import Socket
 
 RECONNECT_FOR = 30.0
 """Seconds during which a broken follow is asked for again before `Unreachable` is raised."""
@@ -223,11 +231,33 @@ async def until_awake(client: SandboxClient) -> bool:
 
     Return whether it was.
     """
-    pause = FIRST_PAUSE
-    while await client.is_suspended():
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
-    return pause > FIRST_PAUSE
+    waits = False
+    async for _ in pauses_while(client.is_suspended):
+        waits = True
+    return waits
+
+
+class _WatchingCarrier:
+    """Carries requests that only watch: while the sandbox is suspended none is made again, as that would resume it."""
+
+    def __init__(self, carrier: HttpClient, asleep: Callable[[], Awaitable[bool]]) -> None:
+        self.local = carrier.local
+        self._carrier = carrier
+        self._asleep = asleep
+
+    async def request(self, request: HttpRequest) -> Answer:
+        return await self._carrier.request(replace(request, asleep=self._asleep))
+
+    def stream(self, request: HttpRequest) -> AbstractAsyncContextManager[Reply]:
+        return self._carrier.stream(replace(request, asleep=self._asleep))
+
+    async def socket(self, path: str, *, headers: Mapping[str, str]) -> Socket:
+        return await self._carrier.socket(path, headers=headers)
+
+
+def watching(client: SandboxClient) -> SandboxClient:
+    """Return a client of the same daemon for one who only watches, and must not resume the sandbox."""
+    return client.through(lambda carrier: _WatchingCarrier(carrier, client.is_suspended))
 
 
 async def remaining(
@@ -282,6 +312,7 @@ async def edges_of_listed(client: SandboxClient, process: str) -> dict[int, Reco
             break
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+        await until_awake(client)
     return found
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import Struct
@@ -26,6 +26,11 @@ FIRST_TRIES = 3
 """Tries at a site that has never answered: its address may be wrong."""
 BUSY_TRIES = 5
 """Tries at a site where something answers that the service is not ready."""
+
+
+LOOK_PAUSE = 0.05
+LONGEST_LOOK_PAUSE = 2.0
+"""Seconds between two looks whether a suspended sandbox runs again."""
 
 
 class RequestRetry(Struct):
@@ -57,6 +62,15 @@ class RequestRetry(Struct):
         if not self.answered and self.tries >= (BUSY_TRIES if isinstance(error, Unavailable) else FIRST_TRIES):
             return None
         return pause
+
+
+async def pauses_while(asleep: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    """Wait between two looks, the longer the more there were, and yield before each wait; end once it is false."""
+    pause = LOOK_PAUSE
+    while await asleep():
+        yield
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_LOOK_PAUSE)
 
 
 CALL_TRIES = 5

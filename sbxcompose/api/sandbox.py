@@ -83,6 +83,11 @@ class SandboxClient:
 
         return FilesClient(self._transport, self._headers)
 
+    def through(self, wrap: Callable[[HttpClient], HttpClient]) -> SandboxClient:
+        """Return another client of the daemon, whose requests go through what `wrap` makes of their carrier."""
+        carrier = wrap(self._transport)
+        return SandboxClient(carrier, self.identifier, tuple(self.extensions), self._headers, self._suspended)
+
     async def is_suspended(self) -> bool:
         """Return whether the sandbox is suspended; asking does not wake it, as every other request would."""
         return self._suspended is not None and await self._suspended()
@@ -237,20 +242,15 @@ class SandboxClient:
     async def snapshot(self, process: str, stream: str) -> list[str]:
         """Return the lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
         body = expect(await self._request("GET", f"{_of(process)}/{stream}"), process)
-        lines: list[str] = body["lines"]
-        return lines
+        return list(body["lines"])
 
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, body: Any = None, *, media: str | None = None, idle: float = 0.0
     ) -> AsyncIterator[Reply]:
-        """Open an answer below `/api/v1` as a stream; `idle` is as in `HttpRequest`.
-
-        Raises `Refused` if it is not good, or not `media`.
-        """
-        async with self._transport.stream(
-            HttpRequest(method, "/api/v1" + path, headers=self._headers, body=body, idle=idle)
-        ) as stream:
+        """Open an answer below `/api/v1` as a stream. Raises `Refused` if it is not good, or not `media`."""
+        request = HttpRequest(method, "/api/v1" + path, headers=self._headers, body=body, idle=idle)
+        async with self._transport.stream(request) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
             if media is not None:

@@ -149,7 +149,7 @@ class Transport:
         if isinstance(body, StreamedBody):
             return await self._upload(self._head(request, body.length, {"Content-Type": OCTETS}), body, idle)
         data = body if isinstance(body, bytes) else b"" if body is None else encode(body)
-        return await self._exchange(self._head(request, len(data)), data, idle)
+        return await self._exchange(self._head(request, len(data)), data, idle, again=request.asleep is None)
 
     async def _upload(self, head: h11.Request, body: StreamedBody, idle: float) -> tuple[HttpConnection, h11.Response]:
         # A kept one may have been closed meanwhile, and the body comes only once.
@@ -162,7 +162,9 @@ class Transport:
                 raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
             raise
 
-    async def _exchange(self, head: h11.Request, data: bytes, idle: float) -> tuple[HttpConnection, h11.Response]:
+    async def _exchange(
+        self, head: h11.Request, data: bytes, idle: float, *, again: bool
+    ) -> tuple[HttpConnection, h11.Response]:
         while True:
             kept = self._kept()
             connection = self._use(kept or await self._connect(), idle)
@@ -175,7 +177,7 @@ class Transport:
                     raise
                 # A kept connection may have been closed while the request was on its way; another is tried then. But
                 # only a GET may be sent twice: whether another request was carried out is unknown.
-                if kept is None or head.method != b"GET":
+                if kept is None or head.method != b"GET" or not again:
                     raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
     def _kept(self) -> HttpConnection | None:

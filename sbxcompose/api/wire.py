@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ class HttpRequest(Struct, frozen=True):
     """A request. `body` is sent as JSON unless it is bytes or a `StreamedBody`; None means without a body.
 
     `idle`: seconds without a byte that are fine for this request, beside the usual ones; a way to another machine gives
-    up after that.
+    up after that. `asleep` is asked before it is made again: it has to wait for as long as that is true.
     """
 
     method: str
@@ -24,6 +24,7 @@ class HttpRequest(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     body: Any = None
     idle: float = 0.0
+    asleep: Callable[[], Awaitable[bool]] | None = None
 
 
 class Answer(Struct, frozen=True):

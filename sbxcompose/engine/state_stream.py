@@ -48,7 +48,8 @@ def open_stream(
         from sbxcompose.api.follow import Watch
 
         return Watch(client, selection, lazy=lazy, patient=patient)
+    from sbxcompose.api.contract_follow import watching
     from sbxcompose.engine.contract.watch import PlainWatch
 
     shared = turns() if turns is not None and selection.logs is not None else None
-    return PlainWatch(client, selection, eager=eager, turns=shared)
+    return PlainWatch(watching(client), selection, eager=eager, turns=shared)

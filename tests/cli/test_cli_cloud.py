@@ -331,6 +331,29 @@ def test_a_follow_does_not_resume_a_paused_sandbox_and_continues_when_it_runs(cl
     assert shown == list(range(1, len(shown) + 1))
 
 
+def test_a_look_that_breaks_off_is_not_repeated_while_the_sandbox_is_paused(cloud: CloudSbx) -> None:
+    """A request to a sandbox would resume it, and nobody may do that by watching."""
+    cloud.write("processes: {web: {command: 'while :; do echo line; sleep 0.1; done'}}\n")
+    name = f"{cloud.project.name}-main"
+    with cloud.start("up", "--no-log-prefix") as up:
+        up.wait_for("(?m)^line$")
+        cloud.plain.hold = "GET /api/v1/processes$"
+        cloud.plain.wait_for_held()
+        cloud.run("pause")
+        cloud.plain.cut()
+        before = len(cloud.plain.requests)
+        cloud.plain.release()
+        looks = 0
+        while looks < 5 and cloud.plain.status(name) == "suspended":
+            looks = sum("/namespaces/" in request for request in cloud.plain.requests[before:])
+        assert cloud.plain.status(name) == "suspended"
+        told = up.out.text.count("line\n")
+        cloud.run("unpause")
+        up.wait_for("(?m)^line$", count=told + 5)
+        up.interrupt()
+        assert up.wait().code == 130
+
+
 def test_every_line_once_and_in_order_while_connections_break(cloud: CloudSbx) -> None:
     """Attached: 20 000 lines on both streams while all connections are cut again and again."""
     (cloud.project / "lines.py").write_text(

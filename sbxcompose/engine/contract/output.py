@@ -165,6 +165,7 @@ class Follower:
                 break
             elif not ended_early:
                 ended_early = True
+                await until_awake(self._client)
                 self._lines = Lookahead(remaining(self._follow, self._replay))
             else:
                 if edge is None or not going_on:

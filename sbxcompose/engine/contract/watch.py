@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
+from sbxcompose.api.contract_follow import until_awake
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.clock import monotonic
@@ -254,6 +255,8 @@ class PlainWatch:
                 if monotonic() - broken_at > RECONNECT_FOR:
                     raise
             await asyncio.sleep(pause_after(monotonic() - broken_at))
+            if await until_awake(self._client):
+                broken_at = monotonic()  # to be suspended is not an outage
         if broken_at is not None and self._states:
             for row in rows:
                 await self._queue.put(follow.RowSeen(row))

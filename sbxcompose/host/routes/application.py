@@ -17,6 +17,9 @@ from sbxcompose.host.routes.host import HostControl
 from sbxcompose.host.routes.table import ROUTES
 from sbxcompose.host.sandboxes.registry import Sandboxes
 
+_WATCHING = frozenset({"/api/v1/watch", "/api/v1/stats"})
+"""Extensions that only look. A watch that broke off is asked for again, and the sandbox may be suspended by then."""
+
 
 class HostApplication:
     """Answers the requests of a host. `address` and `key` are those of its TCP socket, if it has one."""
@@ -89,7 +92,7 @@ class HostApplication:
         if sandbox is None:
             yield
         else:
-            async with sandbox.proxy_request():
+            async with sandbox.proxy_request(wakes=request.url.path not in _WATCHING):
                 yield
 
 

@@ -134,17 +134,20 @@ class HostedSandbox(SandboxDriver):
                     yield Path(place)
 
     @asynccontextmanager
-    async def proxy_request(self) -> AsyncIterator[None]:
-        """Count a proxied request as traffic as long as it lasts, and wake a suspended sandbox. Raises `Problem`."""
+    async def proxy_request(self, *, wakes: bool = True) -> AsyncIterator[None]:
+        """Count a proxied request as traffic as long as it lasts, and wake a suspended sandbox, unless it only watches.
+        Raises `Problem`.
+        """
         self._report(ProxyRequestBegan())
         try:
-            await self._awake()
+            await self.wait_until(lambda: self.status != "pending" or self.ending is not None)
+            if wakes:
+                await self._awake()
             yield
         finally:
             self._report(ProxyRequestEnded())
 
     async def _awake(self) -> None:
-        await self.wait_until(lambda: self.status != "pending" or self.ending is not None)
         while self.status in ("suspending", "suspended") and self.ending is None:
             if not self.info.auto_resume:
                 words = f"sandbox {self.info.name} is suspended, and auto_resume is off"

@@ -182,6 +182,16 @@ def test_without_auto_resume_a_request_is_refused(kept_host: LiveHost) -> None:
     assert status(kept_host) == "running"
 
 
+def test_who_only_watches_does_not_wake_it(kept_host: LiveHost) -> None:
+    """A watch that broke off is asked for again, as after the death of the server."""
+    box = kept_host.box()
+    row = box.shell("exec sleep 1000", "web")
+    suspend(kept_host)
+    assert next(box.states())["pid"] == row["pid"]
+    assert box.ask("GET", "/stats").json()["processes"][0]["pid"] == row["pid"]
+    assert status(kept_host) == "suspended"
+
+
 def test_a_pause_between_restarts_does_not_pass(kept_host: LiveHost) -> None:
     box = kept_host.box()
     policy = {"initial_backoff_ms": 400, "max_backoff_ms": 400}

@@ -1,4 +1,4 @@
-"""The way to a cloud: how many requests wait for an answer at a time."""
+"""The way to a cloud: how many requests wait for an answer at a time, and which are made again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, cast
 from sbxcompose.api.addresses import parse_site
 from sbxcompose.api.cloud import REQUESTS, CloudChannel
 from sbxcompose.api.wire import HttpRequest
+from sbxcompose.errors import Unreachable
 from tests.support.fake_cloud import FakeReply
 
 
@@ -65,3 +66,27 @@ def test_an_open_stream_takes_no_place_of_a_request() -> None:
             await stream.__aexit__(None, None, None)
 
     asyncio.run(main())
+
+
+def test_a_request_is_made_again_once_the_other_side_is_not_asleep() -> None:
+    happened: list[str] = []
+
+    class Breaking:
+        @asynccontextmanager
+        async def stream(self, request: HttpRequest) -> AsyncIterator[FakeReply]:
+            happened.append("request")
+            if happened.count("request") < 3:
+                raise Unreachable("broken")
+            yield FakeReply(200, {})
+
+    async def asleep() -> bool:
+        happened.append("look")
+        return happened.count("look") in (1, 2)
+
+    async def main() -> None:
+        channel = CloudChannel(parse_site("http://127.0.0.1:1", "the API"), None, {})
+        channel._carrier = cast(Any, Breaking())
+        assert (await channel.request(HttpRequest("GET", "/x", asleep=asleep))).status == 200
+
+    asyncio.run(main())
+    assert happened == ["request", "look", "look", "look", "request", "look", "request"]
