@@ -149,8 +149,11 @@ def _watched(process: subprocess.Popen[bytes]) -> Used:
 
 
 def _sockets(pid: int) -> int:
-    place = f"/proc/{pid}/fd"
-    return sum(os.readlink(f"{place}/{name}").startswith("socket:") for name in os.listdir(place))
+    place, found = f"/proc/{pid}/fd", 0
+    for name in os.listdir(place):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found += os.readlink(f"{place}/{name}").startswith("socket:")
+    return found
 
 
 def _memory(pid: int) -> float:

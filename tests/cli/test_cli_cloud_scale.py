@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
 
 from sbxcompose.engine.contract.follow_places import STREAMS
 from tests.cli.conftest import CloudSbx
+from tests.support.descriptors import targets
 
 PROCESSES = STREAMS + 12
 REQUESTS = 100
@@ -25,13 +25,7 @@ sandboxes:
 
 def sockets(pid: int) -> int:
     """How many sockets a process has open."""
-    directory, count = f"/proc/{pid}/fd", 0
-    for name in os.listdir(directory):
-        try:
-            count += os.readlink(f"{directory}/{name}").startswith("socket:")
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return count
+    return sum(target.startswith("socket:") for target in targets(pid))
 
 
 @pytest.mark.time_limit(400)

@@ -18,6 +18,7 @@ from sbxcompose.engine.providers import LocalProvider
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.spec.project import Sandbox
 from tests.support.command import Sbx
+from tests.support.descriptors import targets
 
 pytestmark = pytest.mark.time_limit(200)
 SPEC = """
@@ -60,15 +61,7 @@ CALLS: dict[str, Callable[[sbxcompose.OpenProject], Awaitable[object]]] = {
 
 def sockets() -> set[str]:
     """The sockets that this process has open."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{number}")
-        except FileNotFoundError:  # the directory that was listed
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
+    return {target for target in targets() if target.startswith("socket:")}
 
 
 async def cut_by_a_scope(call: Awaitable[object], connected: asyncio.Event) -> None:

@@ -22,6 +22,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.errors import NotFound, Refused, SbxError
 from tests.live.host.hosts import PATIENCE, Box, LiveHost
+from tests.support.descriptors import targets
 from tests.support.waiting import until
 
 MEGABYTE = 1024 * 1024
@@ -321,14 +322,14 @@ def test_a_head_tells_the_size(box: Box, folder: Path) -> None:
 def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder: Path) -> None:
     (folder / "big").write_bytes(b"")
     os.truncate(folder / "big", 10**11)
-    descriptors = Path(f"/proc/{box.host.status['pid']}/fd")
+    server = box.host.status["pid"]
     head = b"GET /api/v1/files?path=big HTTP/1.1\r\nHost: box.local\r\n\r\n"
     for _ in range(10):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(box.host.path))
             sock.sendall(head)
             sock.recv(1000)
-    until(lambda: all(os.path.realpath(path) != str(folder / "big") for path in descriptors.iterdir()))
+    until(lambda: str(folder / "big") not in targets(server))
     assert "Traceback" not in box.host.log
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
 from tests.live.host.hosts import Box, LiveHost, ended, running
 from tests.live.host.isolated import finish, isolated
+from tests.support.descriptors import targets
 from tests.support.home import wait_gone
 from tests.support.rights import needs_namespaces
 
@@ -123,8 +124,4 @@ def test_the_network_ends_with_the_sandbox(kept_host: LiveHost) -> None:
 
 def _networks(pid: int) -> set[str]:
     """The networks that a process has descriptors of."""
-    found = set()
-    for path in os.listdir(f"/proc/{pid}/fd"):
-        with suppress(FileNotFoundError):  # closed while we look
-            found.add(os.readlink(f"/proc/{pid}/fd/{path}"))
-    return {item for item in found if item.startswith("net:")}
+    return {target for target in targets(pid) if target.startswith("net:")}
