@@ -25,9 +25,10 @@ from sbxcompose.version import __version__
 
 INSTRUCTIONS = """\
 Runs the processes of the project's sbxcompose.yaml: servers, workers, databases, one-shot jobs. Begin with `ps`; `up`
-starts what is missing and waits until it is ready; `why` says what is wrong; `logs` shows output. After a change of the
-code `restart` the process, after a change of the file call `up`. `exec` runs a command beside a process."""
-READING = frozenset({"plan", "ps", "why", "logs", "wait"})
+starts what is missing and waits until it is ready; `why` says what is wrong; `logs` shows output, `events` crashes and
+restarts. After a change of the code `restart` the process, after a change of the file call `up`. `exec` runs a command
+beside a process."""
+READING = frozenset({"plan", "ps", "why", "logs", "events", "wait"})
 """Tools that change nothing."""
 
 

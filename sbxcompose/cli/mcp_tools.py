@@ -18,6 +18,7 @@ from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.cli.moments import moment
 from sbxcompose.client.changes import AppliedChanges
 from sbxcompose.client.definition import check_seconds
+from sbxcompose.client.inspect_project import hide_secrets
 from sbxcompose.client.open_project import open_project
 from sbxcompose.client.process_status import ProcessStatus
 from sbxcompose.client.project import OpenProject
@@ -28,6 +29,8 @@ from sbxcompose.tasks import TaskOwner, report_failure
 
 MAX_OUTPUT = 20_000
 """Characters of a command's output that are returned, from its end."""
+MAX_COMMAND_OUTPUT = 1_000_000
+"""Bytes of each of its streams that are kept in memory meanwhile."""
 MAX_LOGS = 50_000
 """The same of log lines: what is longer fills the context of a model, or is refused by its client."""
 LONGEST_LINE = 2_000
@@ -49,7 +52,8 @@ class ProjectTools:
 
     def all(self) -> dict[str, Callable[..., Awaitable[str]]]:
         """Return the tools by name. Their docstrings and signatures are what an agent reads."""
-        tools = (self.plan, self.up, self.ps, self.why, self.logs, self.restart, self.exec, self.wait, self.down)
+        first = (self.plan, self.up, self.ps, self.why, self.logs, self.events)
+        tools = (*first, self.restart, self.exec, self.wait, self.down)
         return {tool.__name__: tool for tool in tools}
 
     async def plan(self, processes: list[str] | None = None) -> str:
@@ -125,15 +129,33 @@ class ProjectTools:
     async def exec(self, process: str, command: str, timeout: float = 60) -> str:
         """Run a shell command in the environment of a running process: its sandbox, directory, user and variables.
 
-        Returns the exit code and the end of its output. The command is ended after `timeout` seconds.
+        Returns the exit code and the end of its output, with the values of secrets masked. The command is ended after
+        `timeout` seconds; then its last lines are returned.
         """
         if not command.strip():
             raise UsageError("`command` is empty", hint="expected a shell command")
         async with self._project() as project:
-            done = await project.exec(process, command, timeout=timeout)
-        outputs = [f"{name}:\n{cut(data)}" for name, data in (("stdout", done.stdout), ("stderr", done.stderr)) if data]
+            done = await project.exec(process, command, timeout=timeout, max_output=MAX_COMMAND_OUTPUT)
+        streams = (("stdout", done.stdout), ("stderr", done.stderr))
+        outputs = [f"{name}:\n{cut(hide_secrets(project, _text(data)))}" for name, data in streams if data]
         code = f"exit code {done.exit_code}" + (", out of memory" if done.out_of_memory else "")
-        return "\n".join([code, *outputs])
+        left_out = [f"({done.left_out} bytes of output left out)"] if done.left_out else []
+        return "\n".join([code, *left_out, *outputs])
+
+    async def events(self, processes: list[str] | None = None, since: str = "1h", limit: int = 100) -> str:
+        """Show what happened to processes (started, exited, unhealthy, restarted, …), and what commands did, and why.
+
+        `since` is a time span (`10m`, `30s`) or a date and time. At most `limit` events are returned, the newest.
+        """
+        if limit < 1:
+            raise UsageError(f"invalid value {limit} for `limit`", hint="expected 1 or greater")
+        now = wall_time()
+        newest = NewestLines(limit, MAX_LOGS)
+        async with self._project() as project:
+            async for event in project.events(*processes or (), since=moment("since", since, now), until=now):
+                if not event.only_confirms:
+                    newest.add(event.line())
+        return str(newest) or "no events"
 
     async def wait(self, processes: list[str] | None = None, timeout: float = 60) -> str:
         """Wait until processes are ready (one-shots: completed), without changing anything."""
@@ -270,7 +292,10 @@ def status_line(status: ProcessStatus) -> str:
     return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
 
 
-def cut(data: bytes) -> str:
-    """Return the end of an output as text."""
-    text = data.decode("utf-8", "replace").rstrip("\n")
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").rstrip("\n")
+
+
+def cut(text: str) -> str:
+    """Return the end of an output."""
     return text if len(text) <= MAX_OUTPUT else f"({len(text) - MAX_OUTPUT} characters left out)\n{text[-MAX_OUTPUT:]}"

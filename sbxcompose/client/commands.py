@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -16,11 +16,12 @@ from sbxcompose.engine.one_off import OneOff
 from sbxcompose.engine.ready import message_without_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
+from sbxcompose.errors import DeadlinePassed, FailedProcess, NotStarted, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import Exit, Observed, ObservedSandbox, SandboxState
 from sbxcompose.tasks import task_group
 
 OUTPUT_INCOMPLETE = "the output is incomplete: the sandbox's daemon left lines out, and others may appear twice"
+_PIECE = 65536
 EXIT_CODE_UNKNOWN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
@@ -35,6 +36,8 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
     """It failed, and the kernel killed it or another process of its sandbox for want of memory meanwhile."""
     complete: bool = True
     """False if lines of the output are missing or come twice, because the sandbox's daemon has left some out."""
+    left_out: int = 0
+    """Bytes of output that were dropped, because there were more than `max_output`."""
 
     @property
     def text(self) -> str:
@@ -53,13 +56,57 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
 
 
 class CommandSettings(Struct, frozen=True):
-    """What a caller sets for one command; `timeout` is in seconds, `stdin` is all of its standard input."""
+    """What a caller sets for one command; `timeout` is in seconds, `stdin` is all of its standard input.
+
+    `max_output` is how many bytes of each stream are kept, the last ones.
+    """
 
     env: Mapping[str, str]
     workdir: str | None
     user: str | None
     stdin: bytes | None
     timeout: float | None
+    max_output: int | None
+
+
+class KeptOutput:
+    """The output of a command as it comes: all, or of each stream the last `most` bytes."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._kept: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+        self.left_out = 0
+        """Bytes that were dropped."""
+
+    def add(self, stream: int, data: bytes) -> None:
+        """Take what was written to stream 1 or 2."""
+        kept = self._kept[stream]
+        kept.extend(data)
+        if self._most is not None and len(kept) > 2 * self._most + _PIECE:  # not for each byte
+            self._cut(kept, self._most)
+
+    def stream(self, number: int) -> bytes:
+        """Return what is kept of a stream."""
+        if self._most is not None:
+            self._cut(self._kept[number], self._most)
+        return bytes(self._kept[number])
+
+    def _cut(self, kept: bytearray, most: int) -> None:
+        more = max(len(kept) - most, 0)
+        del kept[:more]
+        self.left_out += more
+
+    def last_lines(self) -> tuple[str, ...]:
+        """Return the last lines of standard output, and then of standard error."""
+        from sbxcompose.engine.tail import LINES  # late, as the next: commands rarely time out
+        from sbxcompose.logs.sanitize import clean_text
+
+        return tuple(
+            clean_text(line)
+            for number in (1, 2)
+            for line in self.stream(number).rstrip(b"\n").split(b"\n")[-LINES:]
+            if line
+        )
 
 
 def adapted(
@@ -127,11 +174,10 @@ async def run_to_end(
     connection: SandboxConnection,
     request: StartRequest,
     base: Mapping[str, str],
-    *,
-    stdin: bytes | None,
-    timeout: float | None,
+    settings: CommandSettings,
+    hide: Callable[[str], str],
 ) -> FinishedCommand:
-    """Run a command and return its output; `timeout` is in seconds.
+    """Run a command and return its output; `hide` masks secrets in errors.
 
     It is ended when the caller is cancelled or the timeout passes (`DeadlinePassed`). Raises `NotStarted`, and
     `ProcessFailed` when it has ended and it is not known how.
@@ -139,15 +185,15 @@ async def run_to_end(
     command = (request.command, *request.args)
     with not_started(request.command):
         one_off = await OneOff.start(connection, replace(request, end_unwatched=True), base)
-    output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+    output = KeptOutput(settings.max_output)
     try:
-        async with asyncio.timeout(timeout), task_group() as group:
-            if stdin is not None:
-                group.create_task(one_off.feed(_once(stdin)))
-            ended = await one_off.follow(lambda stream, data: output[stream].extend(data))
+        async with asyncio.timeout(settings.timeout), task_group() as group:
+            if settings.stdin is not None:
+                group.create_task(one_off.feed(_once(settings.stdin)))
+            ended = await one_off.follow(output.add)
     except TimeoutError:
         await one_off.leave()
-        raise DeadlinePassed(f"`{command_line(command)}` timed out after {timeout:g}s and was killed") from None
+        raise _timed_out(command, settings.timeout or 0.0, [hide(line) for line in output.last_lines()]) from None
     except BaseException:
         await one_off.leave()
         raise
@@ -156,11 +202,20 @@ async def run_to_end(
     return FinishedCommand(
         command=command,
         exit_code=ended.exit_code,
-        stdout=bytes(output[1]),
-        stderr=bytes(output[2]),
+        stdout=output.stream(1),
+        stderr=output.stream(2),
         out_of_memory=ended.out_of_memory is not None,
         complete=not ended.torn,
+        left_out=output.left_out,
     )
+
+
+def _timed_out(command: tuple[str, ...], timeout: float, lines: Sequence[str]) -> DeadlinePassed:
+    words = f"`{command_line(command)}` timed out after {timeout:g}s and was killed"
+    error = DeadlinePassed(words, causes=[FailedProcess(command_line(command), words, lines)])
+    if lines:
+        error.add_note("\n".join(f"  | {line}" for line in lines))
+    return error
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

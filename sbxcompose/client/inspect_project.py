@@ -233,6 +233,11 @@ class InspectableProject:
             yield reader.finish()
 
 
+def hide_secrets(project: InspectableProject, text: str) -> str:
+    """Return a text with the values of the project's secrets masked, as in its logs."""
+    return project._session()[1].hide(text)
+
+
 def _begin(tail: int | None, since: float | None, run: int | None) -> LogStart:
     """Say where output begins. Raises `UsageError` for what cannot be combined."""
     for word, value in (("tail", tail), ("since", since)):

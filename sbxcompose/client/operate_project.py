@@ -24,6 +24,8 @@ from sbxcompose.client.signal_processes import send_signal, signal_number
 from sbxcompose.client.suspension import changed_sandboxes
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.session import Session
+from sbxcompose.errors import UsageError
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process
@@ -43,20 +45,22 @@ class OperableProject(InspectableProject):
         user: str | None = None,
         stdin: bytes | None = None,
         timeout: float | None = None,
+        max_output: int | None = None,
     ) -> FinishedCommand:
         """Run a command in the environment of a process (sandbox, directory, user, variables), and return its output.
 
-        A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`). Its exit code is
-        in the result; `exec(...).check()` raises for any but 0. Raises `NotStarted` for a command that does not exist.
+        A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`, which has its last
+        lines). Its exit code is in the result; `exec(...).check()` raises for any but 0. All output is kept in memory;
+        `max_output` limits that to the last bytes of each stream. Raises `NotStarted` for a command that does not
+        exist.
         """
-        check_seconds(timeout=timeout)
-        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
+        settings = _checked(CommandSettings(env or {}, workdir, user, stdin, timeout, max_output))
         instance, process = self._chosen(name)
         words = argv_of(command)
-        session, _ = self._session()
+        session, secrets = self._session()
         async with session:
             await session.observe()
-            return await self._to_end(session, instance, process, words, settings)
+            return await self._to_end(session, instance, process, words, settings, secrets)
 
     @cancelled_once
     async def run(
@@ -70,16 +74,16 @@ class OperableProject(InspectableProject):
         user: str | None = None,
         stdin: bytes | None = None,
         timeout: float | None = None,
+        max_output: int | None = None,
     ) -> FinishedCommand:
         """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
-        check_seconds(timeout=timeout)
-        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
+        settings = _checked(CommandSettings(env or {}, workdir, user, stdin, timeout, max_output))
         instance, process = self._chosen(name)
         words = process.command if command is None else argv_of(command)
         session, secrets = self._session()
         async with session:
             check_result(await bring_up_needs(session, process, no_deps=no_deps, timeout=None), secrets.hide)
-            return await self._to_end(session, instance, process, words, settings)
+            return await self._to_end(session, instance, process, words, settings, secrets)
 
     def _chosen(self, name: str) -> tuple[Instance, Process]:
         target = ProcessNames(self._project).resolve(name)
@@ -88,12 +92,18 @@ class OperableProject(InspectableProject):
         return Instance(target.sandbox, target.process, target.replica or 1), process
 
     async def _to_end(
-        self, session: Session, instance: Instance, process: Process, words: tuple[str, ...], settings: CommandSettings
+        self,
+        session: Session,
+        instance: Instance,
+        process: Process,
+        words: tuple[str, ...],
+        settings: CommandSettings,
+        secrets: KnownSecrets,
     ) -> FinishedCommand:
         connection = running_sandbox(session, instance.sandbox)
         request, base = session.command_request(process, instance, words)
         request = adapted(request, settings.env, settings.workdir, settings.user, stdin=settings.stdin is not None)
-        return await run_to_end(connection, request, base, stdin=settings.stdin, timeout=settings.timeout)
+        return await run_to_end(connection, request, base, settings, secrets.hide)
 
     # -- signals, suspension, files, ports -----------------------------------------------------------------
 
@@ -185,3 +195,13 @@ class OperableProject(InspectableProject):
             way = (route.sandbox, route.target_port, route.address, route.port)
             async with PortForward(client, *way, lambda text: None) as forward:
                 yield replace(route, port=forward.port)
+
+
+def _checked(settings: CommandSettings) -> CommandSettings:
+    """Return the settings. Raises `UsageError` for those that make no sense."""
+    variables(settings.env)
+    check_seconds(timeout=settings.timeout)
+    most = settings.max_output
+    if most is not None and (not isinstance(most, int) or most < 0):
+        raise UsageError(f"invalid value {most!r} for `max_output`", hint="expected a number of bytes, 0 or greater")
+    return settings

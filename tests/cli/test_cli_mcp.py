@@ -25,7 +25,7 @@ async def conversation(sbx: Sbx, calls: list[tuple[str, dict[str, Any]]]) -> lis
     answers = []
     async with Client(server) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        assert names == {"plan", "up", "ps", "why", "logs", "restart", "exec", "wait", "down"}
+        assert names == {"plan", "up", "ps", "why", "logs", "events", "restart", "exec", "wait", "down"}
         for name, arguments in calls:
             result = await client.call_tool(name, arguments)
             text = "\n".join(getattr(part, "text", "") for part in result.content)
@@ -72,6 +72,28 @@ processes:
     assert "  | boom" in why
     assert (restart, wait, down) == ("restarted: web", "ready", "stopped: web")
     assert last.startswith("(earlier lines are left out)\nweb ")
+
+
+@needs_sdk
+def test_an_agent_sees_what_happened_and_no_secrets(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web: {command: exec sleep 1000, env: {TOKEN: hunter2hunter2}, secrets: [TOKEN]}
+  job: {command: exit 3, restart: never}
+""")
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("up", {"wait": False}),
+        ("exec", {"process": "web", "command": "echo $TOKEN; yes | head -c 3000000 >&2"}),
+        ("events", {"processes": ["web"]}),
+        ("events", {"limit": 1}),
+        ("events", {"since": "soon"}),
+    ]
+    _, (_, done), (_, web), (_, last), soon = asyncio.run(conversation(sbx, calls))
+    assert done.startswith("exit code 0\n(2000000 bytes of output left out)\nstdout:\n***\nstderr:\n(")
+    assert "web started (run 1)" in web
+    assert "job" not in web
+    assert len(last.splitlines()) == 2, "one event, and that others are left out"
+    assert soon == (True, "invalid value `soon` for `since`\nhint: examples: `10m`, `1h30m`, `2026-11-24T09:30:00`")
 
 
 @needs_sdk

@@ -269,6 +269,30 @@ def test_commands_run_beside_a_process(here: Sbx) -> None:
         assert caught.value.exit_code == 127
         with pytest.raises(errors.DeadlinePassed, match=r"`sleep 1000` timed out after 0\.1s and was killed"):
             await project.exec("db", ["sleep", "1000"], timeout=0.1)
+        short = await project.exec("db", "seq 1000; echo bad >&2", max_output=4)
+        assert (short.stdout, short.stderr) == (b"000\n"[-4:], b"bad\n")
+        assert short.left_out == len("".join(f"{number}\n" for number in range(1, 1001))) - 4
+        with pytest.raises(errors.UsageError, match="invalid value -1 for `max_output`"):
+            await project.exec("db", "true", max_output=-1)
+
+    with_project(main)
+
+
+def test_a_command_that_is_late_is_reported_with_its_last_lines(here: Sbx) -> None:
+    here.write("processes: {db: {command: exec sleep 1000, env: {TOKEN: hunter2hunter2}, secrets: [TOKEN]}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        await project.up()
+        seconds = 0.5
+        while True:  # until the output came in time
+            with pytest.raises(errors.DeadlinePassed) as caught:
+                await project.exec("db", "echo one $TOKEN; echo two >&2; exec sleep 1000", timeout=seconds)
+            (cause,) = caught.value.causes
+            if len(cause.lines) == 2:
+                break
+            seconds *= 2
+        assert cause.lines == ("one ***", "two")
+        assert caught.value.__notes__ == ["  | one ***\n  | two"]
 
     with_project(main)
 

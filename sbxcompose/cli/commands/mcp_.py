@@ -13,8 +13,8 @@ from sbxcompose.errors import UsageError
 def command(shell: Shell) -> int:
     """Serve the project to coding agents over the Model Context Protocol, on stdin and stdout.
 
-    The agent gets the tools plan, up, ps, why, logs, restart, exec, wait and down. The project's file is read for each
-    call. Needs the extra `mcp`: pip install 'sbxcompose[mcp]'.
+    The agent gets the tools plan, up, ps, why, logs, events, restart, exec, wait and down. The project's file is read
+    for each call. Needs the extra `mcp`: pip install 'sbxcompose[mcp]'.
     """
     try:
         from sbxcompose.cli.mcp_server import serve

@@ -34,7 +34,7 @@ from tests.unit.plan.plan_worlds import process, row
 
 def test_each_tool_says_what_it_does_and_what_it_takes() -> None:
     tools = ProjectTools(GlobalOptions()).all()
-    assert list(tools) == ["plan", "up", "ps", "why", "logs", "restart", "exec", "wait", "down"]
+    assert list(tools) == ["plan", "up", "ps", "why", "logs", "events", "restart", "exec", "wait", "down"]
     for tool in tools.values():
         assert (tool.__doc__ or "").strip().endswith(".")
         assert all(parameter.annotation for parameter in inspect.signature(tool).parameters.values())
@@ -75,6 +75,7 @@ def test_what_models_write_is_understood() -> None:
         ("exec", {"process": "web", "command": "true", "timeout": -0.5}, "timeout"),
         ("logs", {"limit": 0}, "limit"),
         ("logs", {"run": -2}, "run"),
+        ("events", {"limit": 0}, "limit"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(
@@ -105,8 +106,8 @@ def test_a_state_has_only_what_is_known() -> None:
 
 
 def test_of_a_long_output_the_end_is_kept() -> None:
-    assert cut(b"short\n") == "short"
-    text = cut(b"a" * 10 + b"b" * MAX_OUTPUT)
+    assert cut("short") == "short"
+    text = cut("a" * 10 + "b" * MAX_OUTPUT)
     assert text == "(10 characters left out)\n" + "b" * MAX_OUTPUT
 
 
