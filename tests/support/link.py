@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from tests.support.serving import Connections, in_thread
 
 PIECE = 1 << 18
 
@@ -34,51 +35,30 @@ class Link:
     rate: float | None = None
     port: int = 0
     _carried: set[_Carried] = field(default_factory=set, repr=False)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
+    _stack: ExitStack = field(default_factory=ExitStack, repr=False)
     _free_at: dict[bool, float] = field(default_factory=dict, repr=False)
     """When the line is free for more, in each direction."""
 
     def __enter__(self) -> Self:
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
-        self._thread.start()
-        ready.wait()
+        connections = Connections(self._carry, port=self.port)
+        self._thread = self._stack.enter_context(in_thread(connections.listening()))
+        self.port = connections.port
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        self._stack.close()
 
     def go_dead(self) -> None:
         """Leave all connections as a long sleep does: the server has given them up, the client hears nothing of it."""
-        done = threading.Event()
 
         def give_up() -> None:
             for carried in self._carried:
                 carried.dead = True
                 carried.server.transport.abort()
-            done.set()
 
-        self._loop.call_soon_threadsafe(give_up)
-        done.wait()
-
-    async def _serve(self, ready: threading.Event) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await self._over.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._carry(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._thread.call_and_wait(give_up)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -92,7 +72,7 @@ class Link:
             await asyncio.gather(self._pass(reader, carried, True), self._pass(back, carried, False))
             await asyncio.sleep(self.one_way)  # the last bytes are on their way
             if carried.dead:
-                await self._over.wait()
+                await asyncio.Event().wait()  # until it is cancelled
         finally:
             self._carried.discard(carried)
             for one_writer in (writer, there):
@@ -108,14 +88,14 @@ class Link:
             # The host tells where its sandboxes are: here as well. Both ports have five digits.
             data = data.replace(b":%d" % self.target, b":%d" % self.port)
             await self._take_turn(upward, len(data))
-            self._loop.call_later(self.one_way, self._hand_on, carried, writer, data)
+            asyncio.get_running_loop().call_later(self.one_way, self._hand_on, carried, writer, data)
             if not data:
                 return
 
     async def _take_turn(self, upward: bool, size: int) -> None:
         """Wait as long as the line is busy with what came before."""
         if self.rate is not None:
-            now = self._loop.time()
+            now = asyncio.get_running_loop().time()
             free = self._free_at[upward] = max(self._free_at.get(upward, now), now) + size / self.rate
             await asyncio.sleep(free - now)
 

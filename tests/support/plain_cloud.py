@@ -27,6 +27,7 @@ from sbxcompose.api.wire import HttpRequest
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket
+from tests.support.serving import Connections, LoopThread, in_thread
 
 LIMIT = 120.0
 """Seconds that a test waits for a request."""
@@ -91,7 +92,7 @@ class PlainCloud:
         self.sandbox_url: str | None = None
         """Where sandboxes are said to be, instead of here."""
         self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
+        self._thread: LoopThread
         self._port = 0
 
     @property
@@ -110,27 +111,20 @@ class PlainCloud:
     @contextmanager
     def serving(self) -> Iterator[PlainCloud]:
         """Serve in a thread of its own."""
-        ready = threading.Event()
-        thread = threading.Thread(target=self._run, args=[ready])
-        thread.start()
-        ready.wait()
-        try:
+        self._released = asyncio.Event()
+        connections = Connections(self._connection, tls=self.tls)
+        with in_thread(connections.listening()) as self._thread:
+            self._port = connections.port
             yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._end.set)
-            thread.join()
 
     def cut(self) -> None:
         """Break every connection, whatever is on its way."""
-        done = threading.Event()
 
         def abort() -> None:
             for writer in self._writers:
                 writer.transport.abort()
-            done.set()
 
-        self._loop.call_soon_threadsafe(abort)
-        done.wait()
+        self._thread.call_and_wait(abort)
 
     def wait_for_held(self) -> None:
         """Wait until one more request, or answer, is held back."""
@@ -144,7 +138,7 @@ class PlainCloud:
             self._released.set()
             self._released = asyncio.Event()
 
-        self._loop.call_soon_threadsafe(renew)
+        self._thread.call(renew)
 
     async def _hold(self, pattern: str | None, said: str, writer: asyncio.StreamWriter) -> None:
         if pattern is not None and re.search(pattern, said):
@@ -153,28 +147,6 @@ class PlainCloud:
             await released.wait()
             if writer.is_closing():
                 raise EOFError
-
-    def _run(self, ready: threading.Event) -> None:
-        self._loop.run_until_complete(self._serve(ready))
-        self._loop.close()
-
-    async def _serve(self, ready: threading.Event) -> None:
-        self._end = asyncio.Event()
-        self._released = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
-        self._port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await self._end.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._connection(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

@@ -12,12 +12,13 @@ import asyncio
 import random
 import re
 import ssl
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
+
+from tests.support.serving import Connections, LoopThread, in_thread
 
 Fault = Literal["delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle"]
 FAULTS: tuple[Fault, ...] = ("delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle")
@@ -86,11 +87,11 @@ class RoughNetwork:
         self, port: int, schedule: Schedule, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
     ) -> None:
         self._upstream = port
-        self._tls = tls
         self.schedule = schedule
-        self._host = host
+        # Clients that have had the end of an answer do not say goodbye.
+        self._connections = Connections(self._connection, host, tls=tls, tls_patience=None if tls is None else 0.1)
+        self._thread: LoopThread
         self._answered = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
         """Whether every connection breaks at once; `cut` those that are there already."""
         self.streams = 0
@@ -99,51 +100,24 @@ class RoughNetwork:
     @property
     def address(self) -> str:
         """Where it is reached."""
-        return f"{'http' if self._tls is None else 'https'}://{self._host}:{self._port}"
+        own = self._connections
+        return f"{'http' if own.tls is None else 'https'}://{own.host}:{own.port}"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[RoughNetwork]:
         """Serve in this event loop."""
-        # Clients that have had the end of an answer do not say goodbye.
-        patience = None if self._tls is None else 0.1
-        server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls, ssl_shutdown_timeout=patience)
-        self._port = server.sockets[0].getsockname()[1]
-        try:
+        async with self._connections.listening():
             yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
         """Break all connections, from another thread."""
-        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+        self._thread.call(self._connections.cancel)
 
     @contextmanager
     def in_thread(self) -> Iterator[RoughNetwork]:
         """Serve in a thread of its own."""
-        ready, over = threading.Event(), asyncio.Event()
-
-        async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
-            async with self.serving():
-                ready.set()
-                await over.wait()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
-        thread.start()
-        ready.wait()
-        try:
+        with in_thread(self.serving()) as self._thread:
             yield self
-        finally:
-            self._loop.call_soon_threadsafe(over.set)
-            thread.join()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._connection(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.streams += 1

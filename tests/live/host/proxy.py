@@ -5,11 +5,12 @@ its own. Upgraded connections become plain pipes.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import h11
+
+from tests.support.serving import Connections, in_thread
 
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 """Headers that are between two neighbours only; what is chunked on one side need not be on the other."""
@@ -123,31 +124,14 @@ class Exchange:
 @contextmanager
 def proxy_to(port: int) -> Iterator[str]:
     """The address of a proxy to a host's port, which runs in a thread of its own."""
-    loop = asyncio.new_event_loop()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(OSError, h11.ProtocolError):
                 await Exchange(reader, writer).run(port)
         finally:
             writer.transport.abort()
 
-    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(60)
-        loop.close()
-
-
-async def _end(server: asyncio.Server) -> None:
-    server.close()
-    tasks = [one_task for one_task in asyncio.all_tasks() if one_task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0)  # for the transports, which tell their ends in the next turn
+    connections = Connections(serve)
+    with in_thread(connections.listening()):
+        yield f"http://127.0.0.1:{connections.port}"
