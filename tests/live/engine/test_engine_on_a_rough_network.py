@@ -25,12 +25,11 @@ from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import HttpRequest
 from sbxcompose.engine.contract import follow_places, turns
 from sbxcompose.engine.contract.turns import FollowTurn, FollowTurns, Shared
-from sbxcompose.engine.local_host import launch
 from sbxcompose.files import leftovers
 from tests.live.engine.rough_scenarios import STEPS, Round
-from tests.live.host.hosts import LiveHost
+from tests.live.host.hosts import LiveHost, lasting_host
 from tests.support.certificate import make_certificate
-from tests.support.home import MARKER, Home
+from tests.support.home import MARKER
 from tests.support.parts import name_of, parts
 from tests.support.plain_cloud import KEY, PlainCloud
 from tests.support.rough_network import FAULTS, RoughNetwork, Schedule
@@ -62,15 +61,9 @@ def batches() -> dict[str, range]:
 @pytest.fixture(scope="module")
 def host() -> Iterator[LiveHost]:
     """A host that listens for others, too."""
-    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        patch.setenv("SBXCOMPOSE_ISOLATION", "none")  # the rounds read and write what its sandboxes see
-        live = LiveHost(home, launch.ensure_host(port=0, key=KEY))
-        try:
-            yield live
-        finally:
-            live.close()
+    # Without isolation: the rounds read and write what its sandboxes see.
+    with lasting_host({"SBXCOMPOSE_ISOLATION": "none"}, port=0, key=KEY) as live:
+        yield live
 
 
 @pytest.fixture(scope="module")

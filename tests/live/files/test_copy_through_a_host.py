@@ -15,15 +15,13 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import CreateRequest
 from sbxcompose.api.transport import HostAddress, Transport
-from sbxcompose.engine.local_host import launch
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
 from tests.live.files.faulty import FaultyNetwork
-from tests.live.host.hosts import LiveHost
-from tests.support.home import Home
+from tests.live.host.hosts import LiveHost, lasting_host
 from tests.unit.files.trees import picture
 
 KEY = "a-key-for-tests"
@@ -32,14 +30,8 @@ KEY = "a-key-for-tests"
 @pytest.fixture(scope="module")
 def host() -> Iterator[LiveHost]:
     """A host that listens for others, too."""
-    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        live = LiveHost(home, launch.ensure_host(port=0, key=KEY))
-        try:
-            yield live
-        finally:
-            live.close()
+    with lasting_host(port=0, key=KEY) as live:
+        yield live
 
 
 @asynccontextmanager

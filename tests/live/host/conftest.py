@@ -12,12 +12,11 @@ does not matter the `kept_box`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
-from sbxcompose.engine.local_host import launch
-from tests.live.host.hosts import Box, LiveHost, client_of, live_host
+from tests.live.host.hosts import Box, LiveHost, client_of, lasting_host, live_host
 from tests.live.host.proxy import proxy_to
 from tests.support.home import Home
 
@@ -39,7 +38,7 @@ def host(host_environ: Home) -> Iterator[LiveHost]:
 
 
 def _host_of_a_session() -> Iterator[LiveHost]:
-    with Home.temporary() as home, _serving(home) as host:
+    with lasting_host(port=0, key=KEY) as host:
         yield host
 
 
@@ -52,7 +51,7 @@ def _kept_host() -> Iterator[LiveHost]:
 def kept_host(_kept_host: LiveHost) -> Iterator[LiveHost]:
     """A host that tests use one after the other: none kills it, and what a test has made is gone after it."""
     yield _kept_host
-    _clear(_kept_host)
+    _kept_host.clear()
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +63,7 @@ def _killed_host() -> Iterator[LiveHost]:
 def killed_host(_killed_host: LiveHost) -> Iterator[LiveHost]:
     """A host of which tests kill the server or the keeper, one after the other, which it outlives."""
     yield _killed_host
-    _clear(_killed_host)
-
-
-def _clear(host: LiveHost) -> None:
-    """Delete all that a test has made in a host."""
-    http = host.http
-    for sandbox in http.get("/sandboxes").raise_for_status().json()["sandboxes"]:
-        if sandbox["status"] != "terminated":
-            http.delete(f"/sandboxes/{sandbox['id']}").raise_for_status()
-    for snapshot in http.get("/snapshots").raise_for_status().json()["snapshots"]:
-        http.delete(f"/snapshots/{snapshot['id']}")
+    _killed_host.clear()
 
 
 @pytest.fixture
@@ -95,32 +84,12 @@ def shared_host(request: pytest.FixtureRequest) -> Iterator[LiveHost | None]:
         yield None
         return
     with ExitStack() as stack:
-        host = stack.enter_context(_serving(stack.enter_context(Home.temporary())))
+        host = stack.enter_context(lasting_host(port=0, key=KEY))
         if transport == "proxy":
             address = stack.enter_context(proxy_to(int(host.status["tcp"].rpartition(":")[2])))
             host.http.close()
             host.http = client_of(tcp=address, key=KEY)
         yield host
-
-
-@contextmanager
-def _serving(home: Home) -> Iterator[LiveHost]:
-    """A host with a port, whose variables are set only while it is started and stopped."""
-    with _variables_of(home):
-        host = LiveHost(home, launch.ensure_host(port=0, key=KEY))
-    try:
-        yield host
-    finally:
-        with _variables_of(home):
-            host.close()
-
-
-@contextmanager
-def _variables_of(home: Home) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from sbxcompose.api.frames import Dropped, FrameDecoder, StateFrame
 from sbxcompose.engine.local_host import launch
@@ -77,6 +78,14 @@ class LiveHost:
         if which == "keeper":
             until(lambda: self.status["keeper_pid"] != pid)  # both at once is another matter
         return pid
+
+    def clear(self) -> None:
+        """Delete all that tests have made in it."""
+        for sandbox in self.http.get("/sandboxes").raise_for_status().json()["sandboxes"]:
+            if sandbox["status"] != "terminated":
+                self.http.delete(f"/sandboxes/{sandbox['id']}").raise_for_status()
+        for snapshot in self.http.get("/snapshots").raise_for_status().json()["snapshots"]:
+            self.http.delete(f"/snapshots/{snapshot['id']}")
 
     def close(self) -> None:
         """End it and all that runs in it."""
@@ -214,17 +223,34 @@ def running(row: Row) -> bool:
 @contextmanager
 def live_host(home: Home, environ: Mapping[str, str] | None = None, **options: Any) -> Iterator[LiveHost]:
     """A host of one's own. The home's variables must be set in this process (fixture `host_environ`)."""
-    before = {name: os.environ.get(name) for name in environ or {}}
-    os.environ.update(environ or {})
-    try:
+    with variables_of(environ or {}):
         host = LiveHost(home, launch.ensure_host(**options))
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
     try:
         yield host
     finally:
         host.close()
+
+
+@contextmanager
+def lasting_host(environ: Mapping[str, str] | None = None, **options: Any) -> Iterator[LiveHost]:
+    """A host for several tests, in a home of its own, whose variables are set while it is started and stopped."""
+    with Home.temporary() as home:
+        with variables_of({**home.variables, **(environ or {})}):
+            host = LiveHost(home, launch.ensure_host(**options))
+        try:
+            yield host
+        finally:
+            with variables_of(home.variables):
+                host.close()
+
+
+@contextmanager
+def variables_of(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables in this process for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
 
 
 def in_time(home: Home, work: Callable[[LiveHost, float], None]) -> None:

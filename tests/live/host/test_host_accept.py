@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost, client_of, live_host
+from tests.live.host.hosts import Box, LiveHost, client_of, lasting_host
 from tests.live.host.isolated import finish, isolated
-from tests.support.home import Home
 
 KEY = "a-key-for-tests"
 LISTS = {"allow_internet_access": True, "allow_out": ["10.0.0.1"]}
@@ -24,19 +23,15 @@ BUILD = {"name": "mine", "kind": "dockerfile", "dockerfile_path": ".tensorlake/D
 @pytest.fixture(scope="module")
 def accepting() -> Iterator[LiveHost]:
     """A host with a port that accepts everything, for the tests of this module."""
-    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        with live_host(home, {"SBXCOMPOSE_ACCEPT": "images,memory,network,one-sandbox"}, port=0, key=KEY) as host:
-            yield host
+    with lasting_host({"SBXCOMPOSE_ACCEPT": "images,memory,network,one-sandbox"}, port=0, key=KEY) as host:
+        yield host
 
 
 @pytest.fixture
 def lenient(accepting: LiveHost) -> Iterator[LiveHost]:
     """The same, without the sandboxes of the tests before."""
     yield accepting
-    for sandbox in accepting.http.get("/sandboxes").json()["sandboxes"]:
-        accepting.http.delete(f"/sandboxes/{sandbox['id']}")
+    accepting.clear()
 
 
 def context(text: str) -> bytes:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost, ended, live_host
+from tests.live.host.hosts import Box, LiveHost, ended, lasting_host
 from tests.live.host.test_host_limits import HOG, groups
-from tests.support.home import Home
 
 QUOTA = 10_000
 """Microseconds of a processor in each period, for a tenth of one."""
@@ -77,18 +74,8 @@ def test_threads_count_as_processes(kept_host: LiveHost) -> None:
     assert int(maximum.read_text().split()[1]) >= 1
 
 
-@contextmanager
-def host_with(**variables: str) -> Iterator[LiveHost]:
-    """A host that was started with options of `host serve`, as variables."""
-    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        with live_host(home, variables) as host:
-            yield host
-
-
 def test_what_clients_ask_for_is_enforced_where_the_host_is_told_to() -> None:
-    with host_with(SBXCOMPOSE_ENFORCE_RESOURCES="yes", SBXCOMPOSE_ISOLATION="none") as host:
+    with lasting_host({"SBXCOMPOSE_ENFORCE_RESOURCES": "yes", "SBXCOMPOSE_ISOLATION": "none"}) as host:
         box = limited(host, "asked", resources={"cpus": 1.0, "memory_mb": 64})
         told = host.http.get("/sandboxes/asked").json()["limits"]
         assert (told["memory"], told["cpus"]) == (64 << 20, 1.0)

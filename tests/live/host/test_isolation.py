@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost, live_host
+from tests.live.host.hosts import Box, LiveHost, lasting_host
 from tests.live.host.isolated import finish, forbidding, host_without_rights, isolated
 from tests.live.host.test_isolation_escapes import alive, restart
-from tests.support.home import Home, wait_gone
+from tests.support.home import wait_gone
 from tests.support.waiting import until
 
 MANY = 400
@@ -24,22 +24,15 @@ SLEEP = "import sys, time; time.sleep(1000)"
 @pytest.fixture(scope="module")
 def one_host() -> Iterator[LiveHost]:
     """A host for all tests of this module that do not kill it."""
-    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in home.variables.items():
-            patch.setenv(name, value)
-        with live_host(home) as host:
-            patch.undo()
-            yield host
-            for name, value in home.variables.items():
-                patch.setenv(name, value)
+    with lasting_host() as host:
+        yield host
 
 
 @pytest.fixture
 def shared(one_host: LiveHost) -> Iterator[LiveHost]:
     """The same, without the sandboxes of the tests before."""
     yield one_host
-    for sandbox in one_host.http.get("/sandboxes").json()["sandboxes"]:
-        one_host.http.delete(f"/sandboxes/{sandbox['id']}")
+    one_host.clear()
 
 
 def namespace(box: Box) -> str:
