@@ -138,16 +138,17 @@ def _failed(record: ProcessRecord, event: StartFailed) -> ProcessRecord:
 
 def leave_lost_start(record: ProcessRecord, event: StartLost, now: ProcessContext) -> Outcome:
     """Take it for a run that was lost, and which must not run twice."""
-    return leave_lost(_begun_and_lost(record, event), RunLost(event.exit, event.error, event.for_good), now)
+    return leave_lost(*_begun_and_lost(record, event), now)
 
 
 def repeat_lost_start(record: ProcessRecord, event: StartLost, now: ProcessContext) -> Outcome:
     """Take it for a run that was lost, and start it once more."""
-    return repeat_lost(_begun_and_lost(record, event), RunLost(event.exit, event.error, event.for_good), now)
+    return repeat_lost(*_begun_and_lost(record, event), now)
 
 
-def _begun_and_lost(record: ProcessRecord, event: StartLost) -> ProcessRecord:
-    return begun(record, Run(event.handle, 0, event.number, event.started_at))
+def _begun_and_lost(record: ProcessRecord, event: StartLost) -> tuple[ProcessRecord, RunLost]:
+    running = begun(record, Run(event.handle, 0, event.number, event.started_at))
+    return running, RunLost(event.exit, event.error, event.for_good)
 
 
 # -- a run ends --------------------------------------------------------------------------------------------
