@@ -23,15 +23,29 @@ that it does not know.
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from typing import Any, Final, NamedTuple
 
 from sbxcompose.api.json_text import decode
 
 EVERY_LOG: Final = "*"
 """In a list of logs: all that are not named in it, also those that appear later, but for logs of one-off commands."""
+EVERY_REPLICA: Final = ".*"
+"""At the end of an entry of such a list: the logs of all replicas of a process, also of those that appear later."""
 MEDIA_TYPE: Final = "application/vnd.sbxcompose.frames"
 MAX_FRAME: Final = 64 * 1024 * 1024
 """The longest payload that a decoder accepts; a longer one means that the peer does not send frames."""
+
+
+def entry_of(log: str, wanted: Container[str]) -> str | None:
+    """Return which entry of a list of logs a log is wanted by; None if it is not."""
+    if log in wanted:
+        return log
+    if log.startswith("@"):
+        return None
+    entries = (log.rpartition(".")[0] + EVERY_REPLICA, EVERY_LOG)
+    return next((entry for entry in entries if entry in wanted), None)
+
 
 STDOUT: Final = 1
 STDERR: Final = 2

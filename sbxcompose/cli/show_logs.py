@@ -17,7 +17,7 @@ from sbxcompose.cli.view.announce import Announcement, Severity
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stream import LogStyle, LogView, ShownOutput
 from sbxcompose.cli.view.suspended import asleep
-from sbxcompose.client.output import select_output
+from sbxcompose.client.output import OutputSelection, select_output
 from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.last_up import Notes
 from sbxcompose.engine.listing import newest_rows
@@ -67,24 +67,23 @@ async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogSt
             shell.note(text)
         for text in asleep(observed, "its output can be read once it is running"):
             shell.note(text)
-        shown = ShownOutput(instances if chosen else None, observed, choice.lines)
+        shown = ShownOutput(instances if chosen else None, observed, choice.lines, new=selected.new.includes)
         view = LogView(shell, project, style, shown, secrets=secrets)
         with view.stoppable():
-            await _until_over(session, view, instances, begin, choice)
+            await _until_over(session, view, selected, choice)
         view.finish()
     return 0
 
 
-async def _until_over(
-    session: Session, view: LogView, instances: Sequence[Instance], begin: LogStart, choice: Choice
-) -> None:
+async def _until_over(session: Session, view: LogView, selected: OutputSelection, choice: Choice) -> None:
     """Show all that was chosen; with an end in the future, until then."""
     now = session.clock.now()
     following = choice.following and (choice.until is None or choice.until > now)
     left = None if choice.until is None or not following else choice.until - now
     with suppress(TimeoutError):
         async with ended_without_reader(1), asyncio.timeout(left):
-            async for said in read_logs(session.connections.values(), instances, begin, going_on=following):
+            connections, begin, new = session.connections.values(), selected.begin, selected.new
+            async for said in read_logs(connections, selected.instances, begin, going_on=following, new=new):
                 if choice.until is None or getattr(said.event, "time_ms", 0) <= choice.until * 1000:
                     _show(view, said)
                     await view.pace()

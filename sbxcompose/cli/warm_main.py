@@ -28,8 +28,8 @@ PRELOADED = """
     cli.view.announce cli.view.copying cli.view.drawn cli.view.drawn_errors cli.view.errors cli.view.held_up
     cli.view.plan cli.view.ps cli.view.projects cli.view.report cli.view.status_block cli.view.stream
     cli.view.suspended cli.view.table cli.view.wait_report cli.view.why
-    client.commands client.output client.plan_options client.processes client.signal_processes client.verdict
-    client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
+    client.commands client.new_output client.output client.plan_options client.processes client.signal_processes
+    client.verdict client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch
     engine.observed_names engine.one_off engine.one_offs_seen engine.projects engine.read_logs engine.ready_now
     engine.session engine.stop_left api.contract_follow api.follow api.silent_run api.undone logs.match plan.why

@@ -227,7 +227,8 @@ class InspectableProject:
             selected = await select_output(session, names, begin, everything=everything)
             reader = LineReader(ProcessNames(self._project, selected.observed).instance, secrets)
             connections = session.connections.values()
-            async for said in read_logs(connections, selected.instances, selected.begin, going_on=follow):
+            begin, new = selected.begin, selected.new
+            async for said in read_logs(connections, selected.instances, begin, going_on=follow, new=new):
                 if until is None or getattr(said.event, "time_ms", 0) <= until * 1000:
                     yield reader.feed(said)
             yield reader.finish()

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
+from sbxcompose.client.new_output import NewOutput
 from sbxcompose.engine.last_up import since_last_up
 from sbxcompose.engine.listing import newest_rows
 from sbxcompose.engine.read_logs import InstanceLogEvent, LogStart
@@ -44,11 +45,15 @@ class OutputLine(Struct, frozen=True, kw_only=True):
 
 
 class OutputSelection(Struct, frozen=True):
-    """The instances whose output is read (all that have any, without names), and the start of each."""
+    """The instances whose output is read (all that have any, without names), and the start of each.
+
+    `new`: what is followed besides, once it is there.
+    """
 
     instances: tuple[Instance, ...]
     begin: LogStart
     observed: Observed
+    new: NewOutput
 
 
 async def select_output(
@@ -58,6 +63,7 @@ async def select_output(
 
     Raises `UnknownName`.
     """
+    now_ms = round(session.clock.now() * 1000)
     observed = await session.observe()
     instances = _instances(session.project, observed, names, session.notes)
     if exclude:
@@ -65,7 +71,8 @@ async def select_output(
         instances = [instance for instance in instances if instance not in left_out]
     if not everything:
         begin = replace(begin, since_up=since_last_up(session.notes, newest_rows(observed)))
-    return OutputSelection(tuple(instances), begin, observed)
+    new = NewOutput(ProcessNames(session.project, observed), names, exclude, now_ms)
+    return OutputSelection(tuple(instances), begin, observed, new)
 
 
 def _instances(

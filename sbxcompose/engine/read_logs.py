@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -60,10 +60,25 @@ class InstanceLogEvent(Struct, frozen=True):
     event: follow.OutputChunk | follow.LogEvent | StartNote
 
 
+class NewLogs(Protocol):
+    """Logs that are not there yet, and are followed once they are: of replicas and processes that are added."""
+
+    def entries(self, sandbox: str) -> list[dict[str, Any]]:
+        """Return what selects them in a watch request."""
+
+    def includes(self, instance: Instance) -> bool:
+        """Return whether one of those selected is wanted."""
+
+
 async def read_logs(
-    connections: Iterable[SandboxConnection], instances: Iterable[Instance], begin: LogStart, *, going_on: bool
+    connections: Iterable[SandboxConnection],
+    instances: Iterable[Instance],
+    begin: LogStart,
+    *,
+    going_on: bool,
+    new: NewLogs | None = None,
 ) -> AsyncIterator[InstanceLogEvent]:
-    """Yield what the instances have written from `begin` on; with `going_on` without end.
+    """Yield what the instances have written from `begin` on; with `going_on` without end, and what `new` ones write.
 
     With `going_on` only the logs are watched, and no longer the rows: one stream for each sandbox is enough.
     """
@@ -74,7 +89,11 @@ async def read_logs(
     if going_on:
         await finish_all(connection.unwatch() for connection in connections)
     queue: asyncio.Queue[InstanceLogEvent | BaseException | None] = asyncio.Queue(maxsize=64)
-    readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
+    new = new if going_on and begin.run is None else None
+    readers = [
+        _SandboxLogs(connection, _selection(connection, wanted, begin, new, going_on), wanted, new)
+        for connection in connections
+    ]
     try:
         for said in _merged(await gather_all(*(reader.kept() for reader in readers))):
             yield said
@@ -108,24 +127,34 @@ def _check_runs(connections: Iterable[SandboxConnection], instances: Iterable[In
                 )
 
 
+def _selection(
+    connection: SandboxConnection, instances: list[Instance], begin: LogStart, new: NewLogs | None, going_on: bool
+) -> follow.WatchSelection:
+    has_notes = "watch" in connection.client.extensions
+    places = [
+        begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
+    ]
+    if new is not None:
+        places += new.entries(connection.name)
+    return follow.WatchSelection(states=False, logs=places, follow=going_on, notes=True)
+
+
 class _SandboxLogs:
     """The logs of one sandbox."""
 
     def __init__(
-        self, connection: SandboxConnection, instances: list[Instance], begin: LogStart, going_on: bool
+        self,
+        connection: SandboxConnection,
+        selection: follow.WatchSelection,
+        instances: list[Instance],
+        new: NewLogs | None,
     ) -> None:
         self._sandbox = connection.name
         self._outages = connection.hub.outages
-        has_notes = "watch" in connection.client.extensions
-        places = [
-            begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
-        ]
-        self._events = open_stream(
-            connection.client,
-            follow.WatchSelection(states=False, logs=places, follow=going_on, notes=True),
-            lazy=True,
-            turns=connection.hub.turns,
-        ).events()
+        self._instances = frozenset(instances)
+        self._new = new
+        turns = connection.hub.turns
+        self._events = open_stream(connection.client, selection, lazy=True, turns=turns).events()
 
     async def kept(self) -> list[InstanceLogEvent]:
         """Everything up to now."""
@@ -167,7 +196,12 @@ class _SandboxLogs:
         if not isinstance(event, follow.OutputChunk | follow.Began | follow.RunOutputEnded | follow.Lost):
             return None
         instance = log_instance(self._sandbox, event.log)
-        return InstanceLogEvent(instance, event) if instance is not None else None
+        if instance is None or not self._is_wanted(instance):
+            return None
+        return InstanceLogEvent(instance, event)
+
+    def _is_wanted(self, instance: Instance) -> bool:
+        return instance in self._instances or (self._new is not None and self._new.includes(instance))
 
 
 def _merged(parts: Iterable[list[InstanceLogEvent]]) -> list[InstanceLogEvent]:

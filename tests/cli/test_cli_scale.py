@@ -57,7 +57,7 @@ def test_an_attached_up_shows_replicas_that_are_added_elsewhere(sbx: Sbx) -> Non
     assert "web.3" not in said.stdout, "one replica alone was named"
 
 
-@pytest.mark.parametrize("command", [("up",), ("up", "web")])
+@pytest.mark.parametrize("command", [("up",), ("up", "web"), ("logs", "-f")])
 def test_the_first_replica_has_its_number_once_there_is_a_second(sbx: Sbx, command: tuple[str, ...]) -> None:
     for replica in (1, 2):
         os.mkfifo(sbx.project / f"words.{replica}")
@@ -70,6 +70,8 @@ def test_the_first_replica_has_its_number_once_there_is_a_second(sbx: Sbx, comma
     def say(replica: int, word: str) -> None:
         (sbx.project / f"words.{replica}").write_text(f"{word}\n")
 
+    if command[0] == "logs":
+        sbx.run("up", "-d")
     with sbx.start(*command) as stays:
         say(1, "one")
         stays.wait_for(r"web +\| half one")
@@ -80,6 +82,27 @@ def test_the_first_replica_has_its_number_once_there_is_a_second(sbx: Sbx, comma
         stays.wait_for(r"web\.1 +\| three")
         stays.interrupt()
         stays.wait()
+
+
+def test_logs_follow_replicas_and_processes_that_are_added(sbx: Sbx) -> None:
+    speak = "echo here; exec sleep 1000"
+    file = f"processes: {{web: {{command: {speak!r}}}, mute: {{command: {speak!r}}}, "
+    sbx.write(f"{file}}}")
+    sbx.run("up", "-d")
+    every, named, others = ("logs", "-f"), ("logs", "-f", "web"), ("logs", "-f", "--exclude", "mu*")
+    with sbx.start(*every) as all_of_them, sbx.start(*named) as of_web, sbx.start(*others) as not_mute:
+        for following in (all_of_them, of_web, not_mute):
+            following.wait_for(r"web +\| here")
+        sbx.run("scale", "web=2", "mute=2")
+        sbx.write(f"{file}more: {{command: {speak!r}}}}}")
+        sbx.run("up", "-d", "--scale", "web=3")
+        of_web.wait_for(r"web\.3 +\| here")
+        not_mute.wait_for(r"more +\| here")
+        not_mute.wait_for(r"web\.3 +\| here")
+        for name in (r"mute\.2", "more", r"web\.2", r"web\.3"):
+            all_of_them.wait_for(rf"{name} +\| here")
+        assert "mute" not in of_web.everything + not_mute.everything
+        assert "more" not in of_web.everything
 
 
 def test_bad_numbers_are_refused(sbx: Sbx) -> None:

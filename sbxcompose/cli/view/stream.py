@@ -61,6 +61,8 @@ class ShownOutput(Struct, frozen=True):
     observed: Observed | None = None
     lines: LineFilter | None = None
     hides: Callable[[Instance], bool] = lambda instance: False
+    new: Callable[[Instance], bool] = lambda instance: False
+    """Which of those that appear later are shown, too."""
 
 
 def complete(project: Project, shown: Collection[Instance]) -> dict[tuple[str, str], int]:
@@ -94,6 +96,7 @@ class LogView:
         self._shown = None if shown.instances is None else frozenset(shown.instances)
         self._complete = complete(project, self._shown or ())
         self._hides = shown.hides
+        self._new = shown.new
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
@@ -280,7 +283,7 @@ class LogView:
             return False
         if self._shown is None or instance in self._shown:
             return True
-        return self._in_file(instance) is not instance
+        return self._in_file(instance) is not instance or self._new(instance)
 
     def _in_file(self, instance: Instance) -> Instance:
         """Return the instance, or the first replica for one that `scale` has added to those of the file."""

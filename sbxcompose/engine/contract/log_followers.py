@@ -10,7 +10,7 @@ from functools import partial
 
 from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import Replay, before, edges_of_listed
-from sbxcompose.api.frames import EVERY_LOG
+from sbxcompose.api.frames import entry_of
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import FollowedLines, Follower
@@ -115,11 +115,11 @@ class LogFollowers:
         return follower
 
     def _wants(self, log: str) -> bool:
-        return self._wanted is None or log in self._wanted or EVERY_LOG in self._wanted
+        return self._wanted is None or entry_of(log, self._wanted) is not None
 
     def _range_of(self, log: str) -> LineRange:
         wanted = self._wanted or {}
-        return wanted.get(log) or wanted.get(EVERY_LOG) or LineRange()
+        return wanted.get(entry_of(log, wanted) or log) or LineRange()
 
     def _follow(self, follower: Follower) -> None:
         self._spawn(partial(self._finish, follower))

@@ -173,13 +173,13 @@ class WatchConnection:
         logs = self._request.logs
         if logs is None or isinstance(logs, str):
             return logs is not None
-        return name in logs or (frames.EVERY_LOG in logs and not name.startswith("@"))
+        return frames.entry_of(name, logs) is not None
 
     def _place(self, name: str) -> Mapping[str, int]:
         """Where to begin in a log that is there already: one of `_PLACES`, `_ALL`, or nothing for its end."""
         logs = self._request.logs
         if isinstance(logs, Mapping):
-            return logs.get(name, logs.get(frames.EVERY_LOG)) or _ALL
+            return logs.get(frames.entry_of(name, logs) or name) or _ALL
         return {} if logs == "live" else _ALL
 
     def _attach(self, name: str, log: LogStore, place: Mapping[str, int]) -> None:
