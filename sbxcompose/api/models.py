@@ -202,6 +202,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: what the last failed health check saw."""
     stop_requested: bool = False
     """Ours: it was stopped on request and did not exit by itself."""
+    replaced: bool | None = None
+    """Ours: the request that stopped it said that a new run will follow; None of a daemon that does not tell."""
     left_behind: list[str] = field(default_factory=list)
     """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
     stop_signal: SignalNumber | None = None

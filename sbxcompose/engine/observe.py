@@ -105,6 +105,7 @@ def read_row(
         failed_runs=managed.failed_runs or 0,
         command=(info.command, *info.args),
         past=is_past(info, mark),
+        replaced=managed.replaced,
     )
 
 

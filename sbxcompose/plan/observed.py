@@ -127,6 +127,8 @@ class ObservedRow(Struct, frozen=True):
     """What its runs execute: the argument vector that it was started with."""
     stopped_at: float | None = None
     """When it was seen to have been stopped, by our clock; None if it was found so."""
+    replaced: bool | None = None
+    """Whether the request that stopped it said that a new run will follow; None where its daemon does not tell."""
 
     @property
     def live(self) -> bool:

@@ -17,6 +17,8 @@ CRASH_LOOP = 3
 """Number of consecutive failed runs that make a crash loop."""
 RESTART_WITHIN = 2.0
 """Seconds between stop and start that a restart by another command may take before the stop counts as the end."""
+REPLACED_WITHIN = 60.0
+"""The same where the stop said that a new run follows: the command may have been killed, and then none does."""
 
 
 def stable_in(row: ObservedRow, now: float) -> float | None:
@@ -32,7 +34,7 @@ def stop_counts_in(row: ObservedRow, now: float) -> float:
     """Return the seconds for which the stop of a row may be the first half of a restart; 0 if it is no such stop."""
     if row.phase is not Phase.STOPPED or row.past or row.stopped_at is None:
         return 0.0
-    return max(row.stopped_at + RESTART_WITHIN - now, 0.0)
+    return max(row.stopped_at + (REPLACED_WITHIN if row.replaced else RESTART_WITHIN) - now, 0.0)
 
 
 def failed_since(row: ObservedRow, began: float) -> bool:

@@ -39,6 +39,7 @@ _OURS = {
     "run",
     "log",
     "stop_requested",
+    "replaced",
     "last_check",
     "failed_runs",
     "left_behind",

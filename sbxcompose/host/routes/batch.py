@@ -51,7 +51,7 @@ class OnProcess(Message, frozen=True, kw_only=True):
     grace_ms: Millis | None = None
     command: list[str] | None = None
     replaced: bool = False
-    """A new run is to follow: if the disk has no space for its record, the old one is not stopped."""
+    """Of a stop: a new run is to follow. If the disk has no space for its record, the old one is not stopped."""
     reason: StopReason | None = None
     """Of a stop: why, for whoever waits for the end of the process."""
 
@@ -154,7 +154,7 @@ class _Work:
 
 
 async def _stop(process: SupervisedProcess, wanted: OnProcess) -> Done:
-    await process.stop(wanted.signal, wanted.grace_ms, wanted.command, wanted.reason)
+    await process.stop(wanted.signal, wanted.grace_ms, wanted.command, wanted.reason, replaced=wanted.replaced)
     return 204, None
 
 

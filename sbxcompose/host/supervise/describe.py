@@ -109,6 +109,7 @@ def _managed(record: ProcessRecord, blocked: str | None = None) -> ManagedInfo:
         stop_output=record.stop_output,
         left_behind=record.left_behind,
         stop_requested=isinstance(state, Stopped) and state.requested,
+        replaced=isinstance(state, Stopped) and state.replaced,
         failed_runs=record.failed_runs,
         output_blocked=blocked,
     )

@@ -130,6 +130,12 @@ def _without_signal(record: ProcessRecord, event: StopRequested) -> bool:
     return event.signal is None
 
 
+def _told_otherwise(record: ProcessRecord, event: StopRequested | KillRequested) -> bool:
+    """Whether it was stopped on request, and this request says something else about a run that follows."""
+    state = record.state
+    return isinstance(state, Stopped) and state.requested and state.replaced != steps.replaces(event)
+
+
 def _unhealthy(record: ProcessRecord, event: HealthChecked) -> bool:
     return event.health.status == "unhealthy"
 
@@ -212,8 +218,10 @@ TABLE: Final = (
     _row(StopRequested, _PAUSE, to=Stopped, by=steps.cancel_backoff),
     _row(StopRequested, _ALIVE, _unmanaged, _without_signal, to=Same, by=steps.kill_unmanaged),
     _row(StopRequested, _ALIVE, to=Same, by=steps.ask_to_stop),
+    _row(StopRequested, Stopped, _told_otherwise, to=Same, by=steps.note_replacement),
     _row(KillRequested, _PAUSE, to=Stopped, by=steps.cancel_backoff),
     _row(KillRequested, _ALIVE, to=Same, by=steps.kill_run),
+    _row(KillRequested, Stopped, _told_otherwise, to=Same, by=steps.note_replacement),
     _row(RestartRequested, _ALIVE, to=Same, by=steps.ask_to_restart),
     _row(RestartRequested, _PAUSE | Stopped, to=_AGAIN, by=steps.begin_as_asked),
     _row(HealthChecked, Running, _not_asked_to_end, _unhealthy, to=Same, by=steps.end_unhealthy),

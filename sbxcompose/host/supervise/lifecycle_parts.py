@@ -92,7 +92,9 @@ def after_failure(record: ProcessRecord, now: ProcessContext, *, failed: bool, r
 
 def stopped(record: ProcessRecord, now: ProcessContext, *effects: Effect, requested: bool = False) -> Outcome:
     """Nothing runs or will run; `requested`: it was stopped on request."""
-    return replace(record, state=Stopped(now.log_end, requested)), list(effects)
+    ending = record.state.ending if isinstance(record.state, Starting | Running) else None
+    replaced = requested and ending is not None and ending.replaced
+    return replace(record, state=Stopped(now.log_end, requested, replaced)), list(effects)
 
 
 def back_off(record: ProcessRecord, delay_ms: int, now: ProcessContext) -> Outcome:
@@ -162,7 +164,7 @@ def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Proces
         deadline = min(deadline, state.ending.deadline)
     # Without any grace a command would be killed before it could do anything.
     run = command if command and grace_ms > 0 else None
-    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
+    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms, replaced=wish.replaced)
     if isinstance(state, Starting):
         return in_state(record, replace(state, ending=ending))
     handle = run_of(record).handle

@@ -64,6 +64,7 @@ from sbxcompose.host.supervise.state import (
     Run,
     Running,
     Starting,
+    Stopped,
     SuspendedBackoff,
 )
 
@@ -258,7 +259,19 @@ def check_anew(record: ProcessRecord, event: SandboxResumed, now: ProcessContext
 
 def cancel_backoff(record: ProcessRecord, event: StopRequested | KillRequested, now: ProcessContext) -> Outcome:
     """Begin no next run."""
-    return stopped(record, now, CancelTimer(), requested=True)
+    after, effects = stopped(record, now, CancelTimer(), requested=True)
+    return note_replacement(after, event, now)[0], effects
+
+
+def note_replacement(record: ProcessRecord, event: StopRequested | KillRequested, now: ProcessContext) -> Outcome:
+    """Note whether a new run follows its stop: the latest request says so."""
+    assert isinstance(record.state, Stopped)
+    return in_state(record, replace(record.state, replaced=replaces(event)))
+
+
+def replaces(event: StopRequested | KillRequested) -> bool:
+    """Return whether a new run follows."""
+    return isinstance(event, StopRequested) and event.replaced
 
 
 def ask_to_stop(record: ProcessRecord, event: StopRequested, now: ProcessContext) -> Outcome:

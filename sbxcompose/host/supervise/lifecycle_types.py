@@ -105,6 +105,8 @@ class StopRequested(Struct, frozen=True):
     command: list[str] | None = None
     reason: str | None = None
     """Why, in the words of the client that asks, for whoever waits for the end."""
+    replaced: bool = False
+    """The client begins a new run once this one has ended."""
 
 
 class StopCommandEnded(Struct, frozen=True):

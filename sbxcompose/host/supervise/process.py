@@ -20,7 +20,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StopRequested,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
-from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting
+from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, Stopped
 
 VALID_SIGNALS = frozenset(int(number) for number in signals.valid_signals())
 
@@ -45,13 +45,20 @@ class SupervisedProcess(LifecycleDriver):
         grace_ms: int | None = None,
         command: list[str] | None = None,
         reason: str | None = None,
+        *,
+        replaced: bool = False,
     ) -> None:
         """Stop it and its supervision; return when it is gone. None stands for the signal or grace of its request.
 
-        A command is run instead of sending the signal. The reason is told in the row.
+        A command is run instead of sending the signal. The reason is told in the row, and whether it is `replaced`.
         Without a signal an unmanaged process is killed at once. One that has ended stays as it is.
         """
-        await self._end(StopRequested(signal, grace_ms, command, reason))
+        await self._end(StopRequested(signal, grace_ms, command, reason, replaced))
+
+    def note_no_replacement(self) -> None:
+        """Take note, if it was stopped for a new run, that none has begun."""
+        if isinstance(self.record.state, Stopped) and self.record.state.replaced:
+            self._report(StopRequested())
 
     async def kill(self) -> None:
         """Kill its run and all that it started, end its supervision, and return when it is gone."""

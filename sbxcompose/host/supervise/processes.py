@@ -88,11 +88,18 @@ class Processes(ProcessTable):
         def noted(index: int, outcome: SupervisedProcess | Problem) -> None:
             if isinstance(outcome, Problem):
                 self.failed_starts.add(requests[index], outcome)
+                self._retract_replacement(requests[index])
             else:
                 self.failed_starts.started(requests[index])
             report(index, outcome)
 
         return noted
+
+    def _retract_replacement(self, request: StartRequest) -> None:
+        """Let the stop of the run before count as one, now that the run that was to follow has not begun."""
+        for process in tuple(self._rows.values()):
+            if request.log is not None and process.record.log == request.log:
+                process.note_no_replacement()
 
     async def start_one(self, request: StartRequest, *, attached: bool = False) -> SupervisedProcess:
         """Start one process. Raises `Problem`."""

@@ -22,7 +22,7 @@ class RequestedStop(Struct, frozen=True):
     """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970.
 
     `command` is what was run instead of sending the signal; `error` what went wrong with it. `grace_ms` is the whole
-    grace; None in a record of an older version.
+    grace; None in a record of an older version. `replaced`: whoever asked begins a new run after it.
     """
 
     why: Why
@@ -31,6 +31,7 @@ class RequestedStop(Struct, frozen=True):
     command: list[str] | None = None
     error: str | None = None
     grace_ms: int | None = None
+    replaced: bool = False
 
     def left_ms(self, now_ms: int) -> int:
         """Return how much of the grace is left: never more than the whole, should the clock have been set back."""
@@ -70,10 +71,14 @@ class SuspendedBackoff(Struct, frozen=True, tag="Paused", tag_field="is"):  # as
 
 
 class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
-    """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log."""
+    """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log.
+
+    `replaced`: it was stopped by a request that said that a new run will follow.
+    """
 
     end_position: int
     requested: bool = False
+    replaced: bool = False
 
 
 ProcessState = Starting | Running | BackingOff | SuspendedBackoff | Stopped

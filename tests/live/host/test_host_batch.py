@@ -57,6 +57,24 @@ def test_the_reason_of_a_stop_is_told_until_the_next_run(box: Box) -> None:
     assert batch(box, {"op": "stop", "process": "web", "reason": "x" * 201})[0][0] == 422
 
 
+def test_a_stop_for_a_new_run_says_so_until_there_is_one_or_none_will_be(box: Box) -> None:
+    def replaced() -> tuple[bool, bool]:
+        managed = box.row("web")["managed"]
+        return managed["stop_requested"], managed["replaced"]
+
+    stop = {"op": "stop", "process": "web"}
+    box.shell("exec sleep 1000", "web", log="web.1")
+    assert batch(box, {**stop, "replaced": True}) == [(204, None)]
+    assert replaced() == (True, True)
+    failing = {"op": "start", "command": "no-such-command", "name": "web.other", "log": "web.1"}
+    assert batch(box, failing)[0][0] == 500
+    assert replaced() == (True, False)
+    box.shell("exec sleep 1000", "web", log="web.1")
+    assert replaced() == (False, False)
+    assert batch(box, {**stop, "replaced": True}, stop) == [(204, None)] * 2
+    assert replaced() == (True, False)
+
+
 def test_one_name_is_started_once(box: Box) -> None:
     answers = batch(box, *(start(box, "exec sleep 1000", "web") for _ in range(3)))
     assert [status for status, _ in answers] == [201, 409, 409]

@@ -127,6 +127,7 @@ STATES = {
     "backing off": record(BackingOff(100_400), ENDED),
     "paused": record(SuspendedBackoff(300), ENDED),
     "stopped": record(Stopped(50), ENDED),
+    "stopped for a new run": record(Stopped(50, requested=True, replaced=True), ENDED),
 }
 
 
@@ -171,7 +172,8 @@ def text(before: ProcessRecord, outcome: Outcome) -> str:
 def _words(value: object) -> str:
     if isinstance(value, RequestedStop):
         return f"{value.why} by {value.signal} until {value.deadline}"
-    fields = [getattr(value, name) for name in value.__struct_fields__]  # type: ignore[attr-defined]
+    names = [name for name in value.__struct_fields__ if name != "replaced"]  # type: ignore[attr-defined]
+    fields = [getattr(value, name) for name in names]
     words = [_words(field) if isinstance(field, RequestedStop) else str(field) for field in fields if field is not None]
     return f"{type(value).__name__}({', '.join(words)})"
 
@@ -318,6 +320,12 @@ TABLE = {
     },
     "stopped": {
         **_BETWEEN_RUNS,
+    },
+    "stopped for a new run": {
+        **_BETWEEN_RUNS,
+        "stop": "Stopped(50, True)",
+        "stop in 1 s": "Stopped(50, True)",
+        "kill": "Stopped(50, True)",
     },
 }
 """What an event does in a state; one that is not named changes nothing."""
@@ -584,3 +592,32 @@ def test_a_clock_that_is_set_back_does_not_prolong_the_grace_of_a_stop() -> None
 def test_a_clock_that_is_set_forward_does_not_take_the_grace_from_a_stop_whose_command_has_failed() -> None:
     later = replace(NOW, ms=NOW.ms + 3_600_000)
     assert transition(record(ASKED), StopCommandEnded(2, "no such file"), later)[1] == [StopRun(2, 15, 10_000)]
+
+
+def test_a_stop_remembers_that_a_new_run_follows() -> None:
+    """So that who watches need not guess by the time whether it is half of a restart."""
+    wish = StopRequested(replaced=True)
+    end = RunExited(2, LastExit(exit_code=0, ended_at=99_500))
+    stopping, _ = transition(record(Running()), wish, NOW)
+    stopped, _ = transition(stopping, end, NOW)
+    assert stopped.state == Stopped(77, requested=True, replaced=True)
+    backing_off, _ = transition(record(BackingOff(120_000), ENDED), wish, NOW)
+    assert backing_off.state == Stopped(77, requested=True, replaced=True)
+    waiting, _ = transition(record(Starting(3), ENDED), wish, NOW)
+    assert transition(waiting, StartFailed("no such file"), NOW)[0].state == Stopped(77, requested=True, replaced=True)
+
+
+def test_the_latest_stop_says_whether_a_new_run_follows() -> None:
+    wish, end = StopRequested(replaced=True), RunExited(2, LastExit(exit_code=0, ended_at=99_500))
+    stopping, _ = transition(transition(record(Running()), wish, NOW)[0], StopRequested(), NOW)
+    assert transition(stopping, end, NOW)[0].state == Stopped(77, requested=True)
+    stopped = record(Stopped(50, requested=True, replaced=True), ENDED)
+    assert transition(stopped, StopRequested(), NOW)[0].state == Stopped(50, requested=True)
+    assert transition(stopped, KillRequested(), NOW)[0].state == Stopped(50, requested=True)
+
+    for same, event in (
+        (record(Stopped(50), ENDED), wish),
+        (stopped, wish),
+        (record(Stopped(50, requested=True), ENDED), StopRequested()),
+    ):
+        assert transition(same, event, NOW)[0] is same  # not to be recorded and told again

@@ -11,6 +11,7 @@ from sbxcompose.plan.judge import Failed, Goal, InstanceState, Judge, Mode, Pend
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.plan.stability import (
+    REPLACED_WITHIN,
     RESTART_WITHIN,
     counts_in,
     failed_runs_after,
@@ -264,6 +265,20 @@ def test_a_stop_by_another_command_counts_once_no_restart_has_followed_it() -> N
         assert isinstance(early, Pending)
         assert early.recheck_at == BEGAN + RESTART_WITHIN
         assert not isinstance(judge.verdict(states, BEGAN + RESTART_WITHIN, began=BEGAN), Pending)
+
+
+def test_a_stop_that_says_that_a_run_follows_counts_as_the_end_only_much_later() -> None:
+    stopped = replace(row("web", Phase.STOPPED), exit=Exit(signal=15), stopped_at=BEGAN)
+    judge = Judge(WEB, Mode())
+    for replaced, at, is_pending in (
+        (True, BEGAN + RESTART_WITHIN, True),
+        (True, BEGAN + REPLACED_WITHIN - 1, True),
+        (True, BEGAN + REPLACED_WITHIN, False),
+        (False, BEGAN + RESTART_WITHIN - 1, True),
+        (False, BEGAN + RESTART_WITHIN, False),
+    ):
+        states = [InstanceState(stopped.instance, replace(stopped, replaced=replaced))]
+        assert isinstance(judge.verdict(states, at, began=BEGAN), Pending) is is_pending
 
 
 @pytest.mark.parametrize("changes", [{"stopped_at": None}, {"past": True}])
