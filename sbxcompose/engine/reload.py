@@ -133,6 +133,12 @@ class ProjectWatch:
 
 def check_place(before: Project, after: Project) -> None:
     """Refuse changes of what decides where processes run. Raises `SpecError`."""
+    if before.directory != after.directory and before.files and after.files:
+        # The search upwards goes on where the file is no longer there.
+        raise SpecError(
+            f"{before.files[0]} no longer exists, and {after.files[0]} is the file of another project",
+            hint="restore the file; Ctrl-C, or `sbxcompose -p NAME down`, stops what runs",
+        )
     names = {sandbox.name: sandbox.full_name for sandbox in after.sandboxes}
     places = {sandbox.name: after.provider_of(sandbox) for sandbox in after.sandboxes}
     changed = [
