@@ -12,17 +12,26 @@ def state_place(environ: Mapping[str, str]) -> str:
         return os.path.join(os.getcwd(), environ["SBXCOMPOSE_STATE_DIR"])
     if os.path.isabs(environ.get("XDG_STATE_HOME", "")):
         return os.path.join(environ["XDG_STATE_HOME"], "sbxcompose")
-    return os.path.join(_home(environ), ".local", "state", "sbxcompose")
+    return os.path.join(home(environ), ".local", "state", "sbxcompose")
 
 
-def _home(environ: Mapping[str, str]) -> str:
-    """Return `HOME`; a relative one would lead into the project, so then the home of the account."""
-    home = environ.get("HOME", "")
-    if os.path.isabs(home):
-        return home
+def home(environ: Mapping[str, str]) -> str:
+    """Return `HOME`, or the home of the account where that is relative and would lead into the project, or is the
+    home of another user, as `sudo` leaves it: what root makes there, that user could not use.
+    """
+    found = environ.get("HOME", "")
+    if os.path.isabs(found) and not (os.geteuid() == 0 and _is_of_another(found)):
+        return found
     import pwd
 
     try:
         return pwd.getpwuid(os.getuid()).pw_dir or "/"
     except KeyError:
         return "/"
+
+
+def _is_of_another(directory: str) -> bool:
+    try:
+        return os.stat(directory).st_uid != 0
+    except OSError:
+        return False

@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Mapping
 
+from sbxcompose.state_place import home
+
 
 def cache_directory(environ: Mapping[str, str]) -> str | None:
     """Return the user's directory for what we remember between two commands; None if nothing is to be kept."""
@@ -13,10 +15,9 @@ def cache_directory(environ: Mapping[str, str]) -> str | None:
         return None
     base = environ.get("XDG_CACHE_HOME") or ""
     if not os.path.isabs(base):
-        home = environ.get("HOME") or ""
-        if not os.path.isabs(home):
+        if not os.path.isabs(environ.get("HOME") or ""):
             return None
-        base = os.path.join(home, ".cache")
+        base = os.path.join(home(environ), ".cache")
     return os.path.join(base, "sbxcompose")
 
 
