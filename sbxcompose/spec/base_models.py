@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sbxcompose.spec.fields import (
     AlsoInSchema,
@@ -28,9 +28,17 @@ def duration_field(default: str, description: str) -> Any:
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys and guesses no types."""
+    """A model that refuses unknown keys and guesses no types. A known key without a value counts as not given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, values: Any) -> Any:
+        if type(values) is not dict or None not in values.values():
+            return values
+        known = {info.alias or name for name, info in cls.model_fields.items()}
+        return {key: value for key, value in values.items() if value is not None or key not in known}
 
 
 class EnvFileModel(Strict):

@@ -1,8 +1,8 @@
 """A tree of nodes -> plain values for the models, with `${VAR}` replaced.
 
 Where the models want text (a command, a variable's value), a scalar counts as it is written: `VERSION:
-1.10` is `1.10` and the command `true` is a word. Keys with an empty value count as not given; `x-` keys are
-for people.
+1.10` is `1.10` and the command `true` is a word. Names with an empty value count as not given, and so do keys of
+a model, which says itself whether it has them (`base_models.Strict`); `x-` keys are for people.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ class Shape:
     entry: Shape | None = None
     """The shape of every value of a mapping whose keys are names."""
     text: bool = False
-    nulls: Literal["drop", "keep", "empty"] = "drop"
+    nulls: Literal["drop", "keep", "empty"] = "keep"
+    """What becomes of a key without a value: a model looks at its own keys, a mapping of names does not."""
     extensible: bool = False
     """Whether `x-` keys are allowed."""
 
 
-TEXT = Shape(text=True, nulls="keep")
+TEXT = Shape(text=True)
+_WORDS = Shape(text=True, nulls="drop")
 _COMMON = {"env": TEXT}
 _PROCESS = Shape(
     {
@@ -49,14 +51,13 @@ _PROCESS = Shape(
         "health_check": Shape({"exec": TEXT}),
         "ready_when": Shape({"exec": TEXT}),
         "stop": Shape({"command": TEXT}),
-        "depends_on": Shape(nulls="keep"),
         "watch": Shape({"run": TEXT}),
-        **{name: Shape(text=True) for name, (kind, _) in keys_of(Process).items() if kind in (str, str | None, Pairs)},
+        **{name: _WORDS for name, (kind, _) in keys_of(Process).items() if kind in (str, str | None, Pairs)},
     },
     extensible=True,
 )
 _PROCESSES = Shape(entry=_PROCESS, nulls="empty")
-_SANDBOX = Shape({**_COMMON, "setup": TEXT, "processes": _PROCESSES}, extensible=True)
+_SANDBOX = Shape({**_COMMON, "setup": TEXT, "processes": _PROCESSES, "connect": Shape(nulls="drop")}, extensible=True)
 ROOT = Shape({**_COMMON, "sandboxes": Shape(entry=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True)
 """The whole file."""
 _ANY = Shape()

@@ -19,6 +19,10 @@ def of_web(keys: str) -> list[str]:
     "keys,mistake",
     [
         ("comand: y", "4:5: unknown key `comand`"),
+        ("comand:", "4:5: unknown key `comand`"),
+        ("restart: {polcy: }", "4:15: unknown key `polcy`"),
+        ("stop: {signal: , graze: }", "4:22: unknown key `graze`"),
+        ("health_check: {http: 80, comand: }", "4:30: unknown key `comand`"),
         ("replicas: two", "4:15: `replicas` must be a whole number, not `two`"),
         ("replicas: 1.5", "4:15: `replicas` must be a whole number, not the number 1.5"),
         ("replicas: true", "4:15: `replicas` must be a whole number, not true"),
@@ -174,6 +178,7 @@ def test_a_mistake_at_the_top(text: str, expected: list[str]) -> None:
     [
         ("sandboxs: {a: {processes: {x: {command: y}}}}", ["1:1: unknown key `sandboxs`"]),
         ("web: {command: x}", ["1:1: unknown key `web`"]),
+        ("web:\nprocesses: {x: {command: y}}", ["1:1: unknown key `web`"]),
         ("name: x\nfoo: 3", ["1:1: the file defines neither `sandboxes` nor `processes`", "2:1: unknown key `foo`"]),
         (
             "profiles: [dev]\nsandboxs: {a: {processes: {x: {command: y, profiles: [dev]}}}}\n"

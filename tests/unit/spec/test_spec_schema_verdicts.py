@@ -63,7 +63,7 @@ KEYS = [(name, key) for name in AROUND for key in (SCHEMA["$defs"].get(name) or 
 # fmt: off
 OF_ALL_KEYS: list[Any] = [
     None, True, 0, -1, 9501, 70000, 1.5, "", " ", "a b", "a\nb", "80", "/a", "../a", "*.py", "run",
-    [], [""], ["x"], [1], [None], [80, 80], {}, {"a": 1}, {"": "x"},
+    [], [""], ["x"], [1], [None], [80, 80], {}, {"a": 1}, {"": "x"}, {"unknown": None},
 ]
 OF_SOME: dict[str, list[Any]] = {
     "name": ["a_b", "a-", "-a", "A", "x" * 64, "abcdefghijklmnopqrstu", "a" * 21 + "-b"],
@@ -114,9 +114,9 @@ def number_for_name(key: str, value: Any) -> bool:
     return key in ("env", "user") and isinstance(item, bool | int | float)
 
 
-def empty_key(value: Any) -> bool:
-    """A key without a value is not given, whatever its name is."""
-    return isinstance(value, dict) and None in value.values()
+def empty_name(key: str, value: Any) -> bool:
+    """A label or a target without a value is not given."""
+    return key in ("labels", "connect") and isinstance(value, dict) and None in value.values()
 
 
 @each_case("name,key", KEYS)
@@ -129,7 +129,7 @@ def test_the_schema_and_the_program_agree_on_each_value(name: str, key: str) -> 
         accepted = VALIDATOR.is_valid(document)
         if accepted and any(not OF_OTHER_KEYS.search(text) and not BEYOND_SCHEMAS.search(text) for text in found):
             wrong.append(f"the schema accepts {key}: {value!r} ({found[0]})")
-        lenient = quoted(value) or number_for_name(key, value) or empty_key(value)
+        lenient = quoted(value) or number_for_name(key, value) or empty_name(key, value)
         if not accepted and not found and not lenient:
             wrong.append(f"the schema refuses {key}: {value!r}")
     assert not wrong
