@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from typing import Any
 
 import h11
@@ -115,7 +116,10 @@ def claimed_elsewhere(sandbox: str, directory: str) -> Conflict:
         f"sandbox {sandbox} belongs to the project in {directory}, and something of it is running",
         status=409,
         code="PROJECT_DIRECTORY",
-        hint="give this project another name with `-p NAME` or `name:` in its file; `sbxcompose ls` lists all projects",
+        hint=(
+            "give this project another name with `-p NAME` or `name:` in its file, or end the other one with"
+            f" `sbxcompose --project-directory {shlex.quote(directory)} down`"
+        ),
     )
 
 

@@ -75,7 +75,7 @@ def test_a_second_folder_is_refused_while_the_first_has_its_file_and_runs(sbx: S
     try:
         said = refused(sbx, "up", "-d", code=3, cwd=two)
         assert f"belongs to the project in {one}" in said
-        assert "sbxcompose ls" in said
+        assert f"end the other one with `sbxcompose --project-directory {one} down`" in " ".join(said.split())
         sbx.run("down", cwd=one)
         sbx.run("up", "-d", cwd=two)
         assert listed(sbx)["directory"] == str(two)

@@ -62,7 +62,9 @@ def test_an_unknown_name_is_answered_with_those_there_are(here: Sbx) -> None:
 
     async def main(project: sbxcompose.OpenProject) -> None:
         for name, call in UNKNOWN.items():
-            with pytest.raises(errors.UnknownName, match=r"no (process|sandbox) named `weg`") as caught:
+            with pytest.raises(
+                errors.UnknownName, match=r"no (process|sandbox|sandbox or process) named `weg`"
+            ) as caught:
                 await call(project)
             assert caught.value.__notes__ == [f"hint: {caught.value.hint}"], name
             assert re.search("`(web|main)`", caught.value.hint or ""), name
